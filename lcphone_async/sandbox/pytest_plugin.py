@@ -1,0 +1,1 @@
+"""The pytest fixtures that come with the package."""
