@@ -1,1 +1,52 @@
-"""A local LC Phone service."""
+"""A local LC Phone service, for tests and for trying things out without an account or money.
+
+>>> from lcphone_async.sandbox import Sandbox
+>>> async def main():
+...     async with Sandbox() as sandbox:
+...         print(sandbox.url)  # a base URL for any client of the API
+
+It imports nothing from the rest of the package. The names below are imported at their first use,
+because pytest loads this package in every run through the plugin's entry point.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .inventory import Location
+    from .numbers import Number
+    from .pools import Pool
+    from .server import RequestRecord, Sandbox
+    from .settings import LocationSettings, TokenSettings
+    from .state import LedgerEntry
+    from .stock import Stock
+
+__all__ = [
+    "LedgerEntry",
+    "Location",
+    "LocationSettings",
+    "Number",
+    "Pool",
+    "RequestRecord",
+    "Sandbox",
+    "Stock",
+    "TokenSettings",
+]
+
+_HOMES = {
+    "LedgerEntry": "state",
+    "Location": "inventory",
+    "LocationSettings": "settings",
+    "Number": "numbers",
+    "Pool": "pools",
+    "RequestRecord": "server",
+    "Sandbox": "server",
+    "Stock": "stock",
+    "TokenSettings": "settings",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

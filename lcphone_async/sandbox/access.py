@@ -1,0 +1,47 @@
+"""Who may do what: the bearer token, its scopes and its locations."""
+
+from collections.abc import Iterable, Mapping
+
+from attrs import field, frozen
+
+from .refusals import Refusal
+from .settings import TokenSettings
+
+_ANY = TokenSettings()
+
+
+def _settings(
+    tokens: Iterable[str] | Mapping[str, TokenSettings] | None,
+) -> Mapping[str, TokenSettings] | None:
+    if tokens is None or isinstance(tokens, Mapping):
+        return tokens
+    if isinstance(tokens, str):
+        raise TypeError("tokens: expected several tokens, got one string")
+    return dict.fromkeys(tokens, _ANY)
+
+
+@frozen
+class Tokens:
+    """The tokens that a sandbox knows; `None` takes any."""
+
+    known: Mapping[str, TokenSettings] | None = field(converter=_settings)
+
+    def settings(self, authorization: str) -> TokenSettings:
+        """Say what the token of an `Authorization` header may do."""
+        scheme, _, token = authorization.partition(" ")
+        settings = _ANY if self.known is None else self.known.get(token)
+        if scheme.lower() != "bearer" or not token.strip() or settings is None:
+            raise Refusal(401, "Invalid token: access token is invalid")
+        return settings
+
+
+def check_scope(token: TokenSettings, scope: str) -> None:
+    """Refuse a token that lacks the scope."""
+    if token.scopes is not None and scope not in token.scopes:
+        raise Refusal(401, "not authorized for this scope")
+
+
+def check_location(token: TokenSettings, location_id: str) -> None:
+    """Refuse a token that is for other locations."""
+    if token.locations is not None and location_id not in token.locations:
+        raise Refusal(403, "token does not have access to this location")

@@ -1,0 +1,75 @@
+"""The four operations, as pure steps from a call to a status and a body."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+from attrs import frozen
+
+from .bodies import JSON, Contract, available_numbers, number_pools
+from .inventory import Location
+from .parameters import Query, list_query, phone_number_to_buy, search_query
+from .refusals import Refusal
+from .state import State
+
+Answer = tuple[int, JSON]
+
+
+@frozen
+class Call:
+    """A request that passed the checks which all operations share."""
+
+    state: State
+    contract: Contract
+    locations: Sequence[Location]
+    """The one it names; of pools without a `locationId`, all that the token may see."""
+    query: Query
+    body: bytes
+    time: datetime
+
+    @property
+    def location(self) -> Location:
+        """The location that the path names."""
+        return self.locations[0]
+
+
+@frozen
+class Operation:
+    """One line of the API's table of contents."""
+
+    name: str
+    method: str
+    path: str
+    scope: str
+    answer: Callable[[Call], Answer]
+
+
+def _pools(call: Call) -> Answer:
+    return 200, number_pools(call.locations)
+
+
+def _available(call: Call) -> Answer:
+    return 200, available_numbers(call.state.stock.search(search_query(call.query)))
+
+
+def _purchase(call: Call) -> Answer:
+    phone_number = phone_number_to_buy(call.body)
+    offer = call.state.stock.find(phone_number)
+    if offer is None:
+        raise Refusal(400, "Phone number is no longer available")
+    call.state.buy(call.location, offer, call.time)
+    return 201, call.contract.purchase(call.location, phone_number)
+
+
+def _active(call: Call) -> Answer:
+    return 200, call.contract.active_numbers(call.location, list_query(call.query))
+
+
+_LOCATION: Final = "/phone-system/numbers/location/{location_id}"
+
+OPERATIONS: Final = (
+    Operation("pools", "GET", "/phone-system/number-pools", "numberpools.read", _pools),
+    Operation("available", "GET", f"{_LOCATION}/available", "phonenumbers.read", _available),
+    Operation("purchase", "POST", f"{_LOCATION}/purchase", "phonenumbers.write", _purchase),
+    Operation("active", "GET", _LOCATION, "phonenumbers.read", _active),
+)

@@ -1,0 +1,113 @@
+"""The parameters of a request, read as the service reads them; what it refuses is a `Refusal`."""
+
+from typing import Any, Final
+
+import msgspec
+from attrs import frozen
+from multidict import MultiMapping
+
+from .refusals import Refusal
+from .stock import Wanted
+
+_BAD_PAGE: Final = "Invalid locationId format or pagination parameters"
+_LARGEST_PAGE: Final = 1000
+_DEFAULT_PAGE: Final = 50
+_STRINGS: Final = [
+    "phoneNumber",
+    "addressSid",
+    "bundleSid",
+    "countryCode",
+    "numberType",
+    "paymentIntentId",
+    "stripeAccountId",
+    "paymentMethodId",
+    "locality",
+    "region",
+    "fingerprintId",
+]
+
+Query = MultiMapping[str]
+
+
+@frozen
+class ListQuery:
+    """What a list of active numbers is asked for."""
+
+    page: int
+    """Zero-based."""
+    page_size: int
+    search: str
+    skip_pools: bool
+    rcs_sender_ids: bool
+
+
+def list_query(query: Query) -> ListQuery:
+    """Read the parameters of the active numbers."""
+    page = _count(query, "page", 0)
+    size = _count(query, "pageSize", _DEFAULT_PAGE)
+    if not 1 <= size <= _LARGEST_PAGE:
+        raise Refusal(400, _BAD_PAGE)
+    return ListQuery(
+        page,
+        size,
+        query.get("searchFilter", ""),
+        skip_pools=_flag(query, "skipNumberPool", default=True),
+        rcs_sender_ids=_flag(query, "includeRcsSenderIds", default=False),
+    )
+
+
+def search_query(query: Query) -> Wanted:
+    """Read the parameters of a search. A capability that is `false` is one that nobody asked for.
+
+    `numberTypes` is one value with commas; the vendor's Python SDK repeats it, so that is read too.
+    """
+    if not query.get("countryCode"):
+        raise Refusal(400, "countryCode is required")
+    return Wanted(
+        country=query["countryCode"],
+        kinds=tuple(",".join(query.getall("numberTypes", [])).replace(" ", "").split(",")),
+        first_part=query.get("firstPart", ""),
+        last_part=query.get("lastPart", ""),
+        anywhere=query.get("anywhere", ""),
+        sms=_flag(query, "smsEnabled", default=False),
+        mms=_flag(query, "mmsEnabled", default=False),
+        voice=_flag(query, "voiceEnabled", default=False),
+    )
+
+
+def phone_number_to_buy(body: bytes) -> str:
+    """Read a purchase's body: the number is all that the service insists on."""
+    order = _json_object(body)
+    for name in _STRINGS:
+        if not isinstance(order.get(name), str | None):
+            raise Refusal(400, f"{name} must be a string")
+    if not isinstance(order.get("skipLocationKYC"), bool | None):
+        raise Refusal(400, "skipLocationKYC must be a boolean value")
+    if not order.get("phoneNumber"):
+        raise Refusal(400, "phoneNumber is required")
+    return str(order["phoneNumber"])
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.ValidationError:
+        raise Refusal(400, "The body must be a JSON object") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refusal(400, "The body is not valid JSON") from None
+
+
+def _count(query: Query, name: str, default: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) <= 15):  # noqa: PLR2004
+        raise Refusal(400, _BAD_PAGE)
+    return int(text)
+
+
+def _flag(query: Query, name: str, *, default: bool) -> bool:
+    text = query.get(name)
+    if text not in (None, "true", "false"):
+        raise Refusal(400, f"{name} must be a boolean value")
+    return default if text is None else text == "true"

@@ -1,0 +1,178 @@
+"""The sandbox itself: what it is told, what it shows of its state, and its life as a server."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from attrs import define, field, frozen, validators
+from multidict import MultiMapping
+from yarl import URL
+
+from .access import Tokens
+from .gateway import Gateway, Handler
+from .inventory import Location
+from .limits import Limits
+from .numbers import MAX_NUMBERS
+from .operations import OPERATIONS
+from .refusals import Refusal
+from .settings import LocationSettings, TokenSettings
+from .state import LedgerEntry, State
+from .stock import Stock
+from .threads import running_in_thread
+
+
+@frozen
+class RequestRecord:
+    """A request that was answered."""
+
+    method: str
+    path: str
+    """As it was sent, escapes and all, without the query."""
+    query: MultiMapping[str]
+    status: int
+
+
+@define(kw_only=True, eq=False)
+class Sandbox:
+    """A local LC Phone service, with state, that answers both contracts.
+
+    >>> async def first_number():
+    ...     async with Sandbox(seed=7) as sandbox:
+    ...         print(sandbox.url)  # http://127.0.0.1:41234
+    ...         print(sandbox.location("loc1").numbers[0])
+
+    Where there is no event loop, use `in_thread`.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 picks a free one."""
+    seed: int = 0
+    """The same seed gives the same inventories and searches, in every process."""
+    tokens: Iterable[str] | Mapping[str, TokenSettings] | None = None
+    """The tokens there are, and what each may do; `None` takes any."""
+    locations: Mapping[str, LocationSettings] | None = None
+    """The locations there are; `None` takes any id."""
+    numbers_per_location: int = field(
+        default=120, validator=[validators.ge(0), validators.le(MAX_NUMBERS)]
+    )
+    """Those in pools included."""
+    max_requests: int = field(default=100, validator=validators.ge(1))
+    """Requests that a location takes in any `period`."""
+    period: float = field(default=10.0, validator=validators.gt(0))
+    """In seconds."""
+    daily_quota: int = field(default=200_000, validator=validators.ge(0))
+    """Requests that a location takes in a day (UTC)."""
+    keep_requests: int = field(default=1_000, validator=validators.ge(0))
+    """How many of the last requests `requests` holds."""
+    clock: Callable[[], float] = time.time
+    """Seconds since the epoch, for limits and dates; a test may hand in a clock of its own."""
+    _state: State = field(init=False)
+    _gateway: Gateway = field(init=False)
+    _requests: deque[RequestRecord] = field(init=False)
+    _runner: web.AppRunner | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._state = State(self.seed, self.locations, self.numbers_per_location)
+        limits = Limits(self.max_requests, self.period, self.daily_quota)
+        self._gateway = Gateway(self._state, Tokens(self.tokens), limits, self.clock)
+        self._requests = deque(maxlen=self.keep_requests)
+
+    @property
+    def url(self) -> str:
+        """Where it listens, such as `http://127.0.0.1:41234`."""
+        if self._runner is None:
+            raise RuntimeError("the sandbox is not running: enter it with `async with` first")
+        port = self._runner.addresses[0][1]
+        return str(URL.build(scheme="http", host=self.host, port=port))
+
+    @property
+    def stock(self) -> Stock:
+        """The numbers for sale; `stock.take(number)` makes one unavailable."""
+        return self._state.stock
+
+    @property
+    def ledger(self) -> list[LedgerEntry]:
+        """The purchases that took effect, oldest first."""
+        return list(self._state.ledger)
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """The last requests that were answered, oldest first."""
+        return list(self._requests)
+
+    def location(self, location_id: str) -> Location:
+        """Give the state of a location; `LookupError` if the sandbox was told of others only."""
+        location = self._state.location(location_id)
+        if location is None:
+            raise LookupError(f"the sandbox has no location {location_id!r}")
+        return location
+
+    def in_thread(self) -> AbstractContextManager[Self]:
+        """Run in a thread of its own, for programs without an event loop.
+
+        >>> with Sandbox().in_thread() as sandbox:
+        ...     sandbox.url.startswith("http://127.0.0.1:")
+        True
+        """
+        return running_in_thread(self)
+
+    async def start(self) -> None:
+        """Listen. `async with` does this."""
+        if self._runner is not None:
+            raise RuntimeError("the sandbox is running already")
+        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self.host, self.port).start()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+
+    async def close(self) -> None:
+        """Stop listening and drop the connections; the state stays."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _application(self) -> web.Application:
+        app = web.Application(middlewares=[self._recording, self._refusing])
+        for operation in OPERATIONS:
+            app.router.add_route(operation.method, operation.path, self._gateway.handler(operation))
+        return app
+
+    @web.middleware
+    async def _recording(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        path = request.rel_url.raw_path
+        self._requests.append(RequestRecord(request.method, path, request.query, response.status))
+        return response
+
+    @web.middleware
+    async def _refusing(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Refusal as refusal:
+            return self._gateway.refuse(refusal)
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+            message = f"Cannot {request.method} {request.rel_url.raw_path}"
+            return self._gateway.refuse(Refusal(404, message))
+        except web.HTTPRequestEntityTooLarge:
+            return self._gateway.refuse(Refusal(413, "request entity too large"))

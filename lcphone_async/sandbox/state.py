@@ -1,0 +1,60 @@
+"""What a sandbox knows: its locations, the stock, and the ledger of purchases."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from attrs import define, field, frozen
+
+from .inventory import Location
+from .numbers import new_number
+from .settings import LocationSettings
+from .stock import Offer, Stock
+
+
+@frozen
+class LedgerEntry:
+    """A purchase that took effect."""
+
+    location_id: str
+    phone_number: str
+    """In E.164."""
+    time: datetime
+    """Aware, in UTC."""
+
+
+@define
+class State:
+    """The state behind the four operations."""
+
+    seed: int
+    settings: Mapping[str, LocationSettings] | None
+    numbers_per_location: int
+    stock: Stock = field(init=False)
+    ledger: list[LedgerEntry] = field(factory=list, init=False)
+    locations: dict[str, Location] = field(factory=dict, init=False)
+    """Those that were asked for so far."""
+
+    def __attrs_post_init__(self) -> None:
+        self.stock = Stock(self.seed)
+
+    def location(self, location_id: str) -> Location | None:
+        """Give the location of this id, or `None` where the settings leave it out."""
+        if location_id not in self.locations:
+            settings = LocationSettings()
+            if self.settings is not None:
+                if location_id not in self.settings:
+                    return None
+                settings = self.settings[location_id]
+            self.locations[location_id] = self._grown(location_id, settings)
+        return self.locations[location_id]
+
+    def buy(self, location: Location, offer: Offer, time: datetime) -> None:
+        """Move a number from the stock to a location, and write it down."""
+        self.stock.take(offer.phone_number)
+        location.add(new_number(offer.phone_number, time))
+        location.bought.append(offer.phone_number)
+        self.ledger.append(LedgerEntry(location.id, offer.phone_number, time))
+
+    def _grown(self, location_id: str, settings: LocationSettings) -> Location:
+        count = self.numbers_per_location if settings.numbers is None else settings.numbers
+        return Location.starting(self.seed, location_id, settings, count)
