@@ -1,0 +1,115 @@
+"""The way of a call: token, slot, attempt, answer, and again where that may help."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ._retry import RetryPolicy, retrying
+from .auth import TokenSource, checked_token
+from .errors import ClientClosedError
+
+if TYPE_CHECKING:
+    from ._transport import Transport
+    from ._wire.answers import Answer
+    from ._wire.requests import Request
+    from .limiter import RateLimiter
+
+_logger = logging.getLogger("lcphone_async")
+
+
+class Calls:
+    """Every call of one client: it knows which are under way, and can end them."""
+
+    def __init__(
+        self,
+        tokens: TokenSource,
+        transport: Transport,
+        limiter: RateLimiter,
+        retry: RetryPolicy,
+    ) -> None:
+        self._tokens = tokens
+        self._transport = transport
+        self._limiter = limiter
+        self._read = retrying(self._attempt, retry, repeatable=True)
+        self._spend = retrying(self._attempt, retry, repeatable=False)
+        self._closed = False
+        self._under_way: set[asyncio.Timeout] = set()
+        self._all_ended = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a session that `close` would close."""
+        return self._transport.is_open
+
+    def check_open(self, request: Request) -> None:
+        """Raises `ClientClosedError` once the client is closed."""
+        if self._closed:
+            raise ClientClosedError(request.method, request.path, "the client is closed")
+
+    def most_at_once(self) -> int:
+        """How many requests of one location the budget and the connections allow at once."""
+        budget = self._limiter.max_requests
+        connections = self._transport.max_connections
+        return budget if connections is None else min(budget, connections)
+
+    async def send(self, request: Request) -> Answer:
+        """The answer to a request, after as many tries as it needs and may have."""
+        self.check_open(request)
+        send = self._read if request.repeatable else self._spend
+        call = asyncio.timeout(None)
+        try:
+            async with call:
+                self._under_way.add(call)
+                return await send(request, itertools.count(1))
+        except TimeoutError:
+            if call.expired():  # by close()
+                self.check_open(request)
+            raise
+        finally:
+            self._under_way.discard(call)
+            if not self._under_way:
+                self._all_ended.set()
+
+    async def close(self) -> None:
+        """Ends the calls under way with `ClientClosedError`, then closes the session."""
+        self._closed = True
+        now = asyncio.get_running_loop().time()
+        for call in self._under_way:
+            if not call.expired():
+                call.reschedule(now)
+        self._all_ended.clear()
+        while self._under_way:
+            await self._all_ended.wait()
+        await self._transport.close()
+
+    async def _attempt(self, request: Request, tries: Iterator[int]) -> Answer:
+        from ._wire.faults import error_of
+
+        token = checked_token(await self._tokens.token(request.location_id))
+        async with self._limiter.slot(request.location_id):
+            answer = await self._logged(request, token, next(tries))
+        if not 200 <= answer.status < 300:  # noqa: PLR2004  # HTTP's own
+            raise error_of(request, answer, token)
+        return answer
+
+    async def _logged(self, request: Request, token: str, attempt: int) -> Answer:
+        now = asyncio.get_running_loop().time
+        started = now()
+        outcome = "no answer"
+        try:
+            answer = await self._transport.send(request, token)
+            outcome = str(answer.status)
+        finally:
+            _logger.debug(
+                "%s %s: %s in %.3f s, try %d",
+                request.method,
+                request.route,
+                outcome,
+                now() - started,
+                attempt,
+            )
+        return answer

@@ -1,0 +1,139 @@
+"""The walk over a paged list: which pages to ask for, how far ahead, and what of them is new."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any
+
+import attrs
+
+from ._tasks import OwnTasks
+from .errors import IncompleteListError, RepeatedPageError
+from .models import ActiveNumbersPage
+
+# Without `total` pages are asked for on the chance that they exist; few of them at a time.
+_MAX_AHEAD_WITHOUT_TOTAL = 4
+
+# A number comes twice because the list shifted under the walk by as many places as lie between.
+# A shift of this many pages during one walk is not a list any more, and memory stays bounded.
+_REMEMBERED_PAGES = 64
+
+
+@attrs.define
+class Walk:
+    """What a walk knows of the list so far; it does no I/O.
+
+    A service may count pages from one, ignore `page`, repeat numbers because the list shifted,
+    give fewer numbers a page than asked for, or end before its `total`.
+    """
+
+    path: str
+    page_size: int
+    done: bool = False
+    _index: int = -1
+    _total: int | None = None
+    _counts_from_one: bool = False
+    _handed_out: int = 0
+    _previous: tuple[str, ...] = ()
+    _seen: set[str] = attrs.field(factory=set)
+    _seen_pages: deque[list[str]] = attrs.field(factory=deque)
+
+    def accept(self, page: ActiveNumbersPage) -> ActiveNumbersPage | None:
+        """What is new of the next page in order, or `None`; sets `done` after the last one.
+
+        Raises `RepeatedPageError`.
+        """
+        self._index += 1
+        self._learn(page)
+        numbers = tuple(number.phone_number for number in page.numbers)
+        if numbers and numbers == self._previous and self._index == 1:
+            self._counts_from_one = True
+            return None
+        fresh = [number for number in dict.fromkeys(numbers) if number not in self._seen]
+        if numbers and (numbers == self._previous or (not fresh and self._total is None)):
+            raise RepeatedPageError(self.path, self._index)
+        self._remember(numbers, fresh)
+        self.done = self._ends_with(page)
+        if self._index > 0 and not fresh:
+            return None
+        return page if len(fresh) == len(numbers) else _only(page, fresh)
+
+    def may_have(self, index: int) -> bool:
+        """Whether the list may have that page, as far as is known."""
+        if self.done:
+            return False
+        if self._index < 0:
+            return index == 0
+        return self._last_page is None or index <= self._last_page
+
+    def ahead(self, most: int) -> int:
+        """How many pages to have under way, of `most` that budget and connections allow."""
+        return most if self._total is not None else min(most, _MAX_AHEAD_WITHOUT_TOTAL)
+
+    def check_complete(self) -> None:
+        """Raises `IncompleteListError` if the last page promised more than was handed out."""
+        if self._total is not None and self._handed_out < self._total:
+            raise IncompleteListError(self.path, self._handed_out, self._total)
+
+    @property
+    def _last_page(self) -> int | None:
+        """The index of the last page, where `total` tells."""
+        if self._total is None:
+            return None
+        pages = -(-self._total // self.page_size)
+        return pages if self._counts_from_one else pages - 1
+
+    def _learn(self, page: ActiveNumbersPage) -> None:
+        if page.total is not None:
+            self._total = page.total
+        if self._index == 0 and page.page_size:
+            self.page_size = min(self.page_size, page.page_size)
+
+    def _remember(self, numbers: tuple[str, ...], fresh: list[str]) -> None:
+        self._previous = numbers
+        self._handed_out += len(fresh)
+        self._seen.update(fresh)
+        self._seen_pages.append(fresh)
+        if len(self._seen_pages) > _REMEMBERED_PAGES:
+            self._seen.difference_update(self._seen_pages.popleft())
+
+    def _ends_with(self, page: ActiveNumbersPage) -> bool:
+        if self._last_page is not None:
+            return not page.numbers or self._index >= self._last_page
+        return len(page.numbers) < self.page_size
+
+
+async def walk_pages(
+    fetch: Callable[[int], Coroutine[Any, Any, ActiveNumbersPage]],
+    walk: Walk,
+    prefetch: Callable[[], int],
+) -> AsyncGenerator[ActiveNumbersPage, None]:
+    """The list's pages in order, the next ones being fetched meanwhile.
+
+    At most `prefetch()` pages are under way or wait to be handed out.
+    """
+    pages: deque[asyncio.Task[ActiveNumbersPage]] = deque()
+    asked = 0
+    async with OwnTasks() as tasks:
+
+        def ask(most: int) -> None:
+            nonlocal asked
+            while len(pages) < most and walk.may_have(asked):
+                pages.append(tasks.start(fetch(asked)))
+                asked += 1
+
+        while not walk.done:
+            ask(1)
+            page = walk.accept(await pages.popleft())
+            ask(walk.ahead(prefetch()))
+            if page is not None:
+                yield page
+    walk.check_complete()
+
+
+def _only(page: ActiveNumbersPage, fresh: list[str]) -> ActiveNumbersPage:
+    """The page with the first of each fresh number, in its order."""
+    first = {number.phone_number: number for number in reversed(page.numbers)}
+    return attrs.evolve(page, numbers=tuple(first[number] for number in fresh))

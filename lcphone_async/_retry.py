@@ -1,0 +1,115 @@
+"""When to try again: the only room that knows `backoff`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from attrs import field as _field
+from attrs import frozen, validators
+
+from .errors import (
+    APIError,
+    ClientClosedError,
+    ConnectFailedError,
+    DailyQuotaExhaustedError,
+    LCPhoneError,
+    RateLimitedError,
+    TransportError,
+)
+
+T = TypeVar("T")
+
+_PASSING = {
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
+
+
+@frozen
+class RetryPolicy:
+    """When a call is tried again, and for how long.
+
+    A read is tried again after a connection failure, a timeout, 429, 500, 502, 503 and 504.
+    A purchase only where it surely did not reach the service, or after 429. The wait that
+    the service asks for is kept whole; where it asks for none, the wait is drawn between 0
+    and `first_wait`, doubled after each try up to `max_wait` (full jitter).
+
+    Raises `ValueError` for fewer than one try or a negative time.
+    """
+
+    max_tries: int = _field(default=5, validator=validators.ge(1))
+    """Tries in all, the first one included; 1 means none again."""
+    max_time: float = _field(default=60.0, validator=validators.ge(0))
+    """Seconds from the first try within which another may still begin."""
+    first_wait: float = _field(default=0.5, validator=validators.ge(0))
+    """Seconds: the longest first wait."""
+    max_wait: float = _field(default=10.0, validator=validators.ge(0))
+    """Seconds: the longest wait of our own."""
+
+
+def may_repeat(error: LCPhoneError, *, repeatable: bool) -> bool:
+    """Whether the call that met `error` may be sent again.
+
+    What is not `repeatable` may be only if the service surely has not acted.
+    """
+    if isinstance(error, ConnectFailedError | RateLimitedError):
+        return not isinstance(error, DailyQuotaExhaustedError)
+    if isinstance(error, TransportError):
+        return repeatable and not isinstance(error, ClientClosedError)
+    return repeatable and isinstance(error, APIError) and error.status in _PASSING
+
+
+def retrying(
+    attempt: Callable[..., Awaitable[T]], policy: RetryPolicy, *, repeatable: bool
+) -> Callable[..., Awaitable[T]]:
+    """`attempt`, tried again as the policy says; raises the last try's error."""
+    import backoff
+
+    def give_up(error: Exception) -> bool:
+        return not (isinstance(error, LCPhoneError) and may_repeat(error, repeatable=repeatable))
+
+    keep_trying = backoff.on_exception(
+        _waits,
+        LCPhoneError,
+        policy=policy,
+        max_tries=policy.max_tries,
+        giveup=give_up,
+        jitter=None,
+        logger=None,
+    )(attempt)
+
+    async def call(*args: Any) -> T:
+        try:
+            return await keep_trying(*args)
+        except LCPhoneError as error:
+            # Where the waits end, backoff raises the error from a StopIteration.
+            raise error from error.__cause__
+
+    return call
+
+
+def _waits(policy: RetryPolicy) -> Generator[float, Any, None]:
+    """The wait before each next try; ends where it would pass `max_time`.
+
+    backoff's own `max_time` would cut a server's wait short instead.
+    """
+    import backoff
+
+    now = asyncio.get_running_loop().time
+    deadline = now() + policy.max_time
+    own_waits = backoff.expo(factor=policy.first_wait, max_value=policy.max_wait)
+    next(own_waits)
+    error = yield 0.0  # backoff starts it with an empty send
+    while True:
+        own_wait = backoff.full_jitter(next(own_waits))
+        wait = getattr(error, "retry_after", None)
+        if wait is None:
+            wait = own_wait
+        if now() + wait > deadline:
+            return
+        error = yield wait

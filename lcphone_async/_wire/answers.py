@@ -1,0 +1,156 @@
+"""Answers to models: both contracts, and every shape that was documented or seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+import msgspec
+
+from ..errors import ResponseFormatError
+from ..models import (
+    ActiveNumber,
+    ActiveNumbersPage,
+    AvailableNumber,
+    AvailableNumbers,
+    NumberPool,
+    Purchase,
+)
+from .requests import Request
+from .shapes import MismatchError, kind, structure
+
+T = TypeVar("T")
+
+_ENVELOPE = ("status", "message", "statusCode")
+
+
+@attrs.frozen
+class Answer:
+    """What came back for a `Request`: a whole HTTP response."""
+
+    status: int
+    headers: Mapping[str, str]
+    """With names in any case."""
+    body: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen
+class _Found:
+    """A JSON value and its siblings, each with the JSON path at which it stands."""
+
+    value: Any
+    where: str
+    siblings: Mapping[str, Any]
+    around: str
+
+
+def number_pools(request: Request, answer: Answer) -> list[NumberPool]:
+    """The pools, from `{success, data, total}`, a bare list, `pools` or `numberPools`."""
+
+    def read(document: Any) -> list[NumberPool]:
+        found = _listing(document, "pools", "numberPools")
+        return list(structure(found.value, tuple[NumberPool, ...], found.where))
+
+    return _read(request, answer, read)
+
+
+def active_numbers(request: Request, answer: Answer, page: int) -> ActiveNumbersPage:
+    """One page of active numbers; a page that does not say which it is, is the one asked for."""
+
+    def read(document: Any) -> ActiveNumbersPage:
+        found = _listing(document, "numbers", "phoneNumbers")
+        named = (
+            found.siblings
+            if found.siblings.get("page") is not None
+            else {**found.siblings, "page": page}
+        )
+        details = structure(named, ActiveNumbersPage, found.around)
+        numbers = structure(found.value, tuple[ActiveNumber, ...], found.where)
+        return attrs.evolve(details, numbers=numbers)
+
+    return _read(request, answer, read)
+
+
+def available_numbers(request: Request, answer: Answer) -> AvailableNumbers:
+    """What a search found."""
+
+    def read(document: Any) -> AvailableNumbers:
+        found = _listing(document, "numbers", "phoneNumbers")
+        details = structure(found.siblings, AvailableNumbers, found.around)
+        numbers = structure(found.value, tuple[AvailableNumber, ...], found.where)
+        return attrs.evolve(details, numbers=numbers)
+
+    return _read(request, answer, read)
+
+
+def purchase(request: Request, answer: Answer) -> Purchase:
+    """The purchase, from v3's slim record or from 2021-07-28's account record."""
+
+    def read(document: Any) -> Purchase:
+        value, where = _unwrap(document, "id", "number", "numbers")
+        bought = (request.json or {})["phoneNumber"]
+        if isinstance(value, dict) and isinstance(value.get("numbers"), dict):
+            if bought not in value["numbers"]:
+                raise MismatchError("to hold the number", f"{where}.numbers", "others")
+            value = {**value, "number": bought}
+        return structure(value, Purchase, where)
+
+    return _read(request, answer, read)
+
+
+def _read(request: Request, answer: Answer, read: Callable[[Any], T]) -> T:
+    try:
+        return read(_document(answer.body))
+    except MismatchError as error:
+        where, problem = error.where, f"expected {error.expected}, got {error.got}"
+    raise ResponseFormatError(request.method, request.path, where, problem)
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MismatchError("JSON", got=describe(body)) from None
+
+
+def describe(body: bytes) -> str:
+    """What a body that is not JSON seems to be."""
+    if not body.strip():
+        return "an empty body"
+    if title := re.search(rb"<title>\s*(.{1,100}?)\s*</title>", body, re.IGNORECASE | re.DOTALL):
+        return f"an HTML page ({title[1].decode(errors='replace')})"
+    if body.lstrip().startswith(b"<"):
+        return "an HTML page"
+    return "something that is broken or cut off"
+
+
+def _unwrap(document: Any, *names: str) -> tuple[Any, str]:
+    """The payload below `data`, however often it is wrapped, and its JSON path."""
+    where = "$"
+    while isinstance(document, dict) and "data" in document and not document.keys() & names:
+        document, where = document["data"], f"{where}.data"
+    return document, where
+
+
+def _listing(document: Any, *names: str) -> _Found:
+    """The list that an answer is about: bare, as `data`, or under one of `names`."""
+    siblings: Mapping[str, Any] = {}
+    where = around = "$"
+    while isinstance(document, dict):
+        key = next((name for name in (*names, "data") if name in document), names[0])
+        if key not in document:
+            raise MismatchError("a value", f"{where}.{key}", "nothing")
+        wrapped = key == "data"
+        siblings = {
+            name: value
+            for name, value in document.items()
+            if name != key and not (wrapped and name in _ENVELOPE)
+        }
+        document, where, around = document[key], f"{where}.{key}", where
+        if not wrapped:
+            break
+    if not isinstance(document, list):
+        raise MismatchError("an array", where, kind(document))
+    return _Found(document, where, siblings, around)

@@ -1,0 +1,104 @@
+"""What a caller may pass: each check gives the value as it goes on the wire, or raises.
+
+`TypeError` and `ValueError` name the parameter; nothing has been sent by then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from ..models import NumberType
+
+MAX_PAGE_SIZE = 1000
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_COUNTRY = re.compile(r"[A-Za-z]{2}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def text(name: str, value: object) -> str:
+    """A string without control characters or lone surrogates; it may be empty."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, not {type(value).__name__}")
+    if _CONTROL.search(value):
+        raise ValueError(f"{name} holds a control character or a lone surrogate")
+    return value
+
+
+def optional_text(name: str, value: object) -> str | None:
+    """A string, or `None` to leave the parameter out."""
+    return None if value is None else text(name, value)
+
+
+def identifier(name: str, value: object) -> str:
+    """A string that says something."""
+    said = text(name, value)
+    if not said.strip():
+        raise ValueError(f"{name} is empty")
+    return said
+
+
+def path_part(name: str, value: object) -> str:
+    """One segment of a path: whatever the value holds, it does not leave its segment."""
+    part = identifier(name, value)
+    if part in {".", ".."}:
+        raise ValueError(f"{name} must not be {part!r}")
+    return quote(part, safe="")
+
+
+def flag(name: str, value: object) -> bool | None:
+    """A boolean, or `None` to leave the parameter out."""
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"{name} must be True, False or None, not {type(value).__name__}")
+    return value
+
+
+def whole_number(name: str, value: object, lowest: int, highest: int | None = None) -> int:
+    """An integer within its bounds, both included."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
+    if value < lowest or (highest is not None and value > highest):
+        bounds = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
+        raise ValueError(f"{name} must be {bounds}, not {value}")
+    return value
+
+
+def country_code(name: str, value: object) -> str:
+    """Two letters (ISO 3166-1 alpha-2), in upper case."""
+    code = text(name, value)
+    if not _COUNTRY.fullmatch(code):
+        raise ValueError(f"{name} must be two letters, not {code!r}")
+    return code.upper()
+
+
+def number_types(name: str, values: Iterable[str] | None) -> str | None:
+    """Number types as the one comma-separated value that the service reads."""
+    if values is None:
+        return None
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a sequence of strings such as ('local',)")
+    types = [number_type(name, value) for value in values]
+    if not types:
+        raise ValueError(f"{name} is empty: pass None to leave it to the service")
+    return ",".join(types)
+
+
+def number_type(name: str, value: object) -> str:
+    """A number type as search and purchase spell it; one that is not known stays as it is."""
+    spelled = identifier(name, value)
+    if "," in spelled:
+        raise ValueError(f"{name} holds a comma: pass each type on its own")
+    try:
+        return NumberType(spelled).value
+    except ValueError:
+        return spelled
+
+
+def e164(name: str, value: object) -> str:
+    """A phone number in E.164 format."""
+    number = text(name, value)
+    if not _E164.fullmatch(number):
+        raise ValueError(f"{name} is not in E.164 format (a plus sign and 7 to 15 digits)")
+    return number

@@ -1,0 +1,144 @@
+"""Answers with an error status to the error whose name says what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from ..errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    DailyQuotaExhaustedError,
+    NotFoundError,
+    NumberUnavailableError,
+    PermissionDeniedError,
+    PhoneSystemNotConnectedError,
+    RateLimitedError,
+    ServerError,
+    UnprocessableError,
+)
+from .answers import Answer, describe
+from .limits import rate_limit, retry_after
+from .requests import API_VERSIONS, Request
+
+_MAX_MESSAGE = 500
+
+_BY_STATUS: dict[int, type[APIError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    422: UnprocessableError,
+    429: RateLimitedError,
+}
+
+_VERSIONS = " or ".join(repr(version) for version in API_VERSIONS)
+
+# A part of the message in lower case, and what it means; `{scope}` is the operation's own.
+_HINTS = (
+    ("version header", f"set the client's api_version to {_VERSIONS}"),
+    ("not accessible from this token", "the token is of another location: use this location's own"),
+    ("does not have access to this location", "the token is of another location or agency"),
+    ("not authorized for this scope", "the token lacks the scope {scope}"),
+    ("invalid token", "the token is wrong, expired or revoked: get a new one"),
+    ("phone system is not connected", "connect LC Phone in the location's settings"),
+    ("no longer available", "somebody else took it: search again"),
+    ("error code: 1010", "Cloudflare turned the request away for its User-Agent"),
+    ("cloudflare", "Cloudflare, before the service, answered this"),
+)
+
+_NUMBER_GONE = re.compile(r"no longer available|number.*not (found|available)", re.IGNORECASE)
+_NOT_CONNECTED = re.compile(r"phone system is not connected", re.IGNORECASE)
+_PHONE_NUMBER = re.compile(r"(?<!\w)\+?[1-9]\d{7,14}(?!\w)")
+
+
+def error_of(request: Request, answer: Answer, token: str) -> APIError:
+    """The error that an answer outside 200 to 299 is; its text holds no secret."""
+    body = _object(answer.body)
+    message = _clean(_message(body, answer), token)
+    cls = _class_of(request, answer, message)
+    trace_id = body.get("traceId")
+    error = body.get("error")
+    return cls(
+        status=answer.status,
+        message=message,
+        error=_clean(error, token) if isinstance(error, str) else None,
+        trace_id=trace_id.replace(token, "…") if isinstance(trace_id, str) else None,
+        method=request.method,
+        path=request.path,
+        retry_after=_wait(answer),
+        hint=_hint(request, answer, body, message),
+    )
+
+
+def _class_of(request: Request, answer: Answer, message: str) -> type[APIError]:
+    status = answer.status
+    if status == HTTPStatus.NOT_FOUND and _NOT_CONNECTED.search(message):
+        return PhoneSystemNotConnectedError
+    if request.method == "POST" and _is_gone(status, message):
+        return NumberUnavailableError
+    if status == HTTPStatus.TOO_MANY_REQUESTS and rate_limit(answer.headers).daily_remaining == 0:
+        return DailyQuotaExhaustedError
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ServerError
+    return _BY_STATUS.get(status, APIError)
+
+
+def _is_gone(status: int, message: str) -> bool:
+    """Whether a purchase was refused because somebody else has the number.
+
+    400 is documented; 404, 409 and 410 are what other clients guard against.
+    """
+    if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
+        return _NUMBER_GONE.search(message) is not None
+    return status in {HTTPStatus.CONFLICT, HTTPStatus.GONE}
+
+
+def _message(body: Mapping[str, Any], answer: Answer) -> str:
+    """The body's `message` (a string or a list) or `msg`, else what the body seems to be."""
+    message = body.get("message") or body.get("msg")
+    if isinstance(message, list):
+        return "; ".join(str(part) for part in message)
+    if isinstance(message, str):
+        return message
+    text = answer.body.decode(errors="replace").strip()
+    if text and not text.startswith(("<", "{", "[")):
+        return text
+    phrase = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else "Error"
+    return f"{phrase}, with {'no message' if body else describe(answer.body)}"
+
+
+def _hint(request: Request, answer: Answer, body: Mapping[str, Any], message: str) -> str | None:
+    if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+        return "redirects are not followed: set base_url to where the service is"
+    if account_status := body.get("accountStatus"):
+        return f"the account is {account_status}"
+    lower = message.lower()
+    found = next((hint for part, hint in _HINTS if part in lower), None)
+    return found and found.format(scope=request.scope)
+
+
+def _wait(answer: Answer) -> float | None:
+    """Seconds to wait: what the service asks for, or after a 429 one whole limit interval."""
+    asked = retry_after(answer.headers)
+    if asked is None and answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return rate_limit(answer.headers).period
+    return asked
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _clean(text: str, token: str) -> str:
+    """A text of the service without the token, without phone numbers, and not too long."""
+    return _PHONE_NUMBER.sub("+…", text.replace(token, "…"))[:_MAX_MESSAGE]

@@ -1,0 +1,40 @@
+"""Limit headers to a value, and what the service asks a client to wait."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from ..models import RateLimitStatus
+
+
+def rate_limit(headers: Mapping[str, str]) -> RateLimitStatus:
+    """What the five limit headers say; one that is missing or no number says nothing."""
+    interval = _count(headers, "X-RateLimit-Interval-Milliseconds")
+    return RateLimitStatus(
+        max_requests=_count(headers, "X-RateLimit-Max"),
+        period=None if interval is None else interval / 1000,
+        remaining=_count(headers, "X-RateLimit-Remaining"),
+        daily_limit=_count(headers, "X-RateLimit-Limit-Daily"),
+        daily_remaining=_count(headers, "X-RateLimit-Daily-Remaining"),
+    )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from now, of a `Retry-After` header in seconds or as a date (RFC 9110, 10.2.3)."""
+    seconds = _count(headers, "Retry-After")
+    if seconds is not None:
+        return float(seconds)
+    try:
+        date = parsedate_to_datetime(headers.get("Retry-After", ""))
+    except ValueError:
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+def _count(headers: Mapping[str, str], name: str) -> int | None:
+    value = headers.get(name, "").strip()
+    return int(value) if re.fullmatch("[0-9]{1,15}", value) else None

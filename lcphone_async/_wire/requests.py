@@ -1,0 +1,166 @@
+"""The four operations as `Request` values: what goes on the wire, and for which budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+from attrs import frozen
+
+from ..models import AvailableNumber, NumberType
+from . import checks
+from .names import camel
+
+API_VERSIONS = ("v3", "2021-07-28")
+
+_POOLS = "/phone-system/number-pools"
+_NUMBERS = "/phone-system/numbers/location/{locationId}"
+
+_PURCHASE_TYPES = (NumberType.LOCAL, NumberType.TOLL_FREE, NumberType.MOBILE)
+
+
+@frozen
+class Request:
+    """One call of the service, complete but for the base URL and the headers."""
+
+    method: str
+    route: str
+    """The path with placeholders, for logs."""
+    path: str
+    """The path, escaped."""
+    location_id: str
+    """Whose budget and whose token the call uses."""
+    scope: str
+    """The scope that the documents ask of the token."""
+    query: str = ""
+    """The query string, escaped."""
+    json: Mapping[str, Any] | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether doing it twice is the same as doing it once."""
+        return self.method == "GET"
+
+
+def number_pools(location_id: str) -> Request:
+    """`GET /phone-system/number-pools`."""
+    checks.path_part("location_id", location_id)
+    return Request(
+        "GET",
+        _POOLS,
+        _POOLS,
+        location_id,
+        "numberpools.read",
+        query=_query(locationId=location_id),
+    )
+
+
+def active_numbers(
+    location_id: str,
+    *,
+    page: int,
+    page_size: int,
+    search_filter: str | None,
+    skip_number_pool: bool | None,
+    include_rcs_sender_ids: bool | None,
+) -> Request:
+    """`GET /phone-system/numbers/location/{locationId}`, with an explicit page and page size."""
+    query = _query(
+        page=str(checks.whole_number("page", page, 0)),
+        pageSize=str(checks.whole_number("page_size", page_size, 1, checks.MAX_PAGE_SIZE)),
+        searchFilter=checks.optional_text("search_filter", search_filter),
+        skipNumberPool=checks.flag("skip_number_pool", skip_number_pool),
+        includeRcsSenderIds=checks.flag("include_rcs_sender_ids", include_rcs_sender_ids),
+    )
+    return _of_location("GET", location_id, "", "phonenumbers.read", query=query)
+
+
+def available_numbers(
+    location_id: str,
+    country_code: str,
+    *,
+    number_types: Iterable[str] | None,
+    first_part: str | None,
+    last_part: str | None,
+    anywhere: str | None,
+    sms_enabled: bool | None,
+    mms_enabled: bool | None,
+    voice_enabled: bool | None,
+) -> Request:
+    """`GET /phone-system/numbers/location/{locationId}/available`."""
+    query = _query(
+        countryCode=checks.country_code("country_code", country_code),
+        numberTypes=checks.number_types("number_types", number_types),
+        firstPart=checks.optional_text("first_part", first_part),
+        lastPart=checks.optional_text("last_part", last_part),
+        anywhere=checks.optional_text("anywhere", anywhere),
+        smsEnabled=checks.flag("sms_enabled", sms_enabled),
+        mmsEnabled=checks.flag("mms_enabled", mms_enabled),
+        voiceEnabled=checks.flag("voice_enabled", voice_enabled),
+    )
+    return _of_location("GET", location_id, "/available", "phonenumbers.read", query=query)
+
+
+def purchase(
+    location_id: str,
+    number: AvailableNumber | str,
+    *,
+    country_code: str | None,
+    number_type: str | None,
+    locality: str | None,
+    region: str | None,
+    skip_location_kyc: bool | None,
+    max_price: Decimal | int | None,
+    **texts: str | None,
+) -> Request:
+    """`POST /phone-system/numbers/location/{locationId}/purchase`.
+
+    An `AvailableNumber` fills in what it knows and the caller left out. `texts` are the
+    parameters that go out as they came.
+    """
+    known = number if isinstance(number, AvailableNumber) else AvailableNumber(number)
+    _check_price(known, max_price)
+    if number_type is None and known.price and known.price.number_type in _PURCHASE_TYPES:
+        number_type = known.price.number_type
+    country = known.iso_country if country_code is None else country_code
+    body = {
+        "phoneNumber": checks.e164("number", known.phone_number),
+        "countryCode": country and checks.country_code("country_code", country),
+        "numberType": number_type and checks.number_type("number_type", number_type),
+        "locality": known.locality if locality is None else checks.text("locality", locality),
+        "region": known.region if region is None else checks.text("region", region),
+        "skipLocationKYC": checks.flag("skip_location_kyc", skip_location_kyc),
+        **{camel(name): checks.optional_text(name, value) for name, value in texts.items()},
+    }
+    sent = {name: value for name, value in body.items() if value is not None}
+    return _of_location("POST", location_id, "/purchase", "phonenumbers.write", json=sent)
+
+
+def _check_price(number: AvailableNumber, max_price: Decimal | int | None) -> None:
+    if max_price is None:
+        return
+    if isinstance(max_price, bool) or not isinstance(max_price, Decimal | int):
+        raise TypeError(f"max_price must be a Decimal or an int, not {type(max_price).__name__}")
+    if number.price is None or number.price.price is None:
+        raise ValueError("max_price cannot be checked: the number does not say its price")
+    if number.price.price > max_price:
+        raise ValueError(f"the number costs {number.price.price}, above max_price {max_price}")
+
+
+def _of_location(method: str, location_id: str, rest: str, scope: str, **parts: Any) -> Request:
+    part = checks.path_part("location_id", location_id)
+    path = _NUMBERS.replace("{locationId}", part) + rest
+    return Request(method, _NUMBERS + rest, path, location_id, scope, **parts)
+
+
+def _query(**parameters: str | bool | None) -> str:
+    """A query string of all that is not `None`; booleans as `true` and `false`."""
+    return urlencode(
+        [
+            (name, str(value).lower() if isinstance(value, bool) else value)
+            for name, value in parameters.items()
+            if value is not None
+        ]
+    )

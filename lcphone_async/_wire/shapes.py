@@ -1,0 +1,246 @@
+"""JSON values to models: the one place where the rules for shapes live."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import types
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import attrs
+from cattrs import AttributeValidationNote, BaseValidationError, Converter, IterableValidationNote
+from cattrs.gen import make_dict_structure_fn, override
+
+from .names import spellings
+
+T = TypeVar("T")
+Hook = Callable[[Any, Any], Any]
+
+_STEPS = (AttributeValidationNote, IterableValidationNote)
+
+_JSON_KINDS: dict[type, str] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "an array",
+    dict: "an object",
+}
+
+
+class MismatchError(Exception):
+    """A value that is not of the kind that was expected, and where it stands."""
+
+    def __init__(self, expected: str, where: str = "$", got: str = "") -> None:
+        super().__init__(expected, where, got)
+        self.expected, self.where, self.got = expected, where, got
+
+
+def structure(value: Any, cls: type[T], where: str) -> T:
+    """The JSON value `value`, found at the JSON path `where`, as a `cls`.
+
+    Raises `MismatchError` with the path of the first thing that does not fit.
+    """
+    try:
+        return _converter(detailed_validation=False).structure(value, cls)
+    except Exception:  # noqa: BLE001  # whatever it was, the slow way says where it is
+        return _structure_slowly(value, cls, where)
+
+
+def kind(value: object) -> str:
+    """What JSON calls a value's kind; never the value."""
+    return _JSON_KINDS.get(type(value), "an unknown kind of value")
+
+
+def _structure_slowly(value: Any, cls: type[T], where: str) -> T:
+    try:
+        return _converter(detailed_validation=True).structure(value, cls)
+    except Exception as error:  # noqa: BLE001  # cattrs raises groups, KeyError and ours
+        mismatch = _first_mismatch(error, value, where)
+    raise mismatch
+
+
+def _first_mismatch(error: BaseException, value: Any, where: str) -> MismatchError:
+    """Follows the first error down to its leaf, and the value along with it."""
+    while isinstance(error, BaseValidationError):
+        inner = error.exceptions[0]
+        step = next(note for note in inner.__notes__ if isinstance(note, _STEPS))
+        if isinstance(step, IterableValidationNote):
+            where, value = f"{where}[{step.index}]", value[step.index]
+        else:
+            names = spellings(error.cl, step.name)
+            name = next((name for name in names if name in value), names[0])
+            where, value = f"{where}.{name}", value.get(name)
+        error = inner
+    if isinstance(error, KeyError):
+        return MismatchError("a value", where, "nothing")
+    expected = error.expected if isinstance(error, MismatchError) else "something else"
+    return MismatchError(expected, where, kind(value))
+
+
+@functools.cache
+def _converter(*, detailed_validation: bool) -> Converter:
+    """A converter for the wire's JSON.
+
+    - Scalars are strict: a string is a string, `true` is no number, `null` is nothing.
+    - Integers may come as `1.0`. Money becomes a `Decimal` by its shortest spelling.
+    - Dates are ISO 8601 or RFC 2822; one that names no offset is UTC.
+    - An optional field is absent as a missing key, `null` or `""`; an array or an object
+      whose fields are all optional is absent as a missing key or `null`.
+    - A `StrEnum | str` field keeps a value that the enum does not know as a string.
+    - Fields go by their names on the wire (`names.py`); keys that no field knows go to `extra`.
+    """
+    converter = Converter(detailed_validation=detailed_validation)
+    converter.register_structure_hook(str, _scalar("a string", str))
+    converter.register_structure_hook(bool, _scalar("a boolean", bool))
+    converter.register_structure_hook(int, _whole_number)
+    converter.register_structure_hook(Decimal, _money)
+    converter.register_structure_hook(datetime, _date)
+    converter.register_structure_hook_func(_is_mapping, _mapping)
+    converter.register_structure_hook_factory(_is_optional, _optional)
+    converter.register_structure_hook_factory(_is_open_enum, _open_enum)
+    converter.register_structure_hook_factory(_is_tuple, _array)
+    converter.register_structure_hook_factory(attrs.has, _object)
+    return converter
+
+
+def _scalar(expected: str, cls: type) -> Hook:
+    def hook(value: Any, _: Any) -> Any:
+        if value.__class__ is not cls:
+            raise MismatchError(expected)
+        return value
+
+    return hook
+
+
+def _whole_number(value: Any, _: Any) -> int:
+    if value.__class__ is int or (value.__class__ is float and value.is_integer()):
+        return int(value)
+    raise MismatchError("a whole number")
+
+
+def _money(value: Any, _: Any) -> Decimal:
+    if value.__class__ is int or value.__class__ is float:
+        return Decimal(str(value))
+    raise MismatchError("a number")
+
+
+def _date(value: Any, _: Any) -> datetime:
+    if value.__class__ is not str:
+        raise MismatchError("a date")
+    try:
+        date = datetime.fromisoformat(value)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            raise MismatchError("a date") from None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _is_mapping(cls: Any) -> bool:
+    return get_origin(cls) is Mapping
+
+
+def _mapping(value: Any, _: Any) -> Any:
+    if value is None:
+        return {}
+    if value.__class__ is not dict:
+        raise MismatchError("an object")
+    return value
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or value == ""
+
+
+def _is_union(cls: Any) -> bool:
+    return get_origin(cls) in {Union, types.UnionType}
+
+
+def _is_optional(cls: Any) -> bool:
+    return _is_union(cls) and type(None) in get_args(cls)
+
+
+def _optional(cls: Any, converter: Converter) -> Hook:
+    present: Any = functools.reduce(
+        operator.or_, (arm for arm in get_args(cls) if arm is not type(None))
+    )
+    structure_present = converter.get_structure_hook(present)
+
+    def hook(value: Any, _: Any) -> Any:
+        return None if _is_absent(value) else structure_present(value, present)
+
+    return hook
+
+
+def _is_open_enum(cls: Any) -> bool:
+    return _is_union(cls) and issubclass(get_args(cls)[0], StrEnum)
+
+
+def _open_enum(cls: Any, _: Converter) -> Hook:
+    enum = get_args(cls)[0]
+
+    def hook(value: Any, _: Any) -> Any:
+        if value.__class__ is not str:
+            raise MismatchError("a string")
+        try:
+            return enum(value)
+        except ValueError:
+            return value
+
+    return hook
+
+
+def _is_tuple(cls: Any) -> bool:
+    return get_origin(cls) is tuple
+
+
+def _array(cls: Any, converter: Converter) -> Hook:
+    items: Any = types.GenericAlias(list, get_args(cls)[0])
+    structure_items = converter.get_structure_hook(items)
+
+    def hook(value: Any, _: Any) -> Any:
+        if value is None:
+            return ()
+        if value.__class__ is not list:
+            raise MismatchError("an array")
+        return tuple(structure_items(value, items))
+
+    return hook
+
+
+def _object(cls: Any, converter: Converter) -> Hook:
+    fields = attrs.fields(attrs.resolve_types(cls))
+    names = {field.name: spellings(cls, field.name) for field in fields}
+    known = frozenset(name for spelled in names.values() for name in spelled)
+    twins = [(twin, usual) for usual, *others in filter(None, names.values()) for twin in others]
+    required = any(field.default is attrs.NOTHING for field in fields)
+    overrides: Any = {
+        name: override(rename=spelled[0]) if spelled else override(omit=True)
+        for name, spelled in names.items()
+    }
+    structure_fields = make_dict_structure_fn(cls, converter, **overrides)
+
+    def hook(value: Any, _: Any) -> Any:
+        if value is None and not required:
+            return cls()
+        if value.__class__ is not dict:
+            raise MismatchError("an object")
+        named = value
+        for twin, usual in twins:
+            if twin in value and _is_absent(value.get(usual)):
+                named = {**named, usual: value[twin]}
+        model = structure_fields(named, cls)
+        if known.issuperset(value):
+            return model
+        extra = {name: value[name] for name in value if name not in known}
+        return attrs.evolve(model, extra=extra)
+
+    return hook

@@ -1,0 +1,402 @@
+"""`LCPhoneClient`: every operation of the LC Phone API."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import warnings
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ._calls import Calls
+from ._paging import Walk, walk_pages
+from ._retry import RetryPolicy
+from ._tasks import OwnTasks
+from ._wire import checks, requests
+from .auth import TokenSource, token_source
+from .errors import (
+    ConnectFailedError,
+    LCPhoneError,
+    PurchaseOutcomeUnknownError,
+    ResponseFormatError,
+    ServerError,
+    TransportError,
+)
+from .limiter import RateLimiter
+from .models import (
+    ActiveNumber,
+    ActiveNumbersPage,
+    AvailableNumber,
+    AvailableNumbers,
+    CountrySearch,
+    NumberPool,
+    Purchase,
+)
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from ._wire.requests import Request
+
+_DEFAULT_NUMBER_TYPES = ("local", "tollFree")
+
+
+class LCPhoneClient:
+    """A client of the LC Phone API.
+
+    - `token`: a private integration token, a location's access token or a token source.
+    - `base_url`: where the service is.
+    - `api_version`: `v3` or `2021-07-28`.
+    - `session`: an `aiohttp.ClientSession` to send through (for its proxy, connector or trace
+      configs); it stays open. Without one the client makes its own and closes it.
+    - `limiter`: the budget; without one the documented 100 requests in 10 s for each location.
+    - `retry`: when to try again; without one `RetryPolicy()`.
+    - `timeout`: of one attempt, in seconds or as an `aiohttp.ClientTimeout`; without one 60 s
+      in all, 10 s to connect and 30 s between bytes.
+
+    Use it as an async context manager, or `await client.close()` at the end. Every call raises
+    `LCPhoneError` for what goes wrong on the way (`lcphone_async.errors` draws the tree), and
+    `ValueError` or `TypeError` for a bad argument, before anything is sent.
+    """
+
+    def __init__(
+        self,
+        token: str | TokenSource,
+        *,
+        base_url: str = "https://services.leadconnectorhq.com",
+        api_version: str = "v3",
+        session: aiohttp.ClientSession | None = None,
+        limiter: RateLimiter | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: float | aiohttp.ClientTimeout | None = None,
+    ) -> None:
+        from ._transport import Transport
+
+        self._calls = Calls(
+            token_source(token),
+            Transport(base_url, api_version, session, timeout),
+            RateLimiter() if limiter is None else limiter,
+            RetryPolicy() if retry is None else retry,
+        )
+
+    @classmethod
+    def from_env(cls, **options: Any) -> Self:
+        """A client from `LCPHONE_TOKEN`, `LCPHONE_BASE_URL` and `LCPHONE_API_VERSION`.
+
+        `options` are the constructor's and go before the environment. Raises `ValueError` if
+        there is no token.
+        """
+        named = {"base_url": "LCPHONE_BASE_URL", "api_version": "LCPHONE_API_VERSION"}
+        from_env = {name: os.environ[key] for name, key in named.items() if os.environ.get(key)}
+        token = os.environ.get("LCPHONE_TOKEN")
+        if not token:
+            raise ValueError("LCPHONE_TOKEN is not set in the environment")
+        return cls(**{"token": token, **from_env, **options})
+
+    def active_numbers(
+        self,
+        location_id: str,
+        *,
+        page_size: int = checks.MAX_PAGE_SIZE,
+        search_filter: str | None = None,
+        skip_number_pool: bool | None = None,
+        include_rcs_sender_ids: bool | None = None,
+        prefetch: int | None = None,
+    ) -> AsyncGenerator[ActiveNumber, None]:
+        """Every active number of a location, each once, in the service's order.
+
+        Takes the arguments of `active_number_pages` and raises what it raises. To leave early,
+        wrap it in `contextlib.aclosing`, and what is being fetched ahead ends at once.
+        """
+        return _numbers_of(
+            self.active_number_pages(
+                location_id,
+                page_size=page_size,
+                search_filter=search_filter,
+                skip_number_pool=skip_number_pool,
+                include_rcs_sender_ids=include_rcs_sender_ids,
+                prefetch=prefetch,
+            )
+        )
+
+    def active_number_pages(
+        self,
+        location_id: str,
+        *,
+        page_size: int = checks.MAX_PAGE_SIZE,
+        search_filter: str | None = None,
+        skip_number_pool: bool | None = None,
+        include_rcs_sender_ids: bool | None = None,
+        prefetch: int | None = None,
+    ) -> AsyncGenerator[ActiveNumbersPage, None]:
+        """Every page of a location's active numbers, in order, without a number twice.
+
+        - `page_size`: numbers a page, 1 to 1000.
+        - `search_filter`: a part of the number, such as `+91`.
+        - `skip_number_pool`: `False` to include the numbers in pools; the service's default
+          leaves them out.
+        - `prefetch`: pages to fetch ahead; without it as many as the budget and the connections
+          allow where the service says how many there are, else a few.
+
+        `None` leaves a parameter to the service. Raises `RepeatedPageError` if the service keeps
+        giving the same page, and `IncompleteListError`, after all numbers were handed out, if
+        there were fewer than it had promised.
+        """
+
+        def request(page: int) -> Request:
+            return requests.active_numbers(
+                location_id,
+                page=page,
+                page_size=page_size,
+                search_filter=search_filter,
+                skip_number_pool=skip_number_pool,
+                include_rcs_sender_ids=include_rcs_sender_ids,
+            )
+
+        async def fetch(page: int) -> ActiveNumbersPage:
+            return await self._active_numbers(request(page), page)
+
+        walk = Walk(request(0).path, page_size)
+        if prefetch is None:
+            return walk_pages(fetch, walk, self._calls.most_at_once)
+        fixed = checks.whole_number("prefetch", prefetch, 0)
+        return walk_pages(fetch, walk, lambda: fixed)
+
+    async def active_numbers_page(
+        self,
+        location_id: str,
+        *,
+        page: int = 0,
+        page_size: int = 50,
+        search_filter: str | None = None,
+        skip_number_pool: bool | None = None,
+        include_rcs_sender_ids: bool | None = None,
+    ) -> ActiveNumbersPage:
+        """One page of a location's active numbers, counted from 0, just as the service gives it."""
+        request = requests.active_numbers(
+            location_id,
+            page=page,
+            page_size=page_size,
+            search_filter=search_filter,
+            skip_number_pool=skip_number_pool,
+            include_rcs_sender_ids=include_rcs_sender_ids,
+        )
+        return await self._active_numbers(request, page)
+
+    async def search_available(
+        self,
+        location_id: str,
+        country_code: str,
+        *,
+        number_types: Iterable[str] | None = _DEFAULT_NUMBER_TYPES,
+        first_part: str | None = None,
+        last_part: str | None = None,
+        anywhere: str | None = None,
+        sms_enabled: bool | None = None,
+        mms_enabled: bool | None = None,
+        voice_enabled: bool | None = None,
+    ) -> AvailableNumbers:
+        """Numbers of one country that can be bought, about 30 at the most.
+
+        - `country_code`: ISO 3166-1 alpha-2.
+        - `number_types`: of `local`, `tollFree` and `mobile`; without any the service was seen
+          to answer with an empty list.
+        - `first_part`, `last_part`, `anywhere`: digits that the number begins with, ends with
+          or holds.
+        - `sms_enabled`, `mms_enabled`, `voice_enabled`: what it must be able to do.
+        """
+        request = requests.available_numbers(
+            location_id,
+            country_code,
+            number_types=number_types,
+            first_part=first_part,
+            last_part=last_part,
+            anywhere=anywhere,
+            sms_enabled=sms_enabled,
+            mms_enabled=mms_enabled,
+            voice_enabled=voice_enabled,
+        )
+        return await self._available_numbers(request)
+
+    def search_countries(
+        self,
+        location_id: str,
+        country_codes: Iterable[str],
+        *,
+        concurrency: int = 10,
+        number_types: Iterable[str] | None = _DEFAULT_NUMBER_TYPES,
+        first_part: str | None = None,
+        last_part: str | None = None,
+        anywhere: str | None = None,
+        sms_enabled: bool | None = None,
+        mms_enabled: bool | None = None,
+        voice_enabled: bool | None = None,
+    ) -> AsyncGenerator[CountrySearch, None]:
+        """The searches of several countries side by side, each as it completes.
+
+        A country that is named twice is searched once; one that fails gives its error and the
+        others go on. `concurrency` is how many run at once; the other arguments are those of
+        `search_available`.
+        """
+        if isinstance(country_codes, str):
+            raise TypeError("country_codes must be several codes such as ['US', 'CA']")
+        types = None if number_types is None else tuple(number_types)
+        searches = {
+            code: requests.available_numbers(
+                location_id,
+                code,
+                number_types=types,
+                first_part=first_part,
+                last_part=last_part,
+                anywhere=anywhere,
+                sms_enabled=sms_enabled,
+                mms_enabled=mms_enabled,
+                voice_enabled=voice_enabled,
+            )
+            for code in (checks.country_code("country_codes", code) for code in country_codes)
+        }
+        return self._search_all(searches, checks.whole_number("concurrency", concurrency, 1))
+
+    async def purchase(
+        self,
+        location_id: str,
+        number: AvailableNumber | str,
+        *,
+        fingerprint_id: str | None = None,
+        country_code: str | None = None,
+        number_type: str | None = None,
+        address_sid: str | None = None,
+        bundle_sid: str | None = None,
+        locality: str | None = None,
+        region: str | None = None,
+        payment_intent_id: str | None = None,
+        stripe_account_id: str | None = None,
+        payment_method_id: str | None = None,
+        skip_location_kyc: bool | None = None,
+        max_price: Decimal | int | None = None,
+    ) -> Purchase:
+        """Buys one number for a location. This spends money.
+
+        - `number`: one that a search found, which fills in its country, type, locality and
+          region, or any number in E.164 format.
+        - `fingerprint_id`: that of the search's result.
+        - `max_price`: a limit on the price that the search gave; `ValueError` if the number
+          costs more or does not say.
+
+        The request is sent again only where it surely did not reach the service, or the service
+        says that it did not act (429). Raises `NumberUnavailableError` if the number is gone,
+        and `PurchaseOutcomeUnknownError` if no clear answer came: it may be bought or not.
+        """
+        request = requests.purchase(
+            location_id,
+            number,
+            country_code=country_code,
+            number_type=number_type,
+            locality=locality,
+            region=region,
+            skip_location_kyc=skip_location_kyc,
+            max_price=max_price,
+            fingerprint_id=fingerprint_id,
+            address_sid=address_sid,
+            bundle_sid=bundle_sid,
+            payment_intent_id=payment_intent_id,
+            stripe_account_id=stripe_account_id,
+            payment_method_id=payment_method_id,
+        )
+        return await self._purchase(request)
+
+    async def number_pools(self, location_id: str) -> list[NumberPool]:
+        """The number pools of a location."""
+        from ._wire import answers
+
+        request = requests.number_pools(location_id)
+        return answers.number_pools(request, await self._calls.send(request))
+
+    async def close(self) -> None:
+        """Ends the calls that are under way with `ClientClosedError`, and closes the session.
+
+        It may be called more than once. A session that the caller gave stays open.
+        """
+        await self._calls.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        calls = getattr(self, "_calls", None)  # none where the constructor raised
+        if calls is not None and calls.is_open:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+
+    async def _active_numbers(self, request: Request, page: int) -> ActiveNumbersPage:
+        from ._wire import answers
+
+        return answers.active_numbers(request, await self._calls.send(request), page)
+
+    async def _available_numbers(self, request: Request) -> AvailableNumbers:
+        from ._wire import answers
+
+        return answers.available_numbers(request, await self._calls.send(request))
+
+    async def _search_all(
+        self, searches: dict[str, Request], concurrency: int
+    ) -> AsyncGenerator[CountrySearch, None]:
+        waiting = iter(searches.items())
+        async with OwnTasks() as tasks:
+            running = {
+                tasks.start(self._search(*s)) for s in itertools.islice(waiting, concurrency)
+            }
+            while running:
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                running |= {
+                    tasks.start(self._search(*s)) for s in itertools.islice(waiting, len(done))
+                }
+                for search in done:
+                    yield search.result()
+
+    async def _search(self, country_code: str, request: Request) -> CountrySearch:
+        try:
+            return CountrySearch(country_code, result=await self._available_numbers(request))
+        except LCPhoneError as error:
+            return CountrySearch(country_code, error=error)
+
+    async def _purchase(self, request: Request) -> Purchase:
+        from ._wire import answers
+
+        self._calls.check_open(request)
+        sent_at = datetime.now(UTC)
+        try:
+            return answers.purchase(request, await self._calls.send(request))
+        except ConnectFailedError:
+            raise
+        except (TransportError, ServerError, ResponseFormatError) as error:
+            body = request.json or {}
+            raise PurchaseOutcomeUnknownError(
+                path=request.path,
+                reason=str(error),
+                location_id=request.location_id,
+                phone_number=body["phoneNumber"],
+                fingerprint_id=body.get("fingerprintId"),
+                sent_at=sent_at,
+            ) from error
+
+
+async def _numbers_of(
+    pages: AsyncGenerator[ActiveNumbersPage, None],
+) -> AsyncGenerator[ActiveNumber, None]:
+    async with aclosing(pages):
+        async for page in pages:
+            for number in page.numbers:
+                yield number

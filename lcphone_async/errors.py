@@ -1,0 +1,192 @@
+"""All that can go wrong with a call.
+
+A bad argument is a `ValueError` or a `TypeError`, raised before anything is sent.
+Everything else is an `LCPhoneError`:
+
+    LCPhoneError
+     ├─ TransportError                    no whole answer came back
+     │   ├─ ConnectFailedError            no connection was made: nothing was sent
+     │   ├─ RequestTimeoutError           it took too long
+     │   └─ ClientClosedError             the client was closed
+     ├─ ResponseFormatError               an answer that is not what the documents say
+     ├─ APIError                          the service said no
+     │   ├─ BadRequestError               400
+     │   │   └─ NumberUnavailableError    the number is gone
+     │   ├─ AuthenticationError           401
+     │   ├─ PermissionDeniedError         403
+     │   ├─ NotFoundError                 404
+     │   │   └─ PhoneSystemNotConnectedError
+     │   ├─ UnprocessableError            422
+     │   ├─ RateLimitedError              429
+     │   │   └─ DailyQuotaExhaustedError
+     │   └─ ServerError                   5xx
+     ├─ PurchaseOutcomeUnknownError       the number may be bought or not
+     ├─ RepeatedPageError                 a list whose pages do not move on
+     └─ IncompleteListError               a list that ended before its total
+
+No error's text holds a token or a phone number.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import define, field
+
+
+class LCPhoneError(Exception):
+    """Anything that can go wrong once a call has been sent on its way."""
+
+
+@define(slots=False)
+class TransportError(LCPhoneError):
+    """No whole answer came back, so what the service did is not known."""
+
+    method: str
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}: {self.reason}"
+
+
+class ConnectFailedError(TransportError):
+    """No connection was made, so the service has seen nothing of the call."""
+
+
+class RequestTimeoutError(TransportError):
+    """The answer did not come within the client's `timeout`."""
+
+
+class ClientClosedError(TransportError):
+    """The client was closed before or during the call."""
+
+
+@define(slots=False)
+class ResponseFormatError(LCPhoneError):
+    """The service answered, but not with what its documents describe."""
+
+    method: str
+    path: str
+    where: str
+    """The JSON path of what did not fit, such as `$.data.numbers[17].phoneNumber`."""
+    problem: str
+    """What was expected there and what kind of value came."""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}: unexpected answer: {self.where}: {self.problem}"
+
+
+@define(slots=False)
+class APIError(LCPhoneError):
+    """The service answered with an error status."""
+
+    status: int
+    message: str
+    """The service's own words; a list of messages is joined by `; `."""
+    error: str | None = None
+    """The name that the service gives the error, such as `Bad Request`."""
+    trace_id: str | None = None
+    """What the vendor's support asks for."""
+    method: str = ""
+    path: str = ""
+    retry_after: float | None = None
+    """Seconds to wait before the next try, where the service says so."""
+    hint: str | None = None
+    """What this message mostly means, and what to do."""
+
+    def __str__(self) -> str:
+        text = f"{self.method} {self.path}: {self.status}: {self.message}".lstrip(" :")
+        if self.hint:
+            text += f" ({self.hint})"
+        if self.trace_id:
+            text += f" [trace {self.trace_id}]"
+        return text
+
+
+class BadRequestError(APIError):
+    """400: a parameter is missing or wrong."""
+
+
+class NumberUnavailableError(BadRequestError):
+    """The number was taken by somebody else; search again."""
+
+
+class AuthenticationError(APIError):
+    """401: a bad token, a wrong version header, another location or a missing scope."""
+
+
+class PermissionDeniedError(APIError):
+    """403: the token may not do this."""
+
+
+class NotFoundError(APIError):
+    """404."""
+
+
+class PhoneSystemNotConnectedError(NotFoundError):
+    """The location has no phone system yet."""
+
+
+class UnprocessableError(APIError):
+    """422: the service understood the request and will not act on it."""
+
+
+class RateLimitedError(APIError):
+    """429: too many requests for this location; `retry_after` is the seconds to wait."""
+
+
+class DailyQuotaExhaustedError(RateLimitedError):
+    """429: this location's requests for the day are spent."""
+
+
+class ServerError(APIError):
+    """5xx: the service or a proxy before it failed."""
+
+
+@define(slots=False)
+class PurchaseOutcomeUnknownError(LCPhoneError):
+    """A purchase was sent and no clear answer came: the number may be bought or not."""
+
+    path: str
+    reason: str
+    """What came instead of a clear answer."""
+    location_id: str
+    phone_number: str = field(repr=False)
+    fingerprint_id: str | None
+    sent_at: datetime
+
+    def __str__(self) -> str:
+        return (
+            f"POST {self.path}: the number may be bought or not: {self.reason} "
+            "(do not buy again before you have looked for `phone_number` in "
+            "active_numbers(location_id, skip_number_pool=False))"
+        )
+
+
+@define(slots=False)
+class RepeatedPageError(LCPhoneError):
+    """The service gave the same page again: it seems to ignore the page that is asked for."""
+
+    path: str
+    page: int
+
+    def __str__(self) -> str:
+        return f"GET {self.path}: page {self.page} repeats the one before it"
+
+
+@define(slots=False)
+class IncompleteListError(LCPhoneError):
+    """The list ended early; all that came had been handed out. Walk it again."""
+
+    path: str
+    seen: int
+    """Distinct numbers that were handed out."""
+    total: int
+    """Numbers that the last page promised."""
+
+    def __str__(self) -> str:
+        return (
+            f"GET {self.path}: the list ended after {self.seen} of {self.total} numbers "
+            "(it may have changed during the walk: walk it again)"
+        )
