@@ -1,6 +1,7 @@
 """When a call is tried again, and how long it waits."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from fake_clock import run
@@ -124,7 +125,7 @@ def test_own_waits_have_full_jitter_and_a_cap():
     drawn = []
     for _ in range(100):
         _, tries = failing_with(*[TIMED_OUT] * 6, policy=policy)
-        drawn.append([later - sooner for sooner, later in zip(tries, tries[1:], strict=False)])
+        drawn.append([later - sooner for sooner, later in pairwise(tries)])
     for waits, ceiling in zip(zip(*drawn, strict=True), ceilings, strict=True):
         assert 0 <= min(waits) < ceiling / 4
         assert ceiling * 3 / 4 < max(waits) <= ceiling

@@ -1,0 +1,74 @@
+"""A raw server of one paged list, whose answers can be held back at any page."""
+
+import asyncio
+import json
+import re
+from contextlib import asynccontextmanager
+
+
+class PagedServer:
+    """Serves `total` numbers; a search of what is for sale counts as page -1.
+
+    `held` maps a page to the part of its answer that is sent (0.0 to 1.0) before it waits for
+    ever; `status` maps a page to the status of its answer.
+    """
+
+    def __init__(self, total=5000, *, tells_total=True):
+        self.total = total
+        self.tells_total = tells_total
+        self.held = {}
+        self.status = {}
+        self.asked = []
+        self.busy = 0
+        self.url = ""
+
+    async def serve(self, reader, writer):
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                self.busy += 1
+                try:
+                    await self.answer(head.decode(), reader, writer)
+                finally:
+                    self.busy -= 1
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def answer(self, head, reader, writer):
+        paging = re.search(r"page=(\d+)&pageSize=(\d+)", head)
+        page, size = (int(paging[1]), int(paging[2])) if paging else (-1, 0)
+        self.asked.append(page)
+        body = json.dumps(self.page(page, size)).encode()
+        answer = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (
+            self.status.get(page, 200),
+            len(body),
+        )
+        answer += body
+        if page in self.held:
+            writer.write(answer[: int(len(answer) * self.held[page])])
+            await reader.read(1)  # until the client hangs up
+            raise ConnectionError
+        writer.write(answer)
+        await writer.drain()
+
+    def page(self, page, size):
+        numbers = range(page * size, min(self.total, (page + 1) * size))
+        listed = {"numbers": [{"phoneNumber": f"+1{number:010}"} for number in numbers]}
+        return {**listed, "total": self.total} if self.tells_total else listed
+
+    @asynccontextmanager
+    async def running(self):
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            server.close()
+
+
+async def until(condition):
+    """Returns once the condition holds; fails after two seconds."""
+    async with asyncio.timeout(2):
+        while not condition():
+            await asyncio.sleep(0.001)
