@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 
-from .refusals import Refusal
+from .refusals import RefusedError
 from .settings import TokenSettings
 
 _ANY = TokenSettings()
@@ -31,17 +31,17 @@ class Tokens:
         scheme, _, token = authorization.partition(" ")
         settings = _ANY if self.known is None else self.known.get(token)
         if scheme.lower() != "bearer" or not token.strip() or settings is None:
-            raise Refusal(401, "Invalid token: access token is invalid")
+            raise RefusedError(401, "Invalid token: access token is invalid")
         return settings
 
 
 def check_scope(token: TokenSettings, scope: str) -> None:
     """Refuse a token that lacks the scope."""
     if token.scopes is not None and scope not in token.scopes:
-        raise Refusal(401, "not authorized for this scope")
+        raise RefusedError(401, "not authorized for this scope")
 
 
 def check_location(token: TokenSettings, location_id: str) -> None:
     """Refuse a token that is for other locations."""
     if token.locations is not None and location_id not in token.locations:
-        raise Refusal(403, "token does not have access to this location")
+        raise RefusedError(403, "token does not have access to this location")

@@ -14,7 +14,7 @@ from .bodies import CONTRACTS, Contract
 from .inventory import Location
 from .limits import Budget, Limits
 from .operations import Call, Operation
-from .refusals import Refusal
+from .refusals import RefusedError
 from .settings import TokenSettings
 from .state import State
 
@@ -32,8 +32,9 @@ class Gateway:
     _budgets: dict[tuple[str, str], Budget] = field(factory=dict, init=False)
     _dice: Random = field(init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self._dice = Random(self.state.seed)
+    @_dice.default
+    def _seeded(self) -> Random:
+        return Random(self.state.seed)
 
     def handler(self, operation: Operation) -> Handler:
         """Make what aiohttp's router calls for an operation."""
@@ -43,7 +44,7 @@ class Gateway:
 
         return handle
 
-    def refuse(self, refusal: Refusal) -> web.Response:
+    def refuse(self, refusal: RefusedError) -> web.Response:
         """Word a refusal as the service does."""
         trace_id = UUID(int=self._dice.getrandbits(128), version=4)
         return _json(refusal.status, refusal.body(str(trace_id)))
@@ -53,38 +54,30 @@ class Gateway:
         now = self.clock()
         budget = self._budget(token, _location_id(request))
         admitted = budget.admit(now)
-        headers = budget.headers()
-        try:
-            if not admitted:
-                raise Refusal(429, "Too Many Requests")  # noqa: TRY301
-            body = await request.read()
-            response = _json(*operation.answer(self._call(operation, token, request, body, now)))
-        except Refusal as refusal:
-            response = self.refuse(refusal)
+        headers = budget.headers()  # those of this request, not of one that comes meanwhile
+        if admitted:
+            response = await self._perform(operation, request, token, now)
+        else:
+            response = self.refuse(RefusedError(429, "Too Many Requests"))
         response.headers.update(headers)
         return response
 
+    async def _perform(
+        self, operation: Operation, request: web.Request, token: TokenSettings, now: float
+    ) -> web.Response:
+        try:
+            contract = _contract(request)
+            check_scope(token, operation.scope)
+            locations = self._locations(token, contract, _location_id(request))
+            body = await _body(request)
+            time = datetime.fromtimestamp(now, UTC)
+            call = Call(self.state, contract, locations, request.query, body, time)
+            return _json(*operation.answer(call))
+        except RefusedError as refusal:
+            return self.refuse(refusal)
+
     def _budget(self, token: TokenSettings, location_id: str) -> Budget:
         return self._budgets.setdefault((token.app, location_id), Budget(self.limits))
-
-    def _call(
-        self,
-        operation: Operation,
-        token: TokenSettings,
-        request: web.Request,
-        body: bytes,
-        now: float,
-    ) -> Call:
-        contract = _contract(request)
-        check_scope(token, operation.scope)
-        return Call(
-            self.state,
-            contract,
-            self._locations(token, contract, _location_id(request)),
-            request.query,
-            body,
-            datetime.fromtimestamp(now, UTC),
-        )
 
     def _locations(
         self, token: TokenSettings, contract: Contract, location_id: str
@@ -92,17 +85,17 @@ class Gateway:
         if location_id:
             return [self._location(token, location_id)]
         if contract.needs_location_for_pools:
-            raise Refusal(400, "Invalid locationId format")
-        seen = self.state.locations if token.locations is None else sorted(token.locations)
+            raise RefusedError(400, "Invalid locationId format")
+        seen = list(self.state.locations) if token.locations is None else sorted(token.locations)
         return [self._location(token, each) for each in seen]
 
     def _location(self, token: TokenSettings, location_id: str) -> Location:
         location = self.state.location(location_id)
         if location is None:
-            raise Refusal(401, "This location is not accessible from this token!")
+            raise RefusedError(401, "This location is not accessible from this token!")
         check_location(token, location_id)
         if not location.connected:
-            raise Refusal(404, "Phone system is not connected to this account")
+            raise RefusedError(404, "Phone system is not connected to this account")
         return location
 
 
@@ -113,10 +106,17 @@ def _location_id(request: web.Request) -> str:
 def _contract(request: web.Request) -> Contract:
     version = request.headers.get("Version")
     if version is None:
-        raise Refusal(401, "version header was not found.")
+        raise RefusedError(401, "version header was not found.")
     if version not in CONTRACTS:
-        raise Refusal(401, "version header is invalid")
+        raise RefusedError(401, "version header is invalid")
     return CONTRACTS[version]
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise RefusedError(413, "request entity too large") from None
 
 
 def _json(status: int, payload: object) -> web.Response:

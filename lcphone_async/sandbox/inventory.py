@@ -61,7 +61,7 @@ class Location:
         """Give the numbers whose E.164 form contains `search`, with or without those in pools."""
         pooled = {index for pool in self.pools for index in pool.indexes} if skip_pools else set()
         unlisted = self._released | pooled
-        added = tuple(number for number in self._added.values() if search in number.phone_number)
+        added = [number for number in list(self._added.values()) if search in number.phone_number]
         if not search:
             indexes: Sequence[int] = Remaining(self.grown, sorted(unlisted))
         else:
@@ -92,7 +92,7 @@ class Location:
         raise LookupError(f"location {self.id!r} has no number {phone_number!r}")
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def _matching(grower: Grower, count: int, part: str) -> tuple[int, ...]:
     """Look at every number for those that contain `part`, and remember their indexes."""
     return tuple(index for index in range(count) if part in grower.phone_number(index))

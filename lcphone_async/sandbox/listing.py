@@ -72,7 +72,7 @@ class Listing(Sequence[Number]):
     def __getitem__(self, at: slice) -> Sequence[Number]: ...
     def __getitem__(self, at: int | slice) -> Number | Sequence[Number]:
         if isinstance(at, slice):
-            return self._slice(*at.indices(len(self)))
+            return self._slice(at)
         position = range(len(self))[at] - len(self.indexes)
         return self.added[position] if position >= 0 else self.grow(self.indexes[position])
 
@@ -80,9 +80,10 @@ class Listing(Sequence[Number]):
         yield from map(self.grow, self.indexes)
         yield from self.added
 
-    def _slice(self, start: int, stop: int, step: int) -> Sequence[Number]:
+    def _slice(self, at: slice) -> Sequence[Number]:
+        start, stop, step = at.indices(len(self))
         if step != 1:
-            return list(self)[start:stop:step]
+            return list(self)[at]
         grown = len(self.indexes)
         tail = self.added[max(start - grown, 0) : max(stop - grown, 0)]
         return [*map(self.grow, self.indexes[start:stop]), *tail]

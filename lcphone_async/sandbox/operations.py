@@ -9,7 +9,7 @@ from attrs import frozen
 from .bodies import JSON, Contract, available_numbers, number_pools
 from .inventory import Location
 from .parameters import Query, list_query, phone_number_to_buy, search_query
-from .refusals import Refusal
+from .refusals import RefusedError
 from .state import State
 
 Answer = tuple[int, JSON]
@@ -56,7 +56,7 @@ def _purchase(call: Call) -> Answer:
     phone_number = phone_number_to_buy(call.body)
     offer = call.state.stock.find(phone_number)
     if offer is None:
-        raise Refusal(400, "Phone number is no longer available")
+        raise RefusedError(400, "Phone number is no longer available")
     call.state.buy(call.location, offer, call.time)
     return 201, call.contract.purchase(call.location, phone_number)
 

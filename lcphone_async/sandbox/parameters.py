@@ -1,4 +1,4 @@
-"""The parameters of a request, read as the service reads them; what it refuses is a `Refusal`."""
+"""The parameters of a request, as the service reads them; what it refuses is a `RefusedError`."""
 
 from typing import Any, Final
 
@@ -6,12 +6,13 @@ import msgspec
 from attrs import frozen
 from multidict import MultiMapping
 
-from .refusals import Refusal
+from .refusals import RefusedError
 from .stock import Wanted
 
 _BAD_PAGE: Final = "Invalid locationId format or pagination parameters"
 _LARGEST_PAGE: Final = 1000
 _DEFAULT_PAGE: Final = 50
+_MOST_DIGITS: Final = 15
 _STRINGS: Final = [
     "phoneNumber",
     "addressSid",
@@ -46,7 +47,7 @@ def list_query(query: Query) -> ListQuery:
     page = _count(query, "page", 0)
     size = _count(query, "pageSize", _DEFAULT_PAGE)
     if not 1 <= size <= _LARGEST_PAGE:
-        raise Refusal(400, _BAD_PAGE)
+        raise RefusedError(400, _BAD_PAGE)
     return ListQuery(
         page,
         size,
@@ -62,7 +63,7 @@ def search_query(query: Query) -> Wanted:
     `numberTypes` is one value with commas; the vendor's Python SDK repeats it, so that is read too.
     """
     if not query.get("countryCode"):
-        raise Refusal(400, "countryCode is required")
+        raise RefusedError(400, "countryCode is required")
     return Wanted(
         country=query["countryCode"],
         kinds=tuple(",".join(query.getall("numberTypes", [])).replace(" ", "").split(",")),
@@ -80,11 +81,11 @@ def phone_number_to_buy(body: bytes) -> str:
     order = _json_object(body)
     for name in _STRINGS:
         if not isinstance(order.get(name), str | None):
-            raise Refusal(400, f"{name} must be a string")
+            raise RefusedError(400, f"{name} must be a string")
     if not isinstance(order.get("skipLocationKYC"), bool | None):
-        raise Refusal(400, "skipLocationKYC must be a boolean value")
+        raise RefusedError(400, "skipLocationKYC must be a boolean value")
     if not order.get("phoneNumber"):
-        raise Refusal(400, "phoneNumber is required")
+        raise RefusedError(400, "phoneNumber is required")
     return str(order["phoneNumber"])
 
 
@@ -92,22 +93,22 @@ def _json_object(body: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.ValidationError:
-        raise Refusal(400, "The body must be a JSON object") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Refusal(400, "The body is not valid JSON") from None
+        raise RefusedError(400, "The body must be a JSON object") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise RefusedError(400, "The body is not valid JSON") from None
 
 
 def _count(query: Query, name: str, default: int) -> int:
     text = query.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) <= 15):  # noqa: PLR2004
-        raise Refusal(400, _BAD_PAGE)
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+        raise RefusedError(400, _BAD_PAGE)
     return int(text)
 
 
 def _flag(query: Query, name: str, *, default: bool) -> bool:
     text = query.get(name)
     if text not in (None, "true", "false"):
-        raise Refusal(400, f"{name} must be a boolean value")
+        raise RefusedError(400, f"{name} must be a boolean value")
     return default if text is None else text == "true"

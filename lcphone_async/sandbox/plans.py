@@ -15,9 +15,6 @@ from .places import CANADA, UNITED_STATES, Place
 
 Kind = Literal["local", "tollFree", "mobile", "national"]
 
-LEADS: Final = "23456789"
-"""What a subscriber number begins with. The North American plan's rule, kept everywhere."""
-
 _ODD: Final = "13579"
 _STRIDE: Final = 2_654_435_761
 """A prime, so it shares no factor with a capacity: neighbours come out far apart, none twice."""
@@ -41,9 +38,14 @@ class Plan:
     places: dict[str, Place] = field(factory=dict, eq=False)
 
     @cached_property
+    def leads(self) -> str:
+        """What a subscriber number may begin with."""
+        return "23456789" if self.dial == "1" else "0123456789"
+
+    @cached_property
     def capacity(self) -> int:
         """How many of its numbers belong to inventories."""
-        return len(self.prefixes) * len(LEADS) * self._block * len(_ODD)
+        return len(self.prefixes) * len(self.leads) * self._block * len(_ODD)
 
     @cached_property
     def _block(self) -> int:
@@ -57,8 +59,8 @@ class Plan:
         """Give the number at a position, in E.164. No two positions below `capacity` share one."""
         rest, last = divmod(position * _STRIDE % self.capacity, len(_ODD))
         rest, middle = divmod(rest, self._block)
-        prefix, lead = divmod(rest, len(LEADS))
-        head = f"{self.prefixes[prefix]}{LEADS[lead]}{middle:0{self._middle_digits}d}"
+        prefix, lead = divmod(rest, len(self.leads))
+        head = f"{self.prefixes[prefix]}{self.leads[lead]}{middle:0{self._middle_digits}d}"
         return f"+{self.dial}{head}{2 * last + is_even(head)}"
 
     def national(self, number: str) -> str | None:
@@ -74,7 +76,7 @@ class Plan:
             and national.isascii()
             and national.isdecimal()
             and prefix in self.prefixes
-            and national[len(prefix)] in LEADS
+            and national[len(prefix)] in self.leads
         )
 
 
@@ -90,7 +92,7 @@ PLANS: Final = (
     Plan("US", "1", "tollFree", ("800", "833", "844", "855"), 10, 2.15),
     Plan("CA", "1", "local", tuple(CANADA), 10, 1.15, places=CANADA),
     Plan("CA", "1", "tollFree", ("866", "877", "888"), 10, 2.15),
-    Plan("GB", "44", "local", ("113", "121", "131", "141", "161"), 10, 1.15, "any", texts=False),
+    Plan("GB", "44", "local", ("113", "121", "131", "161", "207"), 10, 1.15, "any", texts=False),
     Plan("GB", "44", "mobile", ("74", "75", "77", "78", "79"), 10, 1.15),
     Plan("GB", "44", "tollFree", ("800", "808"), 10, 2.15, "any", texts=False),
     Plan("GB", "44", "national", ("330", "333", "345"), 10, 1.15, texts=False),

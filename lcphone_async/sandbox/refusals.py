@@ -7,7 +7,7 @@ from attrs import frozen
 
 
 @frozen
-class Refusal(Exception):  # noqa: N818
+class RefusedError(Exception):
     """A request that gets an error for an answer."""
 
     status: int

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from aiohttp import web
-from attrs import define, field, frozen, validators
+from attrs import define, field, frozen, setters, validators
 from multidict import MultiMapping
 from yarl import URL
 
@@ -18,7 +18,7 @@ from .inventory import Location
 from .limits import Limits
 from .numbers import MAX_NUMBERS
 from .operations import OPERATIONS
-from .refusals import Refusal
+from .refusals import RefusedError
 from .settings import LocationSettings, TokenSettings
 from .state import LedgerEntry, State
 from .stock import Stock
@@ -36,7 +36,7 @@ class RequestRecord:
     status: int
 
 
-@define(kw_only=True, eq=False)
+@define(kw_only=True, eq=False, on_setattr=setters.frozen)
 class Sandbox:
     """A local LC Phone service, with state, that answers both contracts.
 
@@ -74,13 +74,20 @@ class Sandbox:
     _state: State = field(init=False)
     _gateway: Gateway = field(init=False)
     _requests: deque[RequestRecord] = field(init=False)
-    _runner: web.AppRunner | None = field(default=None, init=False)
+    _runner: web.AppRunner | None = field(default=None, init=False, on_setattr=setters.NO_OP)
 
-    def __attrs_post_init__(self) -> None:
-        self._state = State(self.seed, self.locations, self.numbers_per_location)
+    @_state.default
+    def _new_state(self) -> State:
+        return State(self.seed, self.locations, self.numbers_per_location)
+
+    @_gateway.default
+    def _new_gateway(self) -> Gateway:
         limits = Limits(self.max_requests, self.period, self.daily_quota)
-        self._gateway = Gateway(self._state, Tokens(self.tokens), limits, self.clock)
-        self._requests = deque(maxlen=self.keep_requests)
+        return Gateway(self._state, Tokens(self.tokens), limits, self.clock)
+
+    @_requests.default
+    def _no_requests(self) -> deque[RequestRecord]:
+        return deque(maxlen=self.keep_requests)
 
     @property
     def url(self) -> str:
@@ -169,10 +176,8 @@ class Sandbox:
     async def _refusing(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
-        except Refusal as refusal:
+        except RefusedError as refusal:
             return self._gateway.refuse(refusal)
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
             message = f"Cannot {request.method} {request.rel_url.raw_path}"
-            return self._gateway.refuse(Refusal(404, message))
-        except web.HTTPRequestEntityTooLarge:
-            return self._gateway.refuse(Refusal(413, "request entity too large"))
+            return self._gateway.refuse(RefusedError(404, message))

@@ -34,8 +34,9 @@ class State:
     locations: dict[str, Location] = field(factory=dict, init=False)
     """Those that were asked for so far."""
 
-    def __attrs_post_init__(self) -> None:
-        self.stock = Stock(self.seed)
+    @stock.default
+    def _full_stock(self) -> Stock:
+        return Stock(self.seed)
 
     def location(self, location_id: str) -> Location | None:
         """Give the location of this id, or `None` where the settings leave it out."""
@@ -45,7 +46,8 @@ class State:
                 if location_id not in self.settings:
                     return None
                 settings = self.settings[location_id]
-            self.locations[location_id] = self._grown(location_id, settings)
+            # A test's thread may ask at the same time: whoever comes second gets the first's.
+            self.locations.setdefault(location_id, self._grown(location_id, settings))
         return self.locations[location_id]
 
     def buy(self, location: Location, offer: Offer, time: datetime) -> None:

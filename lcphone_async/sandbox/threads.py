@@ -16,13 +16,11 @@ def running_in_thread(server: Server) -> Iterator[Server]:
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     thread = Thread(target=_serve, args=(server, started), name="lcphone-sandbox", daemon=True)
     thread.start()
+    loop, stop = started.result()
     try:
-        loop, stop = started.result()
-        try:
-            yield server
-        finally:
-            loop.call_soon_threadsafe(stop.set)
+        yield server
     finally:
+        loop.call_soon_threadsafe(stop.set)
         thread.join()
 
 

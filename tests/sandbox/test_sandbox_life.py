@@ -1,0 +1,157 @@
+"""Starting, stopping, threads, the pytest fixture, and what an import costs."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from urllib.request import Request, urlopen
+
+import pytest
+
+from lcphone_async.sandbox import Sandbox
+
+pytest_plugins = ["pytester"]
+
+PATH = "/phone-system/numbers/location/loc1"
+
+
+def status(url):
+    request = Request(url + PATH, headers={"Authorization": "Bearer x", "Version": "v3"})  # noqa: S310
+    with urlopen(request) as response:  # noqa: S310 - our own server
+        return response.status
+
+
+def test_no_url_before_the_start():
+    """Says what is missing when it does not run."""
+    with pytest.raises(RuntimeError, match="async with"):
+        _ = Sandbox().url
+
+
+async def test_port_and_host(unused_tcp_port_factory, call):
+    """Listens where it is told to."""
+    port = unused_tcp_port_factory()
+    async with Sandbox(host="localhost", port=port) as sandbox:
+        assert sandbox.url == f"http://localhost:{port}"
+        assert (await call(sandbox).active("loc1")).status == 200
+
+
+async def test_a_taken_port():
+    """A port that is taken is an `OSError`, and leaves nothing behind."""
+    async with Sandbox() as first:
+        port = int(first.url.rpartition(":")[2])
+        second = Sandbox(port=port)
+        with pytest.raises(OSError, match=str(port)):
+            await second.start()
+        with pytest.raises(RuntimeError):
+            _ = second.url
+
+
+async def test_it_leaves_no_task(call):
+    """Stops with a connection still open, and leaves no task of its own."""
+    before = asyncio.all_tasks()
+    async with Sandbox() as sandbox:
+        await call(sandbox).active("loc1")
+    assert asyncio.all_tasks() == before
+
+
+async def test_the_state_outlives_a_stop(call):
+    """A sandbox that is started again is the one it was."""
+    sandbox = Sandbox()
+    async with sandbox:
+        await call(sandbox).purchase("loc1", phoneNumber="+18305551234")
+    async with sandbox:
+        page = await call(sandbox).page("loc1", searchFilter="+18305551234")
+        assert len(page["numbers"]) == 1
+
+
+async def test_it_starts_once():
+    """Refuses to start while it runs; stopping twice is one stop."""
+    async with Sandbox() as sandbox:
+        with pytest.raises(RuntimeError, match="already"):
+            await sandbox.start()
+        await sandbox.close()
+
+
+def test_in_a_thread():
+    """Serves from a thread of its own, which ends with the block."""
+    before = threading.active_count()
+    with Sandbox().in_thread() as sandbox:
+        assert status(sandbox.url) == 200
+        assert sandbox.requests[0].path == PATH
+        assert threading.active_count() > before
+    assert threading.active_count() == before
+
+
+def test_a_thread_that_cannot_start():
+    """What goes wrong in the thread is raised where the block begins."""
+    with Sandbox().in_thread() as first:
+        port = int(first.url.rpartition(":")[2])
+        with pytest.raises(OSError, match=str(port)), Sandbox(port=port).in_thread():
+            pytest.fail("started on a port that is taken")
+
+
+def test_a_block_that_fails():
+    """An exception in the block comes out of it, and the thread ends."""
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError), Sandbox().in_thread():
+        raise ZeroDivisionError
+    assert threading.active_count() == before
+
+
+def test_the_fixture_in_a_plain_test(lcphone_sandbox):
+    """The fixture runs in a test without an event loop."""
+    assert status(lcphone_sandbox.url) == 200
+
+
+async def test_the_fixture_in_an_async_test(lcphone_sandbox, call):
+    """The fixture runs beside a test's own event loop."""
+    await call(lcphone_sandbox).purchase("loc1", phoneNumber="+18305551234")
+    assert [entry.phone_number for entry in lcphone_sandbox.ledger] == ["+18305551234"]
+
+
+def test_the_fixture_comes_with_the_package(pytester):
+    """Another project's test has the fixture without importing anything, one sandbox a test."""
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.mark.parametrize("turn", [1, 2])
+        def test_it(lcphone_sandbox, turn):
+            assert lcphone_sandbox.url.startswith("http://127.0.0.1:")
+            assert lcphone_sandbox.requests == []
+    """)
+    pytester.runpytest_subprocess("-p", "no:asyncio", "-W", "error").assert_outcomes(passed=2)
+
+
+def test_import_is_light():
+    """Loading the sandbox package, as pytest does in every run, imports no server."""
+    code = """
+import sys, types
+# Stands in for the package above, whose own imports are not the sandbox's.
+parent = types.ModuleType("lcphone_async")
+parent.__path__ = sys.argv[1:]
+sys.modules["lcphone_async"] = parent
+import lcphone_async.sandbox.pytest_plugin
+print({"aiohttp", "attrs", "msgspec", "asyncio"} & sys.modules.keys())
+import lcphone_async.sandbox
+lcphone_async.sandbox.Sandbox
+print(sorted(name for name in sys.modules if name.startswith("lcphone_async.") and
+             not name.startswith("lcphone_async.sandbox")))
+"""
+    import lcphone_async
+
+    run = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", code, *lcphone_async.__path__],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == "set()\n[]\n"
+
+
+def test_names():
+    """The package hands on what it says it does, and nothing else."""
+    import lcphone_async.sandbox as package
+
+    assert all(getattr(package, name).__name__ == name for name in package.__all__)
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        _ = package.nothing_of_the_kind
