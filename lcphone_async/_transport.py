@@ -11,7 +11,7 @@ from yarl import URL
 from ._version import __version__
 from ._wire.answers import Answer
 from ._wire.requests import API_VERSIONS, Request
-from .errors import ConnectFailedError, RequestTimeoutError, TransportError
+from .errors import ClientClosedError, ConnectFailedError, RequestTimeoutError, TransportError
 
 DEFAULT_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)
 
@@ -75,6 +75,8 @@ class Transport:
     async def _send(self, request: Request, token: str) -> Answer:
         if self._session is None:
             self._session = aiohttp.ClientSession()
+        if self._session.closed:
+            raise ClientClosedError(request.method, request.path, "the session is closed")
         target = f"{self._base_url}{request.path}"
         if request.query:
             target += f"?{request.query}"

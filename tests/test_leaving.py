@@ -48,7 +48,7 @@ def total(request, server):
 
 async def nothing_is_left(server, limiter):
     """Fails unless tasks, connections and slots are all given back."""
-    await until(lambda: asyncio.all_tasks() - handlers(server) == {asyncio.current_task()})
+    await until(lambda: asyncio.all_tasks() - handlers() == {asyncio.current_task()})
     await until(lambda: server.busy == 0)
     async with asyncio.timeout(2):
         slots = [limiter.slot("location") for _ in range(BUDGET)]
@@ -57,7 +57,7 @@ async def nothing_is_left(server, limiter):
         await slot.__aexit__(None, None, None)
 
 
-def handlers(server):
+def handlers():
     """The tasks in which the server waits for its next request."""
     return {task for task in asyncio.all_tasks() if "PagedServer" in repr(task.get_coro())}
 
@@ -161,8 +161,8 @@ async def test_closing_the_client_under_a_walk(server, client):
     await client.close()
     with pytest.raises(ClientClosedError):
         await task
-    await until(lambda: asyncio.all_tasks() - handlers(server) == {asyncio.current_task()})
-    await until(lambda: not handlers(server))
+    await until(lambda: asyncio.all_tasks() - handlers() == {asyncio.current_task()})
+    await until(lambda: not handlers())
 
 
 @pytest.mark.parametrize("steps", [0, 1, 150])
@@ -205,8 +205,8 @@ async def test_closing_the_client_ends_calls_under_way(server, client):
     await client.close()
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(result) for result in results} == {ClientClosedError}
-    await until(lambda: asyncio.all_tasks() - handlers(server) == {asyncio.current_task()})
-    await until(lambda: not handlers(server))
+    await until(lambda: asyncio.all_tasks() - handlers() == {asyncio.current_task()})
+    await until(lambda: not handlers())
 
 
 async def test_closing_twice_and_at_once(server, client):

@@ -1,0 +1,33 @@
+"""The README's examples run as they stand."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_examples_run(example, lcphone_sandbox):
+    """Runs against the sandbox and prints something, without an error or a warning."""
+    environment = {
+        **os.environ,
+        "LCPHONE_BASE_URL": lcphone_sandbox.url,
+        "LCPHONE_TOKEN": "any",
+        "LCPHONE_LOCATION_ID": "any",
+    }
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", example],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+    assert run.stdout.strip() not in {"", "None"}

@@ -1,0 +1,256 @@
+"""The public surface as a user's type checker sees it; mypy runs this file, nothing else does."""
+
+from collections.abc import AsyncGenerator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, assert_type
+
+import aiohttp
+
+import lcphone_async as lc
+
+
+class OwnTokens:
+    """A token source in as many lines as it takes."""
+
+    async def token(self, location_id: str) -> str:
+        return f"token of {location_id}"
+
+
+async def construct(session: aiohttp.ClientSession) -> None:
+    """The constructor takes every documented argument, and `async with` gives the client."""
+    source: lc.TokenSource = OwnTokens()
+    client = lc.LCPhoneClient(
+        source,
+        base_url="https://services.leadconnectorhq.com",
+        api_version="2021-07-28",
+        session=session,
+        limiter=lc.RateLimiter(max_requests=100, period=10.0),
+        retry=lc.RetryPolicy(max_tries=5, max_time=60.0, first_wait=0.5, max_wait=10.0),
+        timeout=aiohttp.ClientTimeout(total=5),
+    )
+    async with client as entered:
+        assert_type(entered, lc.LCPhoneClient)
+    assert_type(await client.close(), None)
+    assert_type(lc.LCPhoneClient.from_env(timeout=2.5), lc.LCPhoneClient)
+    lc.LCPhoneClient(lc.StaticToken("pit-"))
+    lc.LCPhoneClient(12)  # type: ignore[arg-type]
+    lc.LCPhoneClient("pit-", "https://example.org")  # type: ignore[call-arg]
+
+
+async def operations(client: lc.LCPhoneClient) -> None:
+    """Every operation gives models, under its documented arguments."""
+    assert_type(
+        client.active_numbers(
+            "location",
+            page_size=1000,
+            search_filter="+91",
+            skip_number_pool=False,
+            include_rcs_sender_ids=True,
+            prefetch=4,
+        ),
+        AsyncGenerator[lc.ActiveNumber, None],
+    )
+    assert_type(
+        client.active_number_pages(
+            "location",
+            page_size=1000,
+            search_filter="+91",
+            skip_number_pool=False,
+            include_rcs_sender_ids=True,
+            prefetch=4,
+        ),
+        AsyncGenerator[lc.ActiveNumbersPage, None],
+    )
+    assert_type(
+        await client.active_numbers_page(
+            "location",
+            page=0,
+            page_size=50,
+            search_filter="+91",
+            skip_number_pool=False,
+            include_rcs_sender_ids=True,
+        ),
+        lc.ActiveNumbersPage,
+    )
+    found = await client.search_available(
+        "location",
+        "US",
+        number_types=(lc.NumberType.LOCAL, "tollFree"),
+        first_part="830",
+        last_part="1",
+        anywhere="2",
+        sms_enabled=True,
+        mms_enabled=True,
+        voice_enabled=True,
+    )
+    assert_type(found, lc.AvailableNumbers)
+    assert_type(
+        client.search_countries(
+            "location",
+            ["US", "CA"],
+            concurrency=3,
+            number_types=["local"],
+            first_part="830",
+            last_part="1",
+            anywhere="2",
+            sms_enabled=True,
+            mms_enabled=True,
+            voice_enabled=True,
+        ),
+        AsyncGenerator[lc.CountrySearch, None],
+    )
+    assert_type(
+        await client.purchase(
+            "location",
+            found.numbers[0],
+            fingerprint_id=found.fingerprint_id,
+            country_code="US",
+            number_type="local",
+            address_sid="AD",
+            bundle_sid="BU",
+            locality="Austin",
+            region="TX",
+            payment_intent_id="pi",
+            stripe_account_id="acct",
+            payment_method_id="pm",
+            skip_location_kyc=False,
+            max_price=Decimal("1.15"),
+        ),
+        lc.Purchase,
+    )
+    assert_type(await client.purchase("location", "+18305551234"), lc.Purchase)
+    assert_type(await client.number_pools("location"), list[lc.NumberPool])
+
+
+def active_number(number: lc.ActiveNumber) -> None:
+    """The fields of an active number."""
+    assert_type(number.phone_number, str)
+    assert_type(number.friendly_name, str | None)
+    assert_type(number.sid, str | None)
+    assert_type(number.country_code, str | None)
+    assert_type(number.capabilities, lc.Capabilities)
+    assert_type(number.type, lc.NumberType | str | None)
+    assert_type(number.is_default_number, bool | None)
+    assert_type(number.linked_user, str | None)
+    assert_type(number.linked_ring_all_users, tuple[str, ...])
+    assert_type(number.inbound_call_service, lc.InboundCallService | None)
+    assert_type(number.forwarding_number, str | None)
+    assert_type(number.is_group_conversation_enabled, bool | None)
+    assert_type(number.address_sid, str | None)
+    assert_type(number.bundle_sid, str | None)
+    assert_type(number.date_added, datetime | None)
+    assert_type(number.date_updated, datetime | None)
+    assert_type(number.origin, str | None)
+    assert_type(number.extra, Mapping[str, Any])
+    number.origin = "ported"  # type: ignore[misc]
+
+
+def parts(
+    capabilities: lc.Capabilities, service: lc.InboundCallService, sender: lc.RcsSenderId
+) -> None:
+    """The fields of what a number or a page holds."""
+    assert_type(capabilities.voice, bool | None)
+    assert_type(capabilities.sms, bool | None)
+    assert_type(capabilities.mms, bool | None)
+    assert_type(capabilities.fax, bool | None)
+    assert_type(service.type, str | None)
+    assert_type(service.value, Any)
+    assert_type(sender.number, str)
+    assert_type(sender.number_type, str | None)
+    assert_type(sender.friendly_name, str | None)
+    assert_type(sender.rcs_meta, Mapping[str, Any])
+
+
+def page(page: lc.ActiveNumbersPage) -> None:
+    """The fields of a page."""
+    assert_type(page.numbers, tuple[lc.ActiveNumber, ...])
+    assert_type(page.page, int)
+    assert_type(page.page_size, int | None)
+    assert_type(page.total, int | None)
+    assert_type(page.is_under_lc, bool | None)
+    assert_type(page.account_status, lc.AccountStatus | str | None)
+    assert_type(page.rcs_sender_ids, tuple[lc.RcsSenderId, ...])
+
+
+def available(number: lc.AvailableNumber, price: lc.Price, search: lc.CountrySearch) -> None:
+    """The fields of what a search found."""
+    assert_type(number.phone_number, str)
+    assert_type(number.friendly_name, str | None)
+    assert_type(number.iso_country, str | None)
+    assert_type(number.lata, str | None)
+    assert_type(number.locality, str | None)
+    assert_type(number.rate_center, str | None)
+    assert_type(number.latitude, str | None)
+    assert_type(number.longitude, str | None)
+    assert_type(number.region, str | None)
+    assert_type(number.postal_code, str | None)
+    assert_type(number.address_requirements, str | None)
+    assert_type(number.beta, bool | None)
+    assert_type(number.capabilities, lc.Capabilities)
+    assert_type(number.price, lc.Price | None)
+    assert_type(price.number_type, lc.NumberType | str | None)
+    assert_type(price.price, Decimal | None)
+    assert_type(price.price_unit, str | None)
+    assert_type(search.country_code, str)
+    assert_type(search.result, lc.AvailableNumbers | None)
+    assert_type(search.error, lc.LCPhoneError | None)
+
+
+def bought(purchase: lc.Purchase, pool: lc.NumberPool, limit: lc.RateLimitStatus) -> None:
+    """The fields of a purchase, a pool and what is known of the limits."""
+    assert_type(purchase.number, str)
+    assert_type(purchase.location_id, str | None)
+    assert_type(purchase.id, str | None)
+    assert_type(purchase.under_lc_account, bool | None)
+    assert_type(purchase.confirmed_by, Literal["answer", "read-back"])
+    assert_type(pool.id, str)
+    assert_type(pool.name, str | None)
+    assert_type(pool.location_id, str | None)
+    assert_type(pool.numbers, tuple[lc.PoolNumber, ...])
+    assert_type(pool.numbers[0].phone_number, str)
+    assert_type(pool.numbers[0].friendly_name, str | None)
+    assert_type(pool.forwarding_number, str | None)
+    assert_type(pool.whisper, bool | None)
+    assert_type(pool.whisper_message, str | None)
+    assert_type(pool.call_recording, bool | None)
+    assert_type(pool.is_active, bool | None)
+    assert_type(pool.inbound_call_service, lc.InboundCallService | None)
+    assert_type(limit.max_requests, int | None)
+    assert_type(limit.period, float | None)
+    assert_type(limit.remaining, int | None)
+    assert_type(limit.daily_limit, int | None)
+    assert_type(limit.daily_remaining, int | None)
+
+
+def errors(
+    api: lc.APIError,
+    shape: lc.ResponseFormatError,
+    unknown: lc.PurchaseOutcomeUnknownError,
+    short: lc.IncompleteListError,
+    again: lc.RepeatedPageError,
+) -> None:
+    """What the errors tell."""
+    assert_type(api.status, int)
+    assert_type(api.message, str)
+    assert_type(api.error, str | None)
+    assert_type(api.trace_id, str | None)
+    assert_type(api.method, str)
+    assert_type(api.path, str)
+    assert_type(api.retry_after, float | None)
+    assert_type(shape.where, str)
+    assert_type(shape.problem, str)
+    assert_type(unknown.phone_number, str)
+    assert_type(unknown.fingerprint_id, str | None)
+    assert_type(unknown.sent_at, datetime)
+    assert_type(short.seen, int)
+    assert_type(short.total, int)
+    assert_type(again.page, int)
+
+
+async def limiter(limiter: lc.RateLimiter) -> None:
+    """A slot is an async context manager around one request."""
+    async with limiter.slot("location") as nothing:
+        assert_type(nothing, None)
+    assert_type(limiter.max_requests, int)
+    assert_type(limiter.period, float)
