@@ -8,13 +8,19 @@ from threading import Thread
 from typing import TypeVar
 
 Server = TypeVar("Server", bound=AbstractAsyncContextManager[object])
+_Started = Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]
+_Ended = Future[None]
 
 
 @contextmanager
 def running_in_thread(server: Server) -> Iterator[Server]:
-    """Enter `server` in a new thread, and leave it there when the block ends."""
-    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-    thread = Thread(target=_serve, args=(server, started), name="lcphone-sandbox", daemon=True)
+    """Enter `server` in a new thread, and leave it there when the block ends.
+
+    What goes wrong in the thread is raised here: at the start, or at the end.
+    """
+    started, ended = _Started(), _Ended()
+    args = (server, started, ended)
+    thread = Thread(target=_run, args=args, name="lcphone-sandbox", daemon=True)
     thread.start()
     loop, stop = started.result()
     try:
@@ -22,12 +28,10 @@ def running_in_thread(server: Server) -> Iterator[Server]:
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join()
+        ended.result()
 
 
-def _serve(
-    server: AbstractAsyncContextManager[object],
-    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]],
-) -> None:
+def _run(server: AbstractAsyncContextManager[object], started: _Started, ended: _Ended) -> None:
     async def serve() -> None:
         stop = asyncio.Event()
         async with server:
@@ -36,7 +40,7 @@ def _serve(
 
     try:
         asyncio.run(serve())
-    except BaseException as error:
-        if started.done():
-            raise
-        started.set_exception(error)
+    except BaseException as error:  # noqa: BLE001 - raised again in the other thread
+        (ended if started.done() else started).set_exception(error)
+    else:
+        ended.set_result(None)

@@ -4,11 +4,13 @@ import asyncio
 import subprocess
 import sys
 import threading
-from urllib.request import Request, urlopen
+from contextlib import asynccontextmanager
+from http.client import HTTPConnection
 
 import pytest
 
 from lcphone_async.sandbox import Sandbox
+from lcphone_async.sandbox.threads import running_in_thread
 
 pytest_plugins = ["pytester"]
 
@@ -16,8 +18,10 @@ PATH = "/phone-system/numbers/location/loc1"
 
 
 def status(url):
-    request = Request(url + PATH, headers={"Authorization": "Bearer x", "Version": "v3"})  # noqa: S310
-    with urlopen(request) as response:  # noqa: S310 - our own server
+    connection = HTTPConnection(url.removeprefix("http://"))
+    connection.request("GET", PATH, headers={"Authorization": "Bearer x", "Version": "v3"})
+    with connection.getresponse() as response:
+        connection.close()
         return response.status
 
 
@@ -90,6 +94,18 @@ def test_a_thread_that_cannot_start():
             pytest.fail("started on a port that is taken")
 
 
+def test_a_thread_that_cannot_stop():
+    """What goes wrong when it is stopped is raised where the block ends."""
+
+    @asynccontextmanager
+    async def stubborn():
+        yield
+        raise OSError("will not close")
+
+    with pytest.raises(OSError, match="will not close"), running_in_thread(stubborn()):
+        pass
+
+
 def test_a_block_that_fails():
     """An exception in the block comes out of it, and the thread ends."""
     before = threading.active_count()
@@ -139,7 +155,7 @@ print(sorted(name for name in sys.modules if name.startswith("lcphone_async.") a
 """
     import lcphone_async
 
-    run = subprocess.run(  # noqa: S603 - our own interpreter
+    run = subprocess.run(
         [sys.executable, "-c", code, *lcphone_async.__path__],
         capture_output=True,
         text=True,

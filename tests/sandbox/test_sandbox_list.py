@@ -74,6 +74,14 @@ async def test_pool_numbers_are_left_out_by_default(caller):
     assert len(everything) == 120
 
 
+async def test_a_number_is_in_one_pool(caller):
+    """No number is in two pools, and the pools are about as large."""
+    pools = (await caller.pools(locationId="loc1")).body["data"]
+    held = [{number["phoneNumber"] for number in pool["numbers"]} for pool in pools]
+    assert [len(numbers) for numbers in held] == [15, 15]
+    assert not held[0] & held[1]
+
+
 async def test_search_filter_is_a_partial_match(caller, sandbox):
     """`searchFilter` finds its text anywhere in the number."""
     everything = [number.phone_number for number in sandbox.location("loc1").numbers]

@@ -27,7 +27,7 @@ def phones(sandbox, location="loc1"):
 def test_the_same_in_every_process():
     """Seed and id decide all, whatever the process's hash seed is."""
     runs = {
-        subprocess.run(  # noqa: S603 - our own interpreter
+        subprocess.run(
             [sys.executable, "-c", SHOW],
             env={"PYTHONHASHSEED": seed},
             capture_output=True,
