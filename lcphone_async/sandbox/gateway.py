@@ -86,8 +86,9 @@ class Gateway:
             return [self._location(token, location_id)]
         if contract.needs_location_for_pools:
             raise RefusedError(400, "Invalid locationId format")
-        seen = list(self.state.locations) if token.locations is None else sorted(token.locations)
-        return [self._location(token, each) for each in seen]
+        ids = self.state.known_ids() if token.locations is None else sorted(token.locations)
+        found = map(self.state.location, ids)
+        return [location for location in found if location and location.connected]
 
     def _location(self, token: TokenSettings, location_id: str) -> Location:
         location = self.state.location(location_id)

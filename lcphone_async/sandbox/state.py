@@ -50,6 +50,10 @@ class State:
             self.locations.setdefault(location_id, self._grown(location_id, settings))
         return self.locations[location_id]
 
+    def known_ids(self) -> list[str]:
+        """List the locations that there are: those of the settings, or those asked for so far."""
+        return list(self.locations if self.settings is None else self.settings)
+
     def buy(self, location: Location, offer: Offer, time: datetime) -> None:
         """Move a number from the stock to a location, and write it down."""
         self.stock.take(offer.phone_number)

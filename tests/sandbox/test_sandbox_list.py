@@ -173,8 +173,20 @@ async def test_pools_need_a_location_in_v3(call, sandbox):
     assert (answer.status, answer.body["message"]) == (400, "Invalid locationId format")
 
 
+async def test_pools_of_all_named_locations(call):
+    """2021-07-28 gives the pools of those locations that are connected when none is named."""
+    settings = {
+        "loc1": LocationSettings(pools=1),
+        "loc2": LocationSettings(connected=False),
+        "loc3": LocationSettings(pools=1),
+    }
+    async with Sandbox(locations=settings) as sandbox:
+        answer = await call(sandbox, version="2021-07-28").pools()
+        assert [pool["locationId"] for pool in answer.body["data"]] == ["loc1", "loc3"]
+
+
 async def test_pools_of_all_locations(call, sandbox):
-    """2021-07-28 gives the pools of all locations when none is named."""
+    """2021-07-28 gives the pools of the locations it was asked of when none is named."""
     sandbox.location("loc1")
     sandbox.location("loc2")
     answer = await call(sandbox, version="2021-07-28").pools()
