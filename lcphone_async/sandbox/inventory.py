@@ -75,7 +75,10 @@ class Location:
         return Listing(self._grower.number, held, ())
 
     def add(self, number: Number | str) -> Number:
-        """Put a number at the end of the list, with no purchase; a string is a number in E.164."""
+        """Put a number at the end of the list, with no purchase; a string is a number in E.164.
+
+        The stock does not know of it: `sandbox.stock.take` keeps a search from offering it too.
+        """
         if isinstance(number, str):
             number = new_number(number, datetime.now(UTC))
         self._added[number.phone_number] = number
