@@ -1,0 +1,161 @@
+"""A local HTTP/1.1 server of raw bytes: it keeps what came and sends exactly what it is told.
+
+It knows no more of HTTP than where a request ends, and shares no code with the client.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
+
+_REASONS = {200: "OK", 201: "Created"}
+
+
+@dataclass(frozen=True)
+class RawRequest:
+    """One request, byte for byte."""
+
+    head: bytes
+    body: bytes
+
+    @property
+    def method(self) -> str:
+        return self._request_line[0]
+
+    @property
+    def target(self) -> str:
+        """The path and the query, as they were escaped."""
+        return self._request_line[1]
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """The parameters in their order, unescaped."""
+        return parse_qsl(
+            urlsplit(self.target).query, keep_blank_values=True, strict_parsing=bool(self._query)
+        )
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The query as a mapping; no parameter may come twice."""
+        assert len(dict(self.query)) == len(self.query), self.target
+        return dict(self.query)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, with names in lower case; none may come twice."""
+        lines = [line.split(":", 1) for line in self.head.decode("latin-1").split("\r\n")[1:]]
+        headers = {name.lower(): value.strip() for name, value in lines}
+        assert len(headers) == len(lines), self.head
+        return headers
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def _request_line(self) -> list[str]:
+        return self.head.split(b"\r\n", 1)[0].decode("ascii").split(" ")
+
+    @property
+    def _query(self) -> str:
+        return urlsplit(self.target).query
+
+
+Reply = bytes | Callable[[RawRequest], bytes]
+
+
+class RawServer:
+    """A server on a free local port, for as long as the `async with` block lasts.
+
+    Each request is answered by the next of the `reply(...)` values and, once these are used up,
+    by the last of them; then the connection is closed, also in the middle of a body.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[RawRequest] = []
+        self.connections = 0
+        self._replies: list[Reply] = []
+        self._failures: list[Exception] = []
+
+    @property
+    def url(self) -> str:
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return f"http://{host}:{port}"
+
+    @property
+    def request(self) -> RawRequest:
+        """The only request that came."""
+        (request,) = self.requests
+        return request
+
+    def reply(self, *replies: Reply) -> None:
+        """Says what to send: raw bytes, or a function from the request to raw bytes."""
+        self._replies = list(replies)
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+        if self._failures:
+            raise self._failures[0]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            request = await _read(reader)
+            self.requests.append(request)
+            writer.write(self._answer(request))
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client went away
+        except Exception as error:  # noqa: BLE001  a handler of the test's: the test shall fail
+            self._failures.append(error)
+        finally:
+            writer.close()
+
+    def _answer(self, request: RawRequest) -> bytes:
+        reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        return reply if isinstance(reply, bytes) else reply(request)
+
+
+async def _read(reader: asyncio.StreamReader) -> RawRequest:
+    head = (await reader.readuntil(b"\r\n\r\n")).removesuffix(b"\r\n\r\n")
+    length = int(RawRequest(head, b"").headers.get("content-length", 0))
+    return RawRequest(head, await reader.readexactly(length))
+
+
+def http(
+    body: bytes = b"",
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    *,
+    content_type: str = "text/html",
+    length: int | None = None,
+) -> bytes:
+    """The bytes of an answer; a `length` beyond the body's makes one that is cut off."""
+    fields = {
+        "Content-Type": content_type,
+        "Content-Length": str(len(body) if length is None else length),
+        "Connection": "close",
+        **(headers or {}),
+    }
+    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'No')}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def http_json(
+    document: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> bytes:
+    """The bytes of an answer in JSON."""
+    body = json.dumps(document).encode()
+    return http(body, status, headers, content_type="application/json; charset=utf-8")

@@ -1,0 +1,281 @@
+"""`wire.md`: Paging."""
+
+from collections.abc import Callable
+
+import pytest
+
+from lcphone_async import IncompleteListError, LCPhoneClient, RepeatedPageError
+
+from .raw_server import RawRequest, RawServer, http_json
+
+LOCATION = "loc1"
+PREFETCH = pytest.mark.parametrize("prefetch", [None, 0, 1, 10])
+PageOf = Callable[[int], list[int]]
+
+
+def number(n: int) -> str:
+    return f"+1830555{n:04}"
+
+
+def pages(page_of: PageOf, **more: object) -> Callable[[RawRequest], bytes]:
+    """A service that gives `page_of(page)`, and `more` with every page."""
+
+    def answer(request: RawRequest) -> bytes:
+        numbers = [{"phoneNumber": number(n)} for n in page_of(int(request.parameters["page"]))]
+        return http_json({"numbers": numbers, **more})
+
+    return answer
+
+
+def slices(count: int, size: int) -> PageOf:
+    """The pages of an honest service that holds `count` numbers."""
+    return lambda page: list(range(count))[page * size : (page + 1) * size]
+
+
+async def walk(client: LCPhoneClient, **options: object) -> list[str]:
+    return [n.phone_number async for n in client.active_numbers(LOCATION, **options)]
+
+
+async def walk_until(
+    error: type[Exception], client: LCPhoneClient, **options: object
+) -> tuple[list[str], Exception]:
+    """The numbers that came before `error`, and the error."""
+    seen = []
+    with pytest.raises(error) as caught:
+        async for n in client.active_numbers(LOCATION, **options):
+            seen.append(n.phone_number)  # noqa: PERF401  kept as they come, up to the error
+    return seen, caught.value
+
+
+def asked(raw_server: RawServer) -> list[int]:
+    return [int(request.parameters["page"]) for request in raw_server.requests]
+
+
+async def test_a_walk_sends_page_and_page_size(client: LCPhoneClient, raw_server: RawServer):
+    """`page` is zero-based, `pageSize` is 1000: always send both."""
+    raw_server.reply(http_json({"numbers": []}))
+    assert await walk(client) == []
+    assert raw_server.request.parameters == {"page": "0", "pageSize": "1000"}
+
+
+async def test_one_page_sends_page_and_page_size(client: LCPhoneClient, raw_server: RawServer):
+    """The default is given as 50 in the text: always send both."""
+    raw_server.reply(http_json({"numbers": []}))
+    await client.active_numbers_page(LOCATION)
+    assert raw_server.request.parameters == {"page": "0", "pageSize": "50"}
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 999, 1000])
+async def test_page_size_is_1_to_1000(client: LCPhoneClient, raw_server: RawServer, page_size):
+    """`pageSize` 1 to 1000."""
+    raw_server.reply(http_json({"numbers": []}))
+    await client.active_numbers_page(LOCATION, page=7, page_size=page_size)
+    assert raw_server.request.parameters == {"page": "7", "pageSize": str(page_size)}
+
+
+async def test_a_page_that_does_not_say_is_the_one_asked_for(
+    client: LCPhoneClient, raw_server: RawServer
+):
+    """`page` is zero-based; an answer may leave it out."""
+    raw_server.reply(http_json({"numbers": []}))
+    assert (await client.active_numbers_page(LOCATION, page=4)).page == 4
+
+
+@PREFETCH
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 7])
+@pytest.mark.parametrize("with_total", [True, False])
+async def test_a_walk_gives_every_number_once_in_order(
+    v3: LCPhoneClient, raw_server: RawServer, count, prefetch, with_total
+):
+    """A walk ends on `total`, or on a short or empty page."""
+    more = {"total": count} if with_total else {}
+    raw_server.reply(pages(slices(count, 2), **more))
+    assert await walk(v3, page_size=2, prefetch=prefetch) == [number(n) for n in range(count)]
+
+
+@pytest.mark.parametrize(("count", "last"), [(0, 0), (1, 0), (2, 0), (4, 1), (5, 2)])
+async def test_total_ends_a_walk(v3: LCPhoneClient, raw_server: RawServer, count, last):
+    """With `total` no page beyond the last is asked for."""
+    raw_server.reply(pages(slices(count, 2), total=count))
+    await walk(v3, page_size=2)
+    assert sorted(asked(raw_server)) == list(range(last + 1))
+
+
+async def test_a_short_page_ends_a_walk(v2021: LCPhoneClient, raw_server: RawServer):
+    """Without `total` a short page is the last."""
+    raw_server.reply(pages(slices(5, 2)))
+    await walk(v2021, page_size=2, prefetch=0)
+    assert asked(raw_server) == [0, 1, 2]
+
+
+async def test_an_empty_page_ends_a_walk(v2021: LCPhoneClient, raw_server: RawServer):
+    """Without `total` an empty page is the end."""
+    raw_server.reply(pages(slices(4, 2)))
+    await walk(v2021, page_size=2, prefetch=0)
+    assert asked(raw_server) == [0, 1, 2]
+
+
+@PREFETCH
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 9])
+@pytest.mark.parametrize("with_total", [True, False])
+async def test_a_service_may_count_from_one(
+    v3: LCPhoneClient, raw_server: RawServer, prefetch, count, with_total
+):
+    """Clients that start at 1 still get numbers: page 1 is like page 0, the walk goes on from 2."""
+    honest = slices(count, 2)
+    more = {"total": count} if with_total else {}
+    raw_server.reply(pages(lambda page: honest(max(page, 1) - 1), **more))
+    assert await walk(v3, page_size=2, prefetch=prefetch) == [number(n) for n in range(count)]
+
+
+@PREFETCH
+@pytest.mark.parametrize("more", [{}, {"total": 10}, {"total": 3}], ids=str)
+@pytest.mark.parametrize("page_named", [True, False])
+async def test_a_service_that_ignores_page_ends_the_walk(
+    v3: LCPhoneClient, raw_server: RawServer, prefetch, more, page_named
+):
+    """A page that repeats the one before it must end the walk with an error."""
+    more = {**more, "page": 0} if page_named else more
+    raw_server.reply(pages(lambda _page: [0, 1], **more))
+    seen, _ = await walk_until(RepeatedPageError, v3, page_size=2, prefetch=prefetch)
+    assert seen == [number(0), number(1)]
+    assert len(raw_server.requests) < 20
+
+
+@PREFETCH
+@pytest.mark.parametrize("more", [{}, {"total": 9}], ids=str)
+async def test_a_service_that_clamps_page_ends_the_walk(
+    v3: LCPhoneClient, raw_server: RawServer, prefetch, more
+):
+    """A service that gives its last page for ever does not make the walk loop for ever."""
+    raw_server.reply(pages(lambda page: slices(4, 2)(min(page, 1)), **more))
+    seen, _ = await walk_until(RepeatedPageError, v3, page_size=2, prefetch=prefetch)
+    assert seen == [number(n) for n in range(4)]
+    assert len(raw_server.requests) < 20
+
+
+@PREFETCH
+async def test_a_bought_number_gives_no_number_twice(
+    v2021: LCPhoneClient, raw_server: RawServer, prefetch
+):
+    """A number bought during a walk shifts pages: duplicates must not come out twice."""
+    shifted = [[0, 1], [1, 2], [3, 4], [5]]
+    raw_server.reply(pages(lambda page: shifted[page] if page < len(shifted) else []))
+    seen = await walk(v2021, page_size=2, prefetch=prefetch)
+    assert seen == [number(n) for n in range(6)]
+
+
+@PREFETCH
+async def test_a_bought_number_that_slipped_by_is_told(
+    v3: LCPhoneClient, raw_server: RawServer, prefetch
+):
+    """A number bought onto a page that was already walked: with `total` this is detectable."""
+    shifted = {0: [0, 1], 1: [1, 2], 2: [3, 4], 3: [5]}
+
+    def answer(request: RawRequest) -> bytes:
+        total = 6 if request.parameters["page"] == "0" else 7
+        return pages(lambda page: shifted.get(page, []), total=total)(request)
+
+    raw_server.reply(answer)
+    seen, error = await walk_until(IncompleteListError, v3, page_size=2, prefetch=prefetch)
+    assert seen == [number(n) for n in range(6)]
+    assert (error.seen, error.total) == (6, 7)
+
+
+@PREFETCH
+@pytest.mark.parametrize("with_total", [True, False])
+async def test_a_released_number_ends_no_walk(
+    v3: LCPhoneClient, raw_server: RawServer, prefetch, with_total
+):
+    """A number released during a walk shifts pages the other way."""
+    shifted = {0: [0, 1], 1: [3, 4], 2: [5]}
+
+    def answer(request: RawRequest) -> bytes:
+        total = 6 if request.parameters["page"] == "0" else 5
+        more = {"total": total} if with_total else {}
+        return pages(lambda page: shifted.get(page, []), **more)(request)
+
+    raw_server.reply(answer)
+    seen = await walk(v3, page_size=2, prefetch=prefetch)
+    assert seen == [number(n) for n in (0, 1, 3, 4, 5)]
+
+
+async def test_a_page_holds_no_number_twice(client: LCPhoneClient, raw_server: RawServer):
+    """Duplicates must not come out twice, nor within one page."""
+    raw_server.reply(pages(lambda _page: [0, 1, 0]))
+    assert await walk(client, page_size=10) == [number(0), number(1)]
+
+
+async def test_pages_hold_no_number_twice(client: LCPhoneClient, raw_server: RawServer):
+    """The pages of `active_number_pages` are as free of duplicates as the numbers."""
+    shifted = [[0, 1], [1, 2], [3]]
+    raw_server.reply(pages(lambda page: shifted[page]))
+    walked = client.active_number_pages(LOCATION, page_size=2, prefetch=0)
+    seen = [n.phone_number async for page in walked for n in page.numbers]
+    assert seen == [number(n) for n in range(4)]
+
+
+@PREFETCH
+@pytest.mark.parametrize(
+    "given", [[[0, 1], [2]], [[0, 1], [2], []], [[0, 1], [1, 2], [], []], [[0, 1, 2]]], ids=str
+)
+async def test_a_short_walk_is_told(v3: LCPhoneClient, raw_server: RawServer, prefetch, given):
+    """With `total` a short walk hands out what it has and raises `IncompleteListError`."""
+    raw_server.reply(pages(lambda page: given[page] if page < len(given) else [], total=9))
+    size = len(given[0])
+    seen, error = await walk_until(IncompleteListError, v3, page_size=size, prefetch=prefetch)
+    assert seen == [number(n) for n in range(3)]
+    assert (error.seen, error.total) == (3, 9)
+
+
+async def test_the_last_total_counts(v3: LCPhoneClient, raw_server: RawServer):
+    """A walk is short only if it saw fewer numbers than the last page promised."""
+    totals = [4, 3, 3]
+    raw_server.reply(
+        lambda r: pages(slices(3, 2), total=totals[int(r.parameters["page"])])(r),
+    )
+    assert await walk(v3, page_size=2) == [number(n) for n in range(3)]
+
+
+@pytest.mark.parametrize(("value", "sent"), [(True, "true"), (False, "false")])
+@pytest.mark.parametrize(
+    ("name", "wire_name"),
+    [
+        ("skip_number_pool", "skipNumberPool"),
+        ("include_rcs_sender_ids", "includeRcsSenderIds"),
+    ],
+)
+async def test_flags_are_sent_when_set(
+    v3: LCPhoneClient, raw_server: RawServer, name, wire_name, value, sent
+):
+    """`skipNumberPool` defaults to true at the service: `false` must be sent."""
+    raw_server.reply(http_json({"numbers": []}))
+    await v3.active_numbers_page(LOCATION, **{name: value})
+    await walk(v3, **{name: value})
+    assert [request.parameters[wire_name] for request in raw_server.requests] == [sent, sent]
+
+
+@pytest.mark.parametrize("value", ["+91", "", "%2B91", "9 1", "9&page=3", "#9", "٩"])
+async def test_search_filter_arrives_as_it_is(client: LCPhoneClient, raw_server: RawServer, value):
+    """`searchFilter` is a partial match on the number (`+91`)."""
+    raw_server.reply(http_json({"numbers": []}))
+    await walk(client, search_filter=value)
+    sent = {"page": "0", "pageSize": "1000", "searchFilter": value}
+    assert raw_server.request.parameters == sent
+    assert "+" not in raw_server.request.target.replace("9+1", "")
+
+
+async def test_every_page_carries_the_same_filters(v3: LCPhoneClient, raw_server: RawServer):
+    """Each page of a walk is asked for with the same parameters."""
+    raw_server.reply(pages(slices(6, 2), total=6))
+    await walk(
+        v3, page_size=2, search_filter="+1", skip_number_pool=False, include_rcs_sender_ids=True
+    )
+    same = {
+        "pageSize": "2",
+        "searchFilter": "+1",
+        "skipNumberPool": "false",
+        "includeRcsSenderIds": "true",
+    }
+    sent = sorted((r.parameters for r in raw_server.requests), key=lambda sent: sent["page"])
+    assert sent == [{"page": str(page), **same} for page in range(3)]

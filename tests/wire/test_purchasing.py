@@ -1,0 +1,163 @@
+"""`wire.md`: Purchasing."""
+
+import pytest
+
+from lcphone_async import (
+    LCPhoneClient,
+    NumberUnavailableError,
+    PurchaseOutcomeUnknownError,
+    RetryPolicy,
+)
+
+from .raw_server import RawServer, http, http_json
+
+LOCATION = "loc1"
+NUMBER = "+18305551234"
+BOUGHT = {"number": NUMBER, "locationId": LOCATION, "id": "acc1", "underLcAccount": True}
+EVERY_PARAMETER = {
+    "address_sid": "AD1",
+    "bundle_sid": "BU1",
+    "country_code": "US",
+    "number_type": "local",
+    "payment_intent_id": "pi_1",
+    "stripe_account_id": "acct_1",
+    "payment_method_id": "pm_1",
+    "locality": "Austin",
+    "region": "TX",
+    "fingerprint_id": "f1",
+    "skip_location_kyc": True,
+}
+WIRE_NAMES = {
+    "address_sid": "addressSid",
+    "bundle_sid": "bundleSid",
+    "country_code": "countryCode",
+    "number_type": "numberType",
+    "payment_intent_id": "paymentIntentId",
+    "stripe_account_id": "stripeAccountId",
+    "payment_method_id": "paymentMethodId",
+    "locality": "locality",
+    "region": "region",
+    "fingerprint_id": "fingerprintId",
+    "skip_location_kyc": "skipLocationKYC",
+}
+
+
+async def test_what_is_left_out_is_not_sent(client: LCPhoneClient, raw_server: RawServer):
+    """2021-07-28 requires only `phoneNumber`; what the caller leaves out is not sent."""
+    raw_server.reply(http_json({"data": BOUGHT}, 201))
+    await client.purchase(LOCATION, NUMBER)
+    assert raw_server.request.json == {"phoneNumber": NUMBER}
+    assert raw_server.request.headers["content-type"].startswith("application/json")
+    assert raw_server.request.query == []
+
+
+async def test_every_parameter_is_sent(v3: LCPhoneClient, raw_server: RawServer):
+    """V3 marks all twelve as required."""
+    raw_server.reply(http_json({"data": BOUGHT}, 201))
+    await v3.purchase(LOCATION, NUMBER, **EVERY_PARAMETER)
+    sent = {WIRE_NAMES[name]: value for name, value in EVERY_PARAMETER.items()}
+    assert raw_server.request.json == {"phoneNumber": NUMBER, **sent}
+
+
+EMPTY_STRINGS = WIRE_NAMES.keys() - {"country_code", "number_type", "skip_location_kyc"}
+
+
+@pytest.mark.parametrize("name", sorted(EMPTY_STRINGS))
+async def test_an_empty_string_is_sent(client: LCPhoneClient, raw_server: RawServer, name):
+    """`""` is sent."""
+    raw_server.reply(http_json({"data": BOUGHT}, 201))
+    await client.purchase(LOCATION, NUMBER, **{name: ""})
+    assert raw_server.request.json == {"phoneNumber": NUMBER, WIRE_NAMES[name]: ""}
+
+
+async def test_false_is_sent(client: LCPhoneClient, raw_server: RawServer):
+    """`false` is sent."""
+    raw_server.reply(http_json({"data": BOUGHT}, 201))
+    await client.purchase(LOCATION, NUMBER, skip_location_kyc=False)
+    assert raw_server.request.json == {"phoneNumber": NUMBER, "skipLocationKYC": False}
+
+
+@pytest.mark.parametrize("number_type", ["local", "tollFree", "mobile"])
+async def test_number_types_are_spelt_as_in_a_search(
+    client: LCPhoneClient, raw_server: RawServer, number_type
+):
+    """`local`, `tollFree`, `mobile` in search and purchase."""
+    raw_server.reply(http_json({"data": BOUGHT}, 201))
+    await client.purchase(LOCATION, NUMBER, number_type=number_type)
+    assert raw_server.request.json["numberType"] == number_type
+
+
+async def test_a_found_number_fills_in_what_it_knows(client: LCPhoneClient, raw_server: RawServer):
+    """`number` is an `AvailableNumber`, which fills in what it knows."""
+    number = {
+        "phoneNumber": NUMBER,
+        "isoCountry": "US",
+        "locality": "Austin",
+        "region": "TX",
+        "price": {"number_type": "tollFree", "price": 1.15, "price_unit": "USD"},
+    }
+    raw_server.reply(
+        http_json({"fingerprintId": "f1", "numbers": [number]}), http_json({"data": BOUGHT}, 201)
+    )
+    found = await client.search_available(LOCATION, "US")
+    await client.purchase(LOCATION, found.numbers[0], fingerprint_id=found.fingerprint_id)
+    assert raw_server.requests[1].json == {
+        "phoneNumber": NUMBER,
+        "countryCode": "US",
+        "numberType": "tollFree",
+        "locality": "Austin",
+        "region": "TX",
+        "fingerprintId": "f1",
+    }
+
+
+async def test_the_caller_has_the_last_word(client: LCPhoneClient, raw_server: RawServer):
+    """What the caller says goes before what the found number knows."""
+    number = {"phoneNumber": NUMBER, "isoCountry": "US", "locality": "Austin", "region": "TX"}
+    raw_server.reply(
+        http_json({"fingerprintId": "f1", "numbers": [number]}), http_json({"data": BOUGHT}, 201)
+    )
+    (found,) = (await client.search_available(LOCATION, "US")).numbers
+    await client.purchase(LOCATION, found, country_code="CA", locality="", region="ON")
+    sent = {"phoneNumber": NUMBER, "countryCode": "CA", "locality": "", "region": "ON"}
+    assert raw_server.requests[1].json == sent
+
+
+GONE = "Phone number is no longer available"
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 410])
+async def test_a_number_may_be_gone(client: LCPhoneClient, raw_server: RawServer, status):
+    """A number that is gone: 400 "Phone number is no longer available"; 404, 409, 410."""
+    raw_server.reply(http_json({"message": GONE, "error": "No", "statusCode": status}, status))
+    with pytest.raises(NumberUnavailableError) as caught:
+        await client.purchase(LOCATION, NUMBER)
+    assert (caught.value.status, caught.value.message) == (status, GONE)
+    assert len(raw_server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http_json({"msg": "Internal server error"}, 500),
+        http(b"<html>Bad Gateway</html>", 502),
+        http(status=503),
+        http(status=504),
+        http(b'{"data": {"num', 201, length=100),
+        http(b"", 201),
+        http(b"<html>OK</html>", 201),
+        http_json({"status": "success"}, 201),
+        b"",
+    ],
+    ids=lambda answer: (answer[9:12] or b"closed").decode(),
+)
+async def test_no_clear_answer_is_not_tried_again(raw_server: RawServer, new_client, answer):
+    """The service's idempotency is unproven: assume none."""
+    client = new_client(retry=RetryPolicy(max_tries=3, first_wait=0))
+    raw_server.reply(answer)
+    with pytest.raises(PurchaseOutcomeUnknownError) as caught:
+        await client.purchase(LOCATION, NUMBER, fingerprint_id="f1")
+    assert len(raw_server.requests) == 1
+    assert caught.value.phone_number == NUMBER
+    assert (caught.value.location_id, caught.value.fingerprint_id) == (LOCATION, "f1")
+    assert NUMBER not in str(caught.value) + repr(caught.value)
