@@ -26,7 +26,7 @@ from .errors import (
     TransportError,
     UnprocessableError,
 )
-from .limiter import RateLimiter
+from .limiter import RateLimiter, bulk
 from .models import (
     AccountStatus,
     ActiveNumber,
@@ -87,4 +87,5 @@ __all__ = [
     "TransportError",
     "UnprocessableError",
     "__version__",
+    "bulk",
 ]

@@ -6,17 +6,21 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import TYPE_CHECKING
+
+from attrs import evolve
 
 from ._retry import RetryPolicy, retrying
 from .auth import TokenSource, checked_token
-from .errors import ClientClosedError
+from .errors import ClientClosedError, DailyQuotaExhaustedError
 
 if TYPE_CHECKING:
     from ._transport import Transport
     from ._wire.answers import Answer
     from ._wire.requests import Request
     from .limiter import RateLimiter
+    from .models import RateLimitStatus
 
 _logger = logging.getLogger("lcphone_async")
 
@@ -49,6 +53,10 @@ class Calls:
         """Raises `ClientClosedError` once the client is closed."""
         if self._closed:
             raise ClientClosedError(request.method, request.path, "the client is closed")
+
+    def rate_limit(self, location_id: str) -> RateLimitStatus:
+        """What the service last said of a location's limits."""
+        return self._limiter.status(location_id)
 
     def most_at_once(self) -> int:
         """How many requests of one location the budget and the connections allow at once."""
@@ -88,10 +96,16 @@ class Calls:
 
     async def _attempt(self, request: Request, tries: Iterator[int]) -> Answer:
         from ._wire.faults import error_of
+        from ._wire.limits import rate_limit
 
         token = checked_token(await self._tokens.token(request.location_id))
-        async with self._limiter.slot(request.location_id):
-            answer = await self._logged(request, token, next(tries))
+        try:
+            async with self._limiter.slot(request.location_id) as slot:
+                answer = await self._logged(request, token, next(tries))
+                refused = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+                slot.learn(rate_limit(answer.headers), refused=refused)
+        except DailyQuotaExhaustedError as error:  # the limiter knows no calls
+            raise evolve(error, method=request.method, path=request.path) from None
         if not 200 <= answer.status < 300:  # noqa: PLR2004  # HTTP's own
             raise error_of(request, answer, token)
         return answer

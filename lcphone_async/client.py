@@ -36,6 +36,7 @@ from .models import (
     CountrySearch,
     NumberPool,
     Purchase,
+    RateLimitStatus,
 )
 
 if TYPE_CHECKING:
@@ -316,6 +317,10 @@ class LCPhoneClient:
 
         request = requests.number_pools(location_id)
         return answers.number_pools(request, await self._calls.send(request))
+
+    def rate_limit(self, location_id: str) -> RateLimitStatus:
+        """What the service's last answer said of a location's limits; empty before the first."""
+        return self._calls.rate_limit(location_id)
 
     async def close(self) -> None:
         """Ends the calls that are under way with `ClientClosedError`, and closes the session.

@@ -21,8 +21,8 @@ from .errors import LCPhoneError
 class NumberType(StrEnum):
     """The types of number that the documents name; the service may send others.
 
-    The list spells `toll-free` what search and purchase spell `tollFree`: both are
-    `TOLL_FREE`.
+    The list spells `toll-free` what search and purchase spell `tollFree`, and prices are told
+    for `toll free`: all are `TOLL_FREE`.
     """
 
     LOCAL = "local"
@@ -32,7 +32,7 @@ class NumberType(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> NumberType | None:
-        return cls.TOLL_FREE if value == "toll-free" else None
+        return cls.TOLL_FREE if value in {"toll-free", "toll free"} else None
 
 
 class AccountStatus(StrEnum):

@@ -25,7 +25,7 @@ async def construct(session: aiohttp.ClientSession) -> None:
         base_url="https://services.leadconnectorhq.com",
         api_version="2021-07-28",
         session=session,
-        limiter=lc.RateLimiter(max_requests=100, period=10.0),
+        limiter=lc.RateLimiter(max_requests=100, period=10.0, daily_reserve=50),
         retry=lc.RetryPolicy(max_tries=5, max_time=60.0, first_wait=0.5, max_wait=10.0),
         timeout=aiohttp.ClientTimeout(total=5),
     )
@@ -121,6 +121,7 @@ async def operations(client: lc.LCPhoneClient) -> None:
     )
     assert_type(await client.purchase("location", "+18305551234"), lc.Purchase)
     assert_type(await client.number_pools("location"), list[lc.NumberPool])
+    assert_type(client.rate_limit("location"), lc.RateLimitStatus)
 
 
 def active_number(number: lc.ActiveNumber) -> None:
@@ -250,7 +251,10 @@ def errors(
 
 async def limiter(limiter: lc.RateLimiter) -> None:
     """A slot is an async context manager around one request."""
-    async with limiter.slot("location") as nothing:
-        assert_type(nothing, None)
+    async with limiter.slot("location") as slot:
+        assert_type(slot.learn(lc.RateLimitStatus(), refused=False), None)
+    assert_type(limiter.status("location"), lc.RateLimitStatus)
+    with lc.bulk():
+        pass
     assert_type(limiter.max_requests, int)
     assert_type(limiter.period, float)
