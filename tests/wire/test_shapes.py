@@ -131,6 +131,17 @@ async def test_what_is_no_date_is_named(client: LCPhoneClient, raw_server: RawSe
     assert caught.value.where == "$.data.numbers[0].dateAdded"
 
 
+@ABSENT
+async def test_a_twin_that_does_not_fit_is_named(
+    client: LCPhoneClient, raw_server: RawServer, absent
+):
+    """The path is that of the twin that was read."""
+    added = {"dateAdded": absent["value"]} if absent else {}
+    with pytest.raises(ResponseFormatError) as caught:
+        await read_number(client, raw_server, dateCreated=5, **added)
+    assert caught.value.where == "$.data.numbers[0].dateCreated"
+
+
 async def test_search_spells_capabilities_in_capitals(client: LCPhoneClient, raw_server: RawServer):
     """`{SMS, MMS, voice}` in search."""
     sent = {"MMS": False, "SMS": True, "voice": True}
@@ -177,7 +188,7 @@ async def test_number_types_of_a_search(client: LCPhoneClient, raw_server: RawSe
     assert number.price.number_type is NumberType(sent)
 
 
-@pytest.mark.parametrize("sent", ["shortCode", "LOCAL", "toll free"])
+@pytest.mark.parametrize("sent", ["shortCode", "LOCAL", "premium rate"])
 async def test_new_number_types_come_as_they_are(
     client: LCPhoneClient, raw_server: RawServer, sent
 ):
