@@ -1,0 +1,98 @@
+"""What the verbs share: the service that they call, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import click
+from attrs import field, frozen
+
+from ._output import plain
+from .client import LCPhoneClient
+
+T = TypeVar("T")
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+@frozen
+class Service:
+    """Where a verb's calls go, and for which location."""
+
+    location_id: str
+    _token: str = field(repr=False)
+    _options: dict[str, Any]
+
+    def run(self, work: Callable[[LCPhoneClient], Awaitable[T]]) -> T:
+        """Does the work with a client that is closed at its end."""
+
+        async def call() -> T:
+            async with LCPhoneClient(self._token, **self._options) as client:
+                return await work(client)
+
+        return finish(call())
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Runs it to its end, or until Ctrl-C."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def complain(problem: object) -> None:
+    """Says on stderr what went wrong, on one line."""
+    click.echo(f"Error: {plain(problem)}", err=True)
+
+
+def _token() -> str:
+    token = os.environ.get("LCPHONE_TOKEN")
+    if token:
+        return token
+    if sys.stdin.isatty():
+        return str(click.prompt("LC Phone token", hide_input=True, err=True))
+    raise click.ClickException("set LCPHONE_TOKEN: there is no terminal to ask for a token on")
+
+
+def of_location(verb: Callable[..., None]) -> Callable[..., None]:
+    """Gives a verb the options that all calls share, as its `Service`."""
+
+    @click.option(
+        "--location",
+        "location_id",
+        metavar="ID",
+        required=True,
+        envvar="LCPHONE_LOCATION_ID",
+        show_envvar=True,
+        help="The location whose numbers they are.",
+    )
+    @click.option(
+        "--base-url",
+        metavar="URL",
+        envvar="LCPHONE_BASE_URL",
+        show_envvar=True,
+        help="Where the service is, such as a sandbox.",
+    )
+    @click.option(
+        "--api-version",
+        metavar="VERSION",
+        envvar="LCPHONE_API_VERSION",
+        show_envvar=True,
+        help="v3 or 2021-07-28.",
+    )
+    @functools.wraps(verb)
+    def command(
+        location_id: str, base_url: str | None, api_version: str | None, **rest: Any
+    ) -> None:
+        options = {"base_url": base_url, "api_version": api_version}
+        given = {name: value for name, value in options.items() if value}
+        verb(Service(location_id, _token(), given), **rest)
+
+    return command

@@ -1,0 +1,176 @@
+"""The tables of the command: what a person sees of the models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from attrs import frozen
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from ._output import plain
+from .models import (
+    ActiveNumber,
+    AvailableNumber,
+    AvailableNumbers,
+    Capabilities,
+    NumberPool,
+    Price,
+    Purchase,
+)
+
+
+@frozen
+class Column:
+    """What one column shows of a row."""
+
+    title: str
+    cell: Callable[[Any], object]
+    width: int | None = None
+    """`None` shares what the others leave."""
+    style: str = ""
+
+
+def active_numbers(numbers: Iterable[ActiveNumber], *, header: bool = True) -> Table:
+    """Numbers that a location owns. Page after page lines up, with a header on the first."""
+    return _table(_ACTIVE, numbers, header=header)
+
+
+def found(country_code: str, result: AvailableNumbers, *, show: int | None = None) -> Group:
+    """What the search of a country found, or the first `show` numbers of it."""
+    title = f"{country_code}: {len(result.numbers)} numbers found"
+    if result.fingerprint_id:
+        title += f", fingerprint {result.fingerprint_id}"
+    shown = result.numbers[:show]
+    more = len(result.numbers) - len(shown)
+    return Group(
+        Text(plain(title), "bold"),
+        _table(_AVAILABLE, shown),
+        Text(f"... and {more} more\n" if more else "", "dim"),
+    )
+
+
+def number_pools(pools: Iterable[NumberPool]) -> Table:
+    """Number pools."""
+    return _table(_POOLS, pools)
+
+
+def facts(rows: Iterable[tuple[str, object]]) -> Table:
+    """Names and values, one a line."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows:
+        table.add_row(Text(f"  {name}", "dim"), Text(plain(value)))
+    return table
+
+
+def offer(number: AvailableNumber, location_id: str) -> Table:
+    """What is about to be bought."""
+    price = number.price
+    return facts(
+        (
+            ("Number", number.phone_number),
+            ("Place", ", ".join(filter(None, (place_text(number), number.iso_country)))),
+            ("Type", (price and price.number_type) or "not said"),
+            ("Can", capabilities_text(number.capabilities) or "not said"),
+            ("A month", price_text(price)),
+            ("Address", number.address_requirements or "not said"),
+            ("For location", location_id),
+        )
+    )
+
+
+def purchase(bought: Purchase) -> Table:
+    """What was bought."""
+    return facts(
+        (
+            ("Bought", bought.number),
+            ("For location", bought.location_id),
+            ("Account", bought.id),
+            ("Confirmed by", f"the {bought.confirmed_by}"),
+        )
+    )
+
+
+def counts(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A word and then numbers, in each row."""
+    table = _empty_table(header=True, expand=False)
+    for index, title in enumerate(columns):
+        table.add_column(title, justify="right" if index else "left", min_width=8)
+    for row in rows:
+        table.add_row(
+            *(Text(f"{cell:,}" if isinstance(cell, int) else plain(cell)) for cell in row)
+        )
+    return table
+
+
+def price_text(price: Price | None) -> str:
+    """What it costs a month."""
+    if price is None or price.price is None:
+        return "not said"
+    return " ".join(filter(None, (f"{price.price}", price.price_unit)))
+
+
+def place_text(number: AvailableNumber) -> str:
+    """Where a number is from."""
+    return ", ".join(filter(None, (number.locality, number.region)))
+
+
+def capabilities_text(can: Capabilities) -> str:
+    """What a number can do."""
+    return " ".join(name for name in ("voice", "sms", "mms") if getattr(can, name))
+
+
+_ACTIVE = (
+    Column("Number", lambda n: n.phone_number, 16, "bold"),
+    Column("Name", lambda n: n.friendly_name, None, "cyan"),
+    Column("In", lambda n: n.country_code, 2),
+    Column("Type", lambda n: n.type, 8),
+    Column("Can", lambda n: capabilities_text(n.capabilities), 13, "green"),
+    Column("User", lambda n: n.linked_user, None),
+)
+_AVAILABLE = (
+    Column("Number", lambda n: n.phone_number, 16, "bold"),
+    Column("Place", place_text, None, "cyan"),
+    Column("Type", lambda n: n.price and n.price.number_type, 9),
+    Column("Can", lambda n: capabilities_text(n.capabilities), 13, "green"),
+    Column("A month", lambda n: price_text(n.price), 9),
+    Column("Address", lambda n: n.address_requirements, 7),
+)
+_YES_NO = {True: "yes", False: "no"}
+_POOLS = (
+    Column("Pool", lambda p: p.name, None, "bold"),
+    Column("Id", lambda p: p.id, 20),
+    Column("Numbers", lambda p: len(p.numbers), 7),
+    Column("Active", lambda p: _YES_NO.get(p.is_active), 6),
+    Column("Recorded", lambda p: _YES_NO.get(p.call_recording), 8),
+    Column("Forwards to", lambda p: p.forwarding_number, 16),
+)
+
+
+def _table(columns: Sequence[Column], rows: Iterable[object], *, header: bool = True) -> Table:
+    table = _empty_table(header=header, expand=True)
+    for column in columns:
+        table.add_column(
+            column.title,
+            width=column.width,
+            ratio=None if column.width else 1,
+            style=column.style,
+            overflow="fold" if column.width else "ellipsis",
+            no_wrap=not column.width,
+        )
+    for row in rows:
+        table.add_row(*(_cell(column.cell(row)) for column in columns))
+    return table
+
+
+def _empty_table(*, header: bool, expand: bool) -> Table:
+    return Table(
+        box=box.SIMPLE_HEAD, show_header=header, show_edge=False, expand=expand, header_style="dim"
+    )
+
+
+def _cell(value: object) -> Text:
+    return Text("" if value is None else plain(value))

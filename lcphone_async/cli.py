@@ -1,0 +1,246 @@
+"""The command `lcphone`: every verb one call into the rooms below."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import signal
+import sys
+from contextlib import aclosing, suppress
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import click
+
+from . import _tables as tables
+from ._buying import look_up, purchase, unknown_outcome
+from ._output import json_lines, new_console, write, write_rich
+from ._service import INTERRUPTED, Service, complain, finish, of_location
+from ._version import __version__
+from .client import LCPhoneClient
+from .errors import LCPhoneError, PurchaseOutcomeUnknownError
+
+
+def _price(text: str) -> Decimal:
+    with suppress(InvalidOperation):
+        if (price := Decimal(text)).is_finite():
+            return price
+    raise click.BadParameter(f"{text!r} is not a price")
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value a line.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def lcphone() -> None:
+    """Phone numbers of the LC Phone API: list them, search for new ones, buy them.
+
+    The token is read from LCPHONE_TOKEN, or asked for on a terminal. Begin with `lcphone demo`,
+    which needs neither an account nor a network.
+    """
+
+
+@lcphone.command()
+def demo() -> None:
+    """Show what this can do, on a local service.
+
+    Streams 2,500 numbers, searches three countries, buys a number and finds it in the inventory,
+    without an account, money or a network.
+    """
+    from ._demo import demo as story
+
+    finish(story(new_console()))
+
+
+@lcphone.command()
+@click.option("--filter", "search_filter", metavar="TEXT", help="A part of the number, as +1830.")
+@click.option("--pools/--no-pools", default=None, help="With or without the numbers in pools.")
+@click.option("--page-size", type=int, default=1000, show_default=True, help="Numbers a request.")
+@_json
+@of_location
+def numbers(
+    service: Service,
+    *,
+    search_filter: str | None,
+    pools: bool | None,
+    page_size: int,
+    as_json: bool,
+) -> None:
+    """List the numbers that a location owns.
+
+    The service leaves out the numbers in pools unless you say --pools.
+    """
+
+    async def stream(client: LCPhoneClient) -> None:
+        console = new_console()
+        count = 0
+        pages = client.active_number_pages(
+            service.location_id,
+            page_size=page_size,
+            search_filter=search_filter,
+            skip_number_pool=None if pools is None else not pools,
+        )
+        async with aclosing(pages):
+            async for page in pages:
+                if as_json:
+                    await write(json_lines(page.numbers))
+                else:
+                    table = tables.active_numbers(page.numbers, header=not count)
+                    await write_rich(console, table)
+                count += len(page.numbers)
+        if not as_json:
+            await write(f"\n{count:,} numbers\n")
+
+    service.run(stream)
+
+
+@lcphone.command()
+@click.argument("countries", metavar="COUNTRY...", nargs=-1, required=True)
+@click.option("--type", "types", metavar="TYPE", multiple=True, help="local, tollFree or mobile.")
+@click.option("--first-part", metavar="DIGITS", help="What the number begins with.")
+@click.option("--last-part", metavar="DIGITS", help="What it ends with.")
+@click.option("--anywhere", metavar="DIGITS", help="What it holds.")
+@click.option("--sms", "sms_enabled", is_flag=True, default=None, help="It must carry SMS.")
+@click.option("--mms", "mms_enabled", is_flag=True, default=None, help="It must carry MMS.")
+@click.option("--voice", "voice_enabled", is_flag=True, default=None, help="It must carry calls.")
+@_json
+@of_location
+def search(
+    service: Service,
+    *,
+    countries: tuple[str, ...],
+    types: tuple[str, ...],
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """Search for numbers to buy, in several countries at a time.
+
+    COUNTRY is a code of two letters, such as US. Each country is shown as its search completes.
+    """
+    if types:
+        filters["number_types"] = types
+
+    async def stream(client: LCPhoneClient) -> None:
+        console = new_console()
+        failed = False
+        searches = client.search_countries(service.location_id, countries, **filters)
+        async with aclosing(searches):
+            async for search in searches:
+                if as_json:
+                    await write(json_lines([search]))
+                elif search.result:
+                    await write_rich(console, tables.found(search.country_code, search.result))
+                if search.error:
+                    failed = True
+                    complain(f"{search.country_code}: {search.error}")
+        if failed:
+            raise click.exceptions.Exit(1)
+
+    service.run(stream)
+
+
+@lcphone.command()
+@_json
+@of_location
+def pools(service: Service, *, as_json: bool) -> None:
+    """List the number pools of a location."""
+
+    async def show(client: LCPhoneClient) -> None:
+        found = await client.number_pools(service.location_id)
+        if as_json:
+            await write(json_lines(found))
+        else:
+            await write_rich(new_console(), tables.number_pools(found))
+
+    service.run(show)
+
+
+@lcphone.command()
+@click.argument("number")
+@click.option("--country", metavar="CC", help="Its country; without it, that of its dial code.")
+@click.option("--max-price", metavar="PRICE", type=_price, help="Do not buy it for more a month.")
+@click.option("--fingerprint-id", metavar="ID", help="Of a search; without it, of our own search.")
+@click.option("--type", "number_type", metavar="TYPE", help="local, tollFree or mobile.")
+@click.option("--address-sid", metavar="SID")
+@click.option("--bundle-sid", metavar="SID")
+@click.option("--locality", metavar="TEXT")
+@click.option("--region", metavar="TEXT")
+@click.option("--payment-intent-id", metavar="ID")
+@click.option("--stripe-account-id", metavar="ID")
+@click.option("--payment-method-id", metavar="ID")
+@click.option("--skip-location-kyc/--no-skip-location-kyc", default=None)
+@click.option("--yes", is_flag=True, help="Buy it without asking.")
+@_json
+@of_location
+def buy(
+    service: Service,
+    *,
+    number: str,
+    country: str | None,
+    fingerprint_id: str | None,
+    yes: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Buy a number. This spends money.
+
+    NUMBER is in E.164 format, such as +18305551234. A search shows first what it is and what it
+    costs; then you are asked.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise click.ClickException(
+            "there is no terminal to ask on: say --yes to buy without asking"
+        )
+    offer, found_in = service.run(
+        lambda client: look_up(client, service.location_id, number, country)
+    )
+    new_console(stderr=True).print(tables.offer(offer, service.location_id))
+    if not yes and not click.confirm("Buy it?", err=True):
+        raise click.ClickException("nothing was bought")
+    options |= {"fingerprint_id": fingerprint_id or found_in, "country_code": country}
+    bought = service.run(lambda client: purchase(client, service.location_id, offer, **options))
+    if as_json:
+        click.echo(json_lines([bought]), nl=False)
+    else:
+        new_console().print(tables.purchase(bought))
+
+
+@lcphone.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 picks a free one.")
+def sandbox(port: int) -> None:
+    """Run a local LC Phone service, and print its URL once it answers.
+
+    It takes any token and any location. Ctrl-C or SIGTERM ends it.
+    """
+    from .sandbox import Sandbox
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop.set))
+        async with Sandbox(port=port) as service:
+            click.echo(service.url)
+            await stop.wait()
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve())
+
+
+def run() -> int:
+    """Runs the command and gives its exit code; what went wrong is one line on stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        return lcphone.main(prog_name="lcphone", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    except PurchaseOutcomeUnknownError as error:
+        complain(unknown_outcome(error.phone_number, error.reason))
+        return 1
+    except (LCPhoneError, ValueError, OSError) as error:
+        complain(error)
+        return 1
