@@ -31,6 +31,8 @@ class Budget:
     """What the headers said last."""
     pause_until: float = field(default=0.0, init=False)
     """When the next slot may be granted: in a shared budget they are spread over the period."""
+    in_flight_at_most: float = field(init=False)
+    """How many requests of ours may be under way: few before the first answer, then any."""
     _max_requests: int = field(init=False)
     _granted: int = field(default=0, init=False)
     _newest_answered: int = field(default=0, init=False)
@@ -43,6 +45,7 @@ class Budget:
     def __attrs_post_init__(self) -> None:
         self._max_requests = self.ceiling
         self.period = self.ceiling_period
+        self.in_flight_at_most = max(10, self.ceiling // 4)
 
     def limit(self, now: float, *, bulk: bool = False) -> int:
         """How many slots of ours may be taken at once."""
@@ -91,6 +94,7 @@ class Budget:
         `number` is that of the request's slot. `ours` is the most requests of ours that the
         service can have in its window: what it counts beyond that, others have sent.
         """
+        self.in_flight_at_most = math.inf
         if _makes_sense(status):
             self.status = status
             self._take_limit(status)

@@ -100,7 +100,7 @@ class Calls:
 
         token = checked_token(await self._tokens.token(request.location_id))
         try:
-            async with self._limiter.slot(request.location_id) as slot:
+            async with self._limiter.slot(request.location_id, learns=True) as slot:
                 answer = await self._logged(request, token, next(tries))
                 refused = answer.status == HTTPStatus.TOO_MANY_REQUESTS
                 slot.learn(rate_limit(answer.headers), refused=refused)

@@ -82,12 +82,14 @@ class RateLimiter:
     def __repr__(self) -> str:
         return f"RateLimiter(max_requests={self.max_requests}, period={self.period})"
 
-    def slot(self, key: str) -> Slot:
+    def slot(self, key: str, *, learns: bool = False) -> Slot:
         """An async context manager around one request of `key`; entering it waits for room.
 
+        `learns` promises that the holder calls `learn` with the answer: then no more than a quarter
+        of the slots (or ten) is granted before the first answer, as others may have spent some.
         Entering raises `DailyQuotaExhaustedError` while the day's quota is known to be spent.
         """
-        return Slot(self, key)
+        return Slot(self, key, learns=learns)
 
     def status(self, key: str) -> RateLimitStatus:
         """What the service last said of the key's limits."""
@@ -114,11 +116,12 @@ class RateLimiter:
 class Slot:
     """Room for one request, while it is under way and for one period after."""
 
-    __slots__ = ("_counts", "_expired", "_key", "_limiter", "_number", "_window")
+    __slots__ = ("_counts", "_expired", "_key", "_learns", "_limiter", "_number", "_window")
 
-    def __init__(self, limiter: RateLimiter, key: str) -> None:
+    def __init__(self, limiter: RateLimiter, key: str, *, learns: bool) -> None:
         self._limiter = limiter
         self._key = key
+        self._learns = learns
 
     def learn(self, status: RateLimitStatus, *, refused: bool = False) -> None:
         """Takes in what the answer's headers said, and whether it was a refusal (429)."""
@@ -127,6 +130,7 @@ class Slot:
 
     async def __aenter__(self) -> Self:
         self._window = window = self._limiter._window(self._key)  # noqa: SLF001  # its own room
+        window.learns = self._learns
         bulk = _is_bulk.get()
         self._number, self._expired = window.take(bulk=bulk) or await window.wait(bulk=bulk)
         self._counts = True
@@ -150,6 +154,7 @@ class _Window:
     """One key's slots: those in flight, those answered within the last period, and who waits."""
 
     budget: Budget
+    learns: bool = False
     in_flight: int = 0
     answers: deque[float] = field(factory=deque)
     """When each answer came whose slot is still taken, oldest first."""
@@ -195,9 +200,7 @@ class _Window:
         self.in_flight -= 1
         if counts:
             self.answers.append(now)
-            self._set_timer(now)
-        else:
-            self._grant(now)
+        self._grant(now)
 
     def learn(self, status: RateLimitStatus, number: int, expired: int, *, refused: bool) -> None:
         """Takes in an answer's headers, of a slot before which `expired` slots had expired."""
@@ -218,9 +221,11 @@ class _Window:
         return self.in_flight + len(answers)
 
     def _has_room(self, now: float, *, bulk: bool) -> bool:
-        return now >= self.budget.pause_until and self._taken(now) < self.budget.limit(
-            now, bulk=bulk
-        )
+        if now < self.budget.pause_until:
+            return False
+        if self.learns and self.in_flight >= self.budget.in_flight_at_most:
+            return False
+        return self._taken(now) < self.budget.limit(now, bulk=bulk)
 
     def _granted(self, now: float) -> _Grant:
         self.in_flight += 1

@@ -1,0 +1,359 @@
+"""What the limiter believes: the service's limit, other programs on the same budget, the day."""
+
+import asyncio
+from collections import deque
+
+import pytest
+from fake_clock import run
+
+from lcphone_async import (
+    DailyQuotaExhaustedError,
+    LCPhoneClient,
+    RateLimiter,
+    RateLimitStatus,
+    RetryPolicy,
+    _budget,
+    bulk,
+)
+from lcphone_async.sandbox import Sandbox
+
+
+class Service:
+    """Counts requests over a sliding window, and says so, as the service's headers do."""
+
+    def __init__(self, max_requests=100, period=10.0, latency=0.05):
+        self.max_requests, self.period, self.latency = max_requests, period, latency
+        self.counted = deque()
+        self.refusals = 0
+
+    async def request(self):
+        now = asyncio.get_running_loop().time
+        await asyncio.sleep(self.latency / 2)
+        while self.counted and self.counted[0] <= now() - self.period:
+            self.counted.popleft()
+        refused = len(self.counted) >= self.max_requests
+        if refused:
+            self.refusals += 1
+        else:
+            self.counted.append(now())
+        status = RateLimitStatus(
+            max_requests=self.max_requests,
+            period=self.period,
+            remaining=self.max_requests - len(self.counted),
+        )
+        await asyncio.sleep(self.latency / 2)
+        return status, refused
+
+
+async def call(limiter, service, log=None):
+    """One request through the limiter, which learns from its answer."""
+    async with limiter.slot("a", learns=True) as slot:
+        if log is not None:
+            log.append(asyncio.get_running_loop().time())
+        status, refused = await service.request()
+        slot.learn(status, refused=refused)
+    return not refused
+
+
+async def calls(limiter, service, count, log=None):
+    return sum(await asyncio.gather(*(call(limiter, service, log) for _ in range(count))))
+
+
+async def learn(limiter, **headers):
+    """One request whose answer has these headers."""
+    async with limiter.slot("a") as slot:
+        slot.learn(RateLimitStatus(**headers))
+
+
+def test_a_stricter_limit_is_taken_over():
+    """Keeps to `X-RateLimit-Max` and `-Interval-Milliseconds` from the first answer on."""
+
+    async def main():
+        limiter, service = RateLimiter(100, 10), Service(20, 2)
+        await call(limiter, service)
+        await calls(limiter, service, 200)
+        return service.refusals, asyncio.get_running_loop().time()
+
+    refusals, seconds = run(main())
+    assert refusals == 0
+    assert seconds < 21  # 200 requests at 20 in 2 s
+
+
+def test_a_laxer_limit_is_not_taken_over():
+    """Keeps to the caller's own numbers where the service would allow more."""
+
+    async def main():
+        limiter, service, sent = RateLimiter(5, 10), Service(1000, 10), []
+        await call(limiter, service, sent)
+        await calls(limiter, service, 20, sent)
+        return sent
+
+    sent = run(main())
+    assert max(sum(start <= time < start + 10 for time in sent) for start in sent) == 5
+
+
+WRONG = [
+    {},
+    {"max_requests": 0, "period": 10.0, "remaining": 0},
+    {"max_requests": 3, "period": 0.0},
+    {"max_requests": 3, "period": 10.0, "remaining": 4},
+    {"max_requests": 3, "period": 10.0, "daily_limit": 5, "daily_remaining": 6},
+]
+
+
+@pytest.mark.parametrize("headers", WRONG, ids=str)
+def test_headers_without_sense_change_nothing(headers):
+    """Goes on as before after headers that are missing, zero or contradict each other."""
+
+    async def main():
+        limiter = RateLimiter(10, 10)
+        await learn(limiter, max_requests=10, period=10.0, remaining=9)
+        await learn(limiter, **headers)
+        async with asyncio.timeout(1):
+            for _ in range(8):
+                await learn(limiter)
+        return limiter.status("a")
+
+    assert run(main()) == RateLimitStatus(max_requests=10, period=10.0, remaining=9)
+
+
+@pytest.mark.parametrize("ours", [1, 20, 200], ids="{} tasks".format)
+def test_another_program_s_half_is_left_to_it(ours):
+    """Meets 429 in less than 1 % of its requests while others spend half of the budget."""
+    minutes = 5
+
+    async def main():
+        limiter, service = RateLimiter(100, 10), Service(100, 10)
+        now = asyncio.get_running_loop().time
+        outcomes = []
+
+        async def other():
+            while now() < minutes * 60:
+                await asyncio.gather(service.request(), asyncio.sleep(0.2))
+
+        async def worker():
+            while now() < minutes * 60:
+                outcomes.append(await call(limiter, service))
+
+        others = asyncio.create_task(other())
+        await asyncio.sleep(10)  # the other program was there first
+        await asyncio.gather(*(worker() for _ in range(ours)))
+        await others
+        return outcomes
+
+    outcomes = run(main())
+    assert outcomes.count(False) < 0.01 * len(outcomes)
+    assert outcomes.count(True) > 0.8 * 50 * minutes * 6
+
+
+def test_it_begins_with_a_few_requests():
+    """Sends a quarter of the limit before the first answer, and the rest once it is known."""
+
+    async def main():
+        limiter, service, sent = RateLimiter(100, 10), Service(100, 10, latency=1), []
+        await calls(limiter, service, 100, sent)
+        return sent
+
+    assert run(main()) == [0] * 25 + [1] * 75
+
+
+def test_it_begins_again_after_a_request_without_an_answer():
+    """Sends further requests where the first ones failed and taught nothing."""
+
+    async def main():
+        limiter, sent = RateLimiter(40, 10), []
+
+        async def one():
+            async with limiter.slot("a", learns=True):
+                sent.append(asyncio.get_running_loop().time())
+                await asyncio.sleep(1)
+
+        await asyncio.gather(*(one() for _ in range(30)))
+        return sent
+
+    assert run(main()) == [0] * 10 + [1] * 10 + [2] * 10
+
+
+def test_a_small_budget_that_is_shared_does_not_stall():
+    """Goes on, if slowly, where others leave next to nothing."""
+
+    async def main():
+        limiter, service = RateLimiter(2, 1), Service(2, 1)
+
+        async def other():
+            while True:
+                await service.request()
+                await asyncio.sleep(1)
+
+        others = asyncio.create_task(other())
+        done = 0
+        async with asyncio.timeout(60):
+            while done < 5:
+                done += await call(limiter, service)
+        others.cancel()
+
+    run(main())
+
+
+def test_a_refusal_without_headers_means_that_the_window_is_spent():
+    """Sends nothing more for a while after a 429, rather than the rest of the window."""
+
+    async def main():
+        limiter, sent = RateLimiter(100, 10), []
+
+        async def one():
+            async with limiter.slot("a") as slot:
+                sent.append(asyncio.get_running_loop().time())
+                slot.learn(RateLimitStatus(), refused=True)
+
+        await one()
+        await asyncio.gather(*(one() for _ in range(3)))
+        return sent
+
+    sent = run(main())
+    assert sent[1] > 0
+    assert len(set(sent)) == 4
+
+
+@pytest.fixture
+def _the_day_ends_in_30_s(monkeypatch):
+    monkeypatch.setattr(_budget, "seconds_left_of_day", lambda _: 30.0)
+
+
+SPENT = {"daily_limit": 200_000, "daily_remaining": 0}
+
+
+@pytest.mark.usefixtures("_the_day_ends_in_30_s")
+def test_a_spent_day_is_told_at_once_until_it_turns():
+    """Raises `DailyQuotaExhaustedError` without a slot, until the day turns."""
+
+    async def main():
+        limiter = RateLimiter()
+        await learn(limiter, **SPENT)
+        with pytest.raises(DailyQuotaExhaustedError) as caught:
+            async with limiter.slot("a"):
+                pass
+        async with limiter.slot("another location"):
+            pass
+        await asyncio.sleep(30)
+        async with limiter.slot("a"):
+            pass
+        return caught.value.retry_after, asyncio.get_running_loop().time()
+
+    assert run(main()) == (30, 30)
+
+
+@pytest.mark.usefixtures("_the_day_ends_in_30_s")
+def test_a_spent_day_ends_the_wait_of_those_in_line():
+    """Raises for calls that wait for a slot as soon as the day is known to be spent."""
+
+    async def main():
+        limiter = RateLimiter(2, 10)
+        await learn(limiter)
+
+        async def last():
+            async with limiter.slot("a") as slot:
+                await asyncio.sleep(1)
+                slot.learn(RateLimitStatus(**SPENT))
+
+        waiting = (learn(limiter) for _ in range(5))
+        results = await asyncio.gather(last(), *waiting, return_exceptions=True)
+        return [type(result) for result in results], asyncio.get_running_loop().time()
+
+    assert run(main()) == ([type(None), *[DailyQuotaExhaustedError] * 5], 1)
+
+
+@pytest.mark.usefixtures("_the_day_ends_in_30_s")
+def test_bulk_calls_leave_the_reserve_to_others():
+    """Turns away bulk calls once the day has no more than the reserve, and no other call."""
+
+    async def main():
+        limiter = RateLimiter(daily_reserve=500)
+        await learn(limiter, daily_limit=200_000, daily_remaining=500)
+        await learn(limiter)
+        with bulk(), pytest.raises(DailyQuotaExhaustedError):
+            await learn(limiter)
+
+    run(main())
+
+
+def test_a_call_does_not_wait_behind_bulk_calls():
+    """Grants a single call at once, though bulk calls have spent all they may and wait in line."""
+
+    async def main():
+        limiter, log = RateLimiter(100, 10), []
+
+        async def one(name):
+            async with limiter.slot("a"):
+                log.append((name, asyncio.get_running_loop().time()))
+
+        with bulk():
+            tasks = [asyncio.create_task(one("bulk")) for _ in range(500)]
+        await asyncio.sleep(1)
+        await one("search")
+        await asyncio.gather(*tasks)
+        return log
+
+    log = run(main())
+    assert ("search", 1) in log
+    assert sum(time < 10 for _, time in log) >= 98
+
+
+def test_bulk_calls_do_not_starve():
+    """Grants a bulk call one slot in ten, however many others wait."""
+
+    async def main():
+        limiter, order = RateLimiter(1, 1), []
+
+        async def one(name):
+            async with limiter.slot("a"):
+                order.append(name)
+
+        with bulk():
+            tasks = [asyncio.create_task(one("bulk")) for _ in range(5)]
+        tasks += [asyncio.create_task(one("other")) for _ in range(60)]
+        await asyncio.gather(*tasks)
+        return order
+
+    order = run(main())
+    assert order[:55].count("bulk") == 5
+
+
+async def test_the_client_tells_what_is_known():
+    """Gives the limit headers of the last answer, as numbers, by location."""
+    async with (
+        Sandbox(max_requests=20, period=5.0, daily_quota=50) as sandbox,
+        LCPhoneClient("any", base_url=sandbox.url) as client,
+    ):
+        assert client.rate_limit("a") == RateLimitStatus()
+        await client.number_pools("a")
+        assert client.rate_limit("a") == RateLimitStatus(
+            max_requests=20, period=5.0, remaining=19, daily_limit=50, daily_remaining=49
+        )
+        assert client.rate_limit("b") == RateLimitStatus()
+
+
+async def test_a_spent_day_stops_the_client_before_it_sends():
+    """Raises `DailyQuotaExhaustedError`, which names the call, and sends nothing more."""
+    async with (
+        Sandbox(daily_quota=3) as sandbox,
+        LCPhoneClient("any", base_url=sandbox.url, retry=RetryPolicy(max_tries=1)) as client,
+    ):
+        for _ in range(3):
+            await client.number_pools("a")
+        with pytest.raises(DailyQuotaExhaustedError, match="GET /phone-system/number-pools: 429"):
+            await client.number_pools("a")
+        assert len(sandbox.requests) == 3
+        await client.number_pools("b")
+
+
+async def test_a_refusal_does_not_reach_the_caller():
+    """Waits and tries again when another program has spent the window."""
+    async with (
+        Sandbox(max_requests=5, period=0.2) as sandbox,
+        LCPhoneClient("other", base_url=sandbox.url) as other,
+        LCPhoneClient("any", base_url=sandbox.url) as client,
+    ):
+        await asyncio.gather(*(other.number_pools("a") for _ in range(5)))
+        await client.number_pools("a")
+        assert [record.status for record in sandbox.requests].count(429) == 1
