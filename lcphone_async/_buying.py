@@ -6,8 +6,8 @@ import asyncio
 from contextlib import aclosing
 from typing import Any
 
-from ._wire import checks
 from ._service import complain
+from ._wire import checks
 from .client import LCPhoneClient
 from .models import AvailableNumber, AvailableNumbers, CountrySearch, Purchase
 
@@ -19,6 +19,9 @@ _COUNTRIES = (
     "420:CZ 421:SK 852:HK 972:IL"
 )
 """Where numbers are commonly bought, by dial code; none of these begins with another one."""
+
+
+_LONGEST_CODE = len("+123")
 
 
 async def look_up(
@@ -33,7 +36,7 @@ async def look_up(
     countries = [country] if country else _countries_of(phone_number)
     failure = None
     searches = client.search_countries(
-        location_id, countries, number_types=_TYPES, last_part=phone_number[-7:]
+        location_id, countries, number_types=_TYPES, last_part=phone_number[_LONGEST_CODE:]
     )
     async with aclosing(searches):
         async for search in searches:

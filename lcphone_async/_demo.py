@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from time import perf_counter
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
@@ -30,7 +30,7 @@ async def demo(console: Console) -> None:
     started = perf_counter()
     sandbox = Sandbox(locations={_LOCATION: LocationSettings(numbers=_NUMBERS)})
     async with sandbox, LCPhoneClient("demo-token", base_url=sandbox.url) as client:
-        console.print(Text(f"A local LC Phone service answers at {sandbox.url}"))
+        _show(console, Text(f"A local LC Phone service answers at {sandbox.url}"))
         streamed = await _stream(console, client)
         found = await _search(console, client)
         bought = await _buy(console, client, found[_COUNTRIES[0]])
@@ -38,7 +38,7 @@ async def demo(console: Console) -> None:
     numbers = streamed + sum(len(result.numbers) for result in found.values()) + listed
     seconds = perf_counter() - started
     ending = f"Done: {len(sandbox.requests)} requests, {numbers:,} numbers, {seconds:.1f} seconds."
-    console.print(Text(f"\n{ending}", "bold"))
+    console.print(Text(ending, "bold"))
 
 
 async def _stream(console: Console, client: LCPhoneClient) -> int:
@@ -57,7 +57,7 @@ async def _stream(console: Console, client: LCPhoneClient) -> int:
         (country, n, traits[country, "sms"], traits[country, "user"])
         for country, n in countries.most_common()
     ]
-    console.print(tables.counts(("Country", "Numbers", "With SMS", "With a user"), rows))
+    _show(console, tables.counts(("Country", "Numbers", "With SMS", "With a user"), rows))
     return countries.total()
 
 
@@ -70,7 +70,7 @@ async def _search(console: Console, client: LCPhoneClient) -> dict[str, Availabl
         async for search in searches:
             match search:
                 case CountrySearch(country, AvailableNumbers() as result):
-                    console.print(tables.found(country, result, show=_SHOWN))
+                    _show(console, tables.found(country, result, show=_SHOWN))
                     found[country] = result
                 case CountrySearch(error=LCPhoneError() as error):
                     raise error
@@ -84,7 +84,8 @@ async def _buy(console: Console, client: LCPhoneClient, found: AvailableNumbers)
     purchase = await client.purchase(
         _LOCATION, number, fingerprint_id=found.fingerprint_id, max_price=2
     )
-    console.print(tables.purchase(purchase))
+    _show(console, tables.offer(number, _LOCATION))
+    _show(console, Text(f"Bought, for account {purchase.id}.", "green"))
     return purchase.number
 
 
@@ -92,12 +93,17 @@ async def _look(console: Console, client: LCPhoneClient, phone_number: str) -> i
     """Looks for the number in the location's list; gives how many there were."""
     _heading(console, "4. There it is, in the inventory")
     page = await client.active_numbers_page(_LOCATION, search_filter=phone_number)
-    console.print(tables.active_numbers(page.numbers))
+    _show(console, tables.active_numbers(page.numbers))
     return len(page.numbers)
 
 
 def _heading(console: Console, title: str) -> None:
-    console.print(Text(f"\n{title}\n", "bold magenta"))
+    console.print(Text(f"{title}\n", "bold magenta"))
+
+
+def _show(console: Console, what: RenderableType) -> None:
+    console.print(what)
+    console.print()
 
 
 def _progress(console: Console) -> Progress:

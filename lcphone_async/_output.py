@@ -7,6 +7,7 @@ must run, or the answers on their way would time out and Ctrl-C would wait for t
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import select
@@ -29,7 +30,7 @@ _CHUNK = getattr(select, "PIPE_BUF", 512) // 4
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Leaves it to the command: rich would raise `SystemExit` in the middle of the loop."""
-        raise BrokenPipeError
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def new_console(*, stderr: bool = False) -> Console:

@@ -49,7 +49,7 @@ def found(country_code: str, result: AvailableNumbers, *, show: int | None = Non
     return Group(
         Text(plain(title), "bold"),
         _table(_AVAILABLE, shown),
-        Text(f"... and {more} more\n" if more else "", "dim"),
+        Text(f"... and {more} more" if more else "", "dim"),
     )
 
 
@@ -62,7 +62,7 @@ def facts(rows: Iterable[tuple[str, object]]) -> Table:
     """Names and values, one a line."""
     table = Table.grid(padding=(0, 2))
     for name, value in rows:
-        table.add_row(Text(f"  {name}", "dim"), Text(plain(value)))
+        table.add_row(Text(f"  {name}", "dim"), Text(plain(value or "not known")))
     return table
 
 
@@ -73,10 +73,10 @@ def offer(number: AvailableNumber, location_id: str) -> Table:
         (
             ("Number", number.phone_number),
             ("Place", ", ".join(filter(None, (place_text(number), number.iso_country)))),
-            ("Type", (price and price.number_type) or "not said"),
-            ("Can", capabilities_text(number.capabilities) or "not said"),
+            ("Type", price and price.number_type),
+            ("Can", capabilities_text(number.capabilities)),
             ("A month", price_text(price)),
-            ("Address", number.address_requirements or "not said"),
+            ("Address needed", number.address_requirements),
             ("For location", location_id),
         )
     )
@@ -109,7 +109,7 @@ def counts(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 def price_text(price: Price | None) -> str:
     """What it costs a month."""
     if price is None or price.price is None:
-        return "not said"
+        return ""
     return " ".join(filter(None, (f"{price.price}", price.price_unit)))
 
 
@@ -134,7 +134,7 @@ _ACTIVE = (
 _AVAILABLE = (
     Column("Number", lambda n: n.phone_number, 16, "bold"),
     Column("Place", place_text, None, "cyan"),
-    Column("Type", lambda n: n.price and n.price.number_type, 9),
+    Column("Type", lambda n: n.price and n.price.number_type, 8),
     Column("Can", lambda n: capabilities_text(n.capabilities), 13, "green"),
     Column("A month", lambda n: price_text(n.price), 9),
     Column("Address", lambda n: n.address_requirements, 7),
@@ -168,7 +168,13 @@ def _table(columns: Sequence[Column], rows: Iterable[object], *, header: bool = 
 
 def _empty_table(*, header: bool, expand: bool) -> Table:
     return Table(
-        box=box.SIMPLE_HEAD, show_header=header, show_edge=False, expand=expand, header_style="dim"
+        box=box.SIMPLE_HEAD,
+        show_header=header,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        expand=expand,
+        header_style="dim",
     )
 
 
