@@ -1,5 +1,6 @@
 """The asyncio SDK for the LC Phone API of LeadConnector / HighLevel."""
 
+from ._line import bulk
 from ._retry import RetryPolicy
 from ._version import __version__
 from .auth import StaticToken, TokenSource
@@ -8,6 +9,7 @@ from .errors import (
     APIError,
     AuthenticationError,
     BadRequestError,
+    BudgetUnavailableError,
     ClientClosedError,
     ConnectFailedError,
     DailyQuotaExhaustedError,
@@ -26,7 +28,7 @@ from .errors import (
     TransportError,
     UnprocessableError,
 )
-from .limiter import RateLimiter, bulk
+from .limiter import RateLimiter
 from .models import (
     AccountStatus,
     ActiveNumber,
@@ -54,6 +56,7 @@ __all__ = [
     "AvailableNumber",
     "AvailableNumbers",
     "BadRequestError",
+    "BudgetUnavailableError",
     "Capabilities",
     "ClientClosedError",
     "ConnectFailedError",

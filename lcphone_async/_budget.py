@@ -51,7 +51,7 @@ class Budget:
         """How many slots of ours may be taken at once."""
         limit = self._max_requests
         headroom = int(limit * _HEADROOM)
-        if now < self._shared_until:
+        if self.is_shared(now):
             foreign = self._foreign_now(now)
             headroom += foreign + foreign // 10
         elif not bulk:
@@ -60,12 +60,16 @@ class Budget:
 
     def limit_rises_at(self, now: float) -> float | None:
         """When the limit may next rise by itself, if it does."""
-        return now + self.period / (self._foreign + 1) if now < self._shared_until else None
+        return now + self.period / (self._foreign + 1) if self.is_shared(now) else None
+
+    def is_shared(self, now: float) -> bool:
+        """Whether others were noticed, of late, to spend the same budget."""
+        return now < self._shared_until
 
     def grant(self, now: float) -> int:
         """Counts a slot as granted; gives its number."""
         self._granted += 1
-        if now < self._shared_until:
+        if self.is_shared(now):
             self.pause_until = now + self.period / max(1, self.limit(now))
         return self._granted
 
@@ -87,12 +91,13 @@ class Budget:
         return self._daily_left is not None and now < self._day_ends
 
     def learn(
-        self, status: RateLimitStatus, *, number: int, ours: int, now: float, refused: bool
+        self, status: RateLimitStatus, *, number: int, ours: int | None, now: float, refused: bool
     ) -> None:
         """Believes the headers of an answer, as far as they make sense.
 
         `number` is that of the request's slot. `ours` is the most requests of ours that the
-        service can have in its window: what it counts beyond that, others have sent.
+        service can have in its window: what it counts beyond that, others have sent. Where that
+        is not known, a refusal tells of one more than was known.
         """
         self.in_flight_at_most = math.inf
         if _makes_sense(status):
@@ -102,7 +107,10 @@ class Budget:
             remaining = status.remaining
         else:
             remaining = None
-        self._count_foreign(0 if refused else remaining, ours, now)
+        if ours is not None:
+            self._count_foreign(0 if refused else remaining, ours, now)
+        elif refused:
+            self._notice_foreign(self._foreign_now(now) + 1, now)
 
     def _take_limit(self, status: RateLimitStatus) -> None:
         """Takes the stricter of the ceiling and the service's limit."""
@@ -127,8 +135,11 @@ class Budget:
             return
         foreign = (self.status.max_requests or self._max_requests) - remaining - ours
         if foreign > 0 and foreign >= self._foreign_now(now):
-            self._foreign, self._foreign_at = foreign, now
-            self._shared_until = now + _SHARED_PERIODS * self.period
+            self._notice_foreign(foreign, now)
+
+    def _notice_foreign(self, foreign: int, now: float) -> None:
+        self._foreign, self._foreign_at = foreign, now
+        self._shared_until = now + _SHARED_PERIODS * self.period
 
     def _foreign_now(self, now: float) -> int:
         """How many foreign requests are still in the window, if they came evenly."""

@@ -20,6 +20,7 @@ Everything else is an `LCPhoneError`:
      │   ├─ RateLimitedError              429
      │   │   └─ DailyQuotaExhaustedError
      │   └─ ServerError                   5xx
+     ├─ BudgetUnavailableError            a budget shared through Redis cannot be reached
      ├─ PurchaseOutcomeUnknownError       the number may be bought or not
      ├─ RepeatedPageError                 a list whose pages do not move on
      └─ IncompleteListError               a list that ended before its total
@@ -142,6 +143,16 @@ class DailyQuotaExhaustedError(RateLimitedError):
 
 class ServerError(APIError):
     """5xx: the service or a proxy before it failed."""
+
+
+@define(slots=False)
+class BudgetUnavailableError(LCPhoneError):
+    """The budget that is shared through Redis cannot be reached, so nothing was sent."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the shared request budget cannot be reached, nothing was sent: {self.reason}"
 
 
 @define(slots=False)

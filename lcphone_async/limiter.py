@@ -9,40 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from ._budget import Budget
+from ._line import Line, in_bulk
 from .errors import DailyQuotaExhaustedError
 from .models import RateLimitStatus
-
-# Of so many grants to a line with bulk calls in it, one at least goes to them.
-_BULK_TURN = 10
-
-_is_bulk: ContextVar[bool] = ContextVar("lcphone_async.bulk", default=False)
-
-
-@contextmanager
-def bulk() -> Iterator[None]:
-    """Marks the calls of the block as bulk work, which lets other calls go first.
-
-    Where there is a line, one slot in ten still goes to bulk calls, and where there is none they
-    take all but two in a hundred.
-
-    >>> async def audit(client, location_id):
-    ...     with bulk():
-    ...         return [number async for number in client.active_numbers(location_id)]
-    """
-    token = _is_bulk.set(True)
-    try:
-        yield
-    finally:
-        _is_bulk.reset(token)
 
 
 class RateLimiter:
@@ -131,7 +106,7 @@ class Slot:
     async def __aenter__(self) -> Self:
         self._window = window = self._limiter._window(self._key)  # noqa: SLF001  # its own room
         window.learns = self._learns
-        bulk = _is_bulk.get()
+        bulk = in_bulk()
         self._number, self._expired = window.take(bulk=bulk) or await window.wait(bulk=bulk)
         self._counts = True
         return self
@@ -146,7 +121,6 @@ class Slot:
 
 
 _Grant = tuple[int, int]
-_Waiter = asyncio.Future[_Grant]
 
 
 @define(eq=False)
@@ -158,60 +132,54 @@ class _Window:
     in_flight: int = 0
     answers: deque[float] = field(factory=deque)
     """When each answer came whose slot is still taken, oldest first."""
-    waiters: deque[_Waiter] = field(factory=deque)
-    bulk_waiters: deque[_Waiter] = field(factory=deque)
     expired: int = 0
     """How many slots were free again so far."""
+    line: Line[_Grant] = field(factory=Line)
     timer: asyncio.TimerHandle | None = None
-    grants_before_bulk: int = _BULK_TURN
 
     def in_use(self, now: float) -> bool:
-        return self._taken(now) > 0 or self._anyone_waits() or self.budget.is_spent_for_today(now)
+        return self._taken(now) > 0 or len(self.line) > 0 or self.budget.is_spent_for_today(now)
 
     def take(self, *, bulk: bool) -> _Grant | None:
         """A slot, if there is room and nobody waits; its number and how many expired before."""
         now = asyncio.get_running_loop().time()
         self.budget.check_day(now, bulk=bulk)
-        if self.waiters or self.bulk_waiters or not self._has_room(now, bulk=bulk):
+        if len(self.line) or not self._has_room(now, bulk=bulk):
             return None
         return self._granted(now)
 
     async def wait(self, *, bulk: bool) -> _Grant:
         """A slot, once it is this call's turn."""
-        loop = asyncio.get_running_loop()
-        line = self.bulk_waiters if bulk else self.waiters
-        waiter: _Waiter = loop.create_future()
-        line.append(waiter)
-        self._grant(loop.time())
+        waiter = self.line.join(bulk=bulk)
+        self._grant()
         try:
             return await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
-                with suppress(ValueError):  # out of the line already, where its turn had come
-                    line.remove(waiter)
+                self.line.leave(waiter, bulk=bulk)
             else:
                 self.in_flight -= 1
-            self._grant(loop.time())
+            self._grant()
             raise
 
     def answered(self, *, counts: bool) -> None:
         """Ends a request; one that was refused does not count in the service's window."""
-        now = asyncio.get_running_loop().time()
         self.in_flight -= 1
         if counts:
-            self.answers.append(now)
-        self._grant(now)
+            self.answers.append(asyncio.get_running_loop().time())
+        self._grant()
 
     def learn(self, status: RateLimitStatus, number: int, expired: int, *, refused: bool) -> None:
         """Takes in an answer's headers, of a slot before which `expired` slots had expired."""
         now = asyncio.get_running_loop().time()
         ours = self._taken(now) + self.expired - expired - refused
         self.budget.learn(status, number=number, ours=ours, now=now, refused=refused)
-        self._turn_away_for_today(now)
-        self._grant(now)
-
-    def _anyone_waits(self) -> bool:
-        return bool(self.waiters or self.bulk_waiters)
+        for bulk in (False, True):
+            try:
+                self.budget.check_day(now, bulk=bulk)
+            except DailyQuotaExhaustedError as error:
+                self.line.turn_away(error, bulk=bulk)
+        self._grant()
 
     def _taken(self, now: float) -> int:
         answers, period = self.answers, self.budget.period
@@ -231,37 +199,17 @@ class _Window:
         self.in_flight += 1
         return self.budget.grant(now), self.expired
 
-    def _grant(self, now: float) -> None:
-        """Gives what room there is to those who have waited longest."""
-        while (line := self._next_line(now)) is not None:
-            waiter = line.popleft()
-            if not waiter.done():
-                waiter.set_result(self._granted(now))
+    def _grant(self) -> None:
+        """Gives what room there is to those whose turn it is."""
+        now = asyncio.get_running_loop().time()
+        while len(self.line) and self._has_room(now, bulk=self.line.only_bulk):
+            if not self.line.serve(self._granted(now)):
+                self.in_flight -= 1
         self._set_timer(now)
-
-    def _next_line(self, now: float) -> deque[_Waiter] | None:
-        """The line whose turn it is, if there is room for it."""
-        bulk = not self.waiters or (self.grants_before_bulk == 0 and bool(self.bulk_waiters))
-        line = self.bulk_waiters if bulk else self.waiters
-        if not line or not self._has_room(now, bulk=bulk and not self.waiters):
-            return None
-        self.grants_before_bulk = _BULK_TURN if bulk else max(0, self.grants_before_bulk - 1)
-        return line
-
-    def _turn_away_for_today(self, now: float) -> None:
-        """Ends the wait of those for whom the day has no request left."""
-        for line in (self.waiters, self.bulk_waiters):
-            try:
-                self.budget.check_day(now, bulk=line is self.bulk_waiters)
-            except DailyQuotaExhaustedError as error:
-                while line:
-                    waiter = line.popleft()
-                    if not waiter.done():
-                        waiter.set_exception(evolve(error))
 
     def _set_timer(self, now: float) -> None:
         """One timer, at the moment when there may be room again, and only while someone waits."""
-        moment = self._room_may_come_at(now) if self._anyone_waits() else None
+        moment = self._room_may_come_at(now) if len(self.line) else None
         if self.timer is not None:
             if moment is not None and self.timer.when() <= moment:
                 return
@@ -280,4 +228,4 @@ class _Window:
 
     def _timer_fired(self) -> None:
         self.timer = None
-        self._grant(asyncio.get_running_loop().time())
+        self._grant()

@@ -1,0 +1,249 @@
+"""One location's window in Redis, as one process sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import suppress
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from ._budget import Budget
+from ._line import Line
+from .errors import BudgetUnavailableError, DailyQuotaExhaustedError
+from .models import RateLimitStatus
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis, RedisCluster
+
+_SCRIPT = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
+
+# Seconds for which a claim is kept for a process that does not come back for it.
+_GRACE = 0.5
+
+# Seconds for which Redis is left alone once it could not be reached.
+_LEFT_ALONE = 1.0
+
+
+class Link:
+    """The way to Redis, shared by all windows of a limiter."""
+
+    def __init__(
+        self, redis: Redis | RedisCluster, timeout: float, *, has_local_share: bool
+    ) -> None:
+        self._script: Any = redis.register_script(_SCRIPT)
+        self._timeout = timeout
+        self._down_until = 0.0
+        self._reason = ""
+        self.has_local_share = has_local_share
+        self.process = secrets.token_hex(6)
+
+    async def visit(self, key: str, arguments: list[str | int | float]) -> tuple[int, float, bool]:
+        """Slots granted, seconds to wait for more, and whether slots were lost.
+
+        Raises `BudgetUnavailableError`, at once while Redis was found to be down just now.
+        """
+        from redis.exceptions import RedisError
+
+        now = asyncio.get_running_loop().time
+        if now() < self._down_until:
+            raise BudgetUnavailableError(self._reason)
+        try:
+            async with asyncio.timeout(self._timeout):
+                granted, wait, lost = await self._script(keys=[key], args=arguments)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._reason = f"Redis: {str(error) or type(error).__name__}"
+            self._down_until = now() + _LEFT_ALONE
+            raise BudgetUnavailableError(self._reason) from error
+        return int(granted), int(wait) / 1000, bool(lost)
+
+
+@define(eq=False)
+class Granted:
+    """A slot of the shared window or, while Redis is down, of the local share."""
+
+    name: str
+    number: int
+    is_local: bool
+
+
+@define(eq=False)
+class SharedWindow:
+    """The process' slots in the window, what is still to be told of them, and who waits.
+
+    Only while someone waits, or there is something to tell, a task visits Redis: once for a slot
+    or for several, and for more just when Redis said that there will be room.
+    """
+
+    link: Link
+    key: str
+    budget: Budget
+    learns: bool = False
+    _line: Line[Granted] = field(factory=Line)
+    _next_number: int = 0
+    _in_flight: dict[str, float] = field(factory=dict)
+    """When each slot under way was granted, or its lease renewed."""
+    _answered: dict[str, float] = field(factory=dict)
+    """When each slot was answered of which Redis has not heard."""
+    _witness: str = ""
+    """A slot that Redis must know of until `_witness_until`."""
+    _witness_until: float = 0.0
+    _visiting: asyncio.Task[None] | None = None
+    _news: asyncio.Event = field(factory=asyncio.Event)
+    _timer: asyncio.TimerHandle | None = None
+
+    def in_use(self, now: float) -> bool:
+        """Whether there is something that must not be forgotten."""
+        return (
+            bool(self._visiting or self._in_flight or self._answered)
+            or now < self._witness_until
+            or self.budget.is_spent_for_today(now)
+        )
+
+    async def acquire(self, *, bulk: bool) -> Granted:
+        """A slot, once it is this call's turn."""
+        self.budget.check_day(_now(), bulk=bulk)
+        if not bulk and self._line.only_bulk:
+            self._news.set()  # bulk calls may wait where there is room for this one
+        waiter = self._line.join(bulk=bulk)
+        self._visit()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.cancelled():
+                self._line.leave(waiter, bulk=bulk)
+            else:
+                self.answered(waiter.result(), counts=False)
+            raise
+
+    def answered(self, granted: Granted, *, counts: bool) -> None:
+        """Ends a request; one that was refused does not count in the service's window."""
+        now = _now()
+        self._in_flight.pop(granted.name, None)
+        self._answered[granted.name] = now if counts else now - self.budget.period
+        if not counts and granted.name == self._witness:
+            self._witness_until = now
+        if self.budget.in_flight_at_most < inf:
+            self._news.set()
+        self._set_timer()
+
+    def learn(self, status: RateLimitStatus, granted: Granted, *, refused: bool) -> None:
+        """Takes in what an answer's headers said."""
+        now = _now()
+        if self.budget.in_flight_at_most < inf:
+            self._news.set()
+        self.budget.learn(status, number=granted.number, ours=None, now=now, refused=refused)
+        for bulk in (False, True):
+            try:
+                self.budget.check_day(now, bulk=bulk)
+            except DailyQuotaExhaustedError as error:
+                self._line.turn_away(error, bulk=bulk)
+
+    def _visit(self) -> None:
+        if self._visiting is None:
+            self._visiting = asyncio.create_task(self._visit_while_someone_waits())
+
+    async def _visit_while_someone_waits(self) -> None:
+        try:
+            while True:
+                self._news.clear()
+                wait = await self._ask()
+                if not len(self._line):
+                    break
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._news.wait()
+        finally:
+            self._visiting = None
+            self._set_timer()
+
+    async def _ask(self) -> float:
+        """Visits Redis, if that may help now; gives the seconds until the next visit may."""
+        now, period = _now(), self.budget.period
+        want = self._wanted(now)
+        if len(self._line) and not want:
+            return max(self.budget.pause_until - now, period / 100)
+        told = dict(self._answered)
+        to_renew = [name for name, since in self._in_flight.items() if since < now - period / 2]
+        if not (want or told or to_renew):
+            return period
+        arguments = self._arguments(now, want, told, to_renew)
+        first = self._next_number
+        self._next_number += want
+        try:
+            granted, wait, lost = await self.link.visit(self.key, arguments)
+        except BudgetUnavailableError as error:
+            self._do_without(error)
+            return period
+        for name in told:
+            del self._answered[name]
+        self._in_flight.update((name, now) for name in to_renew if name in self._in_flight)
+        if lost:  # Redis has forgotten: tell it of all that is under way
+            self._in_flight = dict.fromkeys(self._in_flight, -inf)
+            self._witness_until = now
+        for number in range(first, first + granted):
+            self._serve(f"{self.link.process}:{number}", is_local=False)
+        return wait
+
+    def _wanted(self, now: float) -> int:
+        """How many slots to ask for now."""
+        if not len(self._line) or now < self.budget.pause_until:
+            return 0
+        if self.budget.is_shared(now):
+            return 1
+        if not self.learns:
+            return len(self._line)
+        return int(min(len(self._line), self.budget.in_flight_at_most - len(self._in_flight)))
+
+    def _arguments(
+        self, now: float, want: int, told: dict[str, float], to_renew: list[str]
+    ) -> list[str | int | float]:
+        """The script's arguments, times in milliseconds."""
+        period = self.budget.period
+        pairs = [(name, -period) for name in to_renew]
+        pairs += [(name, now - answered) for name, answered in told.items()]
+        return [
+            self.budget.limit(now, bulk=self._line.only_bulk),
+            period * 1000,
+            period * 1000,
+            want,
+            self.link.process,
+            self._next_number,
+            self._witness if now < self._witness_until else "",
+            _GRACE * 1000,
+            *(part for name, age in pairs for part in (name, age * 1000)),
+        ]
+
+    def _serve(self, name: str, *, is_local: bool) -> None:
+        now = _now()
+        granted = Granted(name, self.budget.grant(now), is_local)
+        self._in_flight[name] = now
+        self._witness, self._witness_until = name, now + 0.9 * self.budget.period
+        if not len(self._line) or not self._line.serve(granted):
+            self.answered(granted, counts=False)
+
+    def _do_without(self, error: BudgetUnavailableError) -> None:
+        """Sends those who wait to the local share, or away where there is none."""
+        for bulk in (False, True):
+            if not self.link.has_local_share:
+                self._line.turn_away(error, bulk=bulk)
+        while len(self._line):
+            self._next_number += 1
+            self._serve(f"{self.link.process}:{self._next_number}", is_local=True)
+
+    def _set_timer(self) -> None:
+        """Sees to it that Redis hears of answers, and that leases are renewed, in time."""
+        if self._timer is None and self._visiting is None and (self._in_flight or self._answered):
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self.budget.period / 4, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        self._visit()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

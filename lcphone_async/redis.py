@@ -1,0 +1,129 @@
+"""One request budget for many processes and machines, through Redis or Valkey (extra `redis`)."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from ._budget import Budget
+from ._line import in_bulk
+from ._shared_window import Link, SharedWindow
+from .limiter import RateLimiter
+from .models import RateLimitStatus
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis, RedisCluster
+
+
+class RedisRateLimiter:
+    """A `RateLimiter` whose slots are shared by all who use the same Redis and prefix.
+
+    - `redis`: a client of redis-py's asyncio, for one Redis or Valkey, or for a cluster.
+    - `max_requests`, `period` (seconds), `daily_reserve`: as of `RateLimiter`, the same for all.
+    - `prefix`: of the keys, one for each location in use.
+    - `timeout`: seconds after which Redis counts as down.
+    - `local_share`: the limiter to go on with while Redis is down, with this process' share of
+      the budget. Without one, calls raise `BudgetUnavailableError` then, and send nothing.
+
+    The slots of a process that dies are free again after two periods.
+
+    >>> limiter = RedisRateLimiter(redis, local_share=RateLimiter(max_requests=25))
+    >>> client = LCPhoneClient(token, limiter=limiter)
+    """
+
+    def __init__(
+        self,
+        redis: Redis | RedisCluster,
+        max_requests: int = 100,
+        period: float = 10.0,
+        *,
+        daily_reserve: int = 0,
+        prefix: str = "lcphone:budget:",
+        timeout: float = 1.0,
+        local_share: RateLimiter | None = None,
+    ) -> None:
+        RateLimiter(max_requests, period, daily_reserve=daily_reserve)  # checks the numbers
+        self.max_requests = max_requests
+        self.period = period
+        self.daily_reserve = daily_reserve
+        self._link = Link(redis, timeout, has_local_share=local_share is not None)
+        self._prefix = prefix
+        self._local_share = local_share
+        self._windows: dict[str, SharedWindow] = {}
+        self._sweep_at = 64
+
+    def __repr__(self) -> str:
+        return f"RedisRateLimiter(max_requests={self.max_requests}, period={self.period})"
+
+    def slot(self, key: str, *, learns: bool = False) -> RedisSlot:
+        """An async context manager around one request of `key`; entering it waits for room.
+
+        Entering raises `BudgetUnavailableError` while Redis cannot be reached and there is no
+        `local_share`, and `DailyQuotaExhaustedError` while the day is known to be spent.
+        """
+        return RedisSlot(self, key, learns=learns)
+
+    def status(self, key: str) -> RateLimitStatus:
+        """What the service last told this process of the key's limits."""
+        window = self._windows.get(key)
+        return RateLimitStatus() if window is None else window.budget.status
+
+    def _window(self, key: str) -> SharedWindow:
+        window = self._windows.get(key)
+        if window is None:
+            self._forget_idle_windows()
+            budget = Budget(self.max_requests, self.period, self.daily_reserve)
+            window = self._windows[key] = SharedWindow(self._link, self._prefix + key, budget)
+        return window
+
+    def _forget_idle_windows(self) -> None:
+        if len(self._windows) < self._sweep_at:
+            return
+        now = asyncio.get_running_loop().time()
+        self._windows = {key: window for key, window in self._windows.items() if window.in_use(now)}
+        self._sweep_at = max(64, 2 * len(self._windows))
+
+
+class RedisSlot:
+    """Room for one request, in the shared budget or, while Redis is down, in the local share."""
+
+    __slots__ = ("_counts", "_granted", "_key", "_learns", "_limiter", "_local", "_window")
+
+    def __init__(self, limiter: RedisRateLimiter, key: str, *, learns: bool) -> None:
+        self._limiter = limiter
+        self._key = key
+        self._learns = learns
+
+    def learn(self, status: RateLimitStatus, *, refused: bool = False) -> None:
+        """Takes in what the answer's headers said, and whether it was a refusal (429)."""
+        self._counts = not refused
+        if self._local is not None:
+            self._local.learn(status, refused=refused)
+        self._window.learn(status, self._granted, refused=refused)
+
+    async def __aenter__(self) -> Self:
+        self._window = self._limiter._window(self._key)  # noqa: SLF001  # its own room
+        self._window.learns = self._learns
+        self._granted = await self._window.acquire(bulk=in_bulk())
+        self._counts = True
+        self._local = None
+        share = self._limiter._local_share  # noqa: SLF001  # its own room
+        if self._granted.is_local and share is not None:
+            self._local = share.slot(self._key, learns=self._learns)
+            try:
+                await self._local.__aenter__()
+            except BaseException:
+                self._window.answered(self._granted, counts=False)
+                raise
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._local is not None:
+            await self._local.__aexit__(exc_type, exc, traceback)
+        self._window.answered(self._granted, counts=self._counts)
