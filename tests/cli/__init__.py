@@ -1,0 +1,1 @@
+"""Tests of the command, which runs as a process of its own."""

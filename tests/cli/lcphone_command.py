@@ -1,0 +1,93 @@
+"""The real command, as a process of its own."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
+
+from attrs import field, frozen
+
+TOKEN = "pit-very-secret"
+COMMAND = (sys.executable, "-W", "error", "-m", "lcphone_async")
+
+
+@frozen
+class Outcome:
+    """How a run of the command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def complaint(self):
+        """The one line that a failed run says."""
+        assert self.code == 1, self
+        (line,) = self.err.splitlines()
+        assert line.startswith("Error: ")
+        return line
+
+
+@frozen
+class Command:
+    """The command, with nothing of LC Phone in its environment but what is given here."""
+
+    settings: dict[str, str] = field(factory=dict)
+
+    @classmethod
+    def for_url(cls, url):
+        """The command with all that a call needs, for a service at `url`."""
+        settings = {"BASE_URL": url, "TOKEN": TOKEN, "LOCATION_ID": "loc1"}
+        return cls({f"LCPHONE_{name}": value for name, value in settings.items()})
+
+    def run(self, *arguments, **settings):
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            env=self.environment(**settings),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
+        assert TOKEN not in done.stdout + done.stderr
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments, **options):
+        """The running process, with pipes for what it says unless told otherwise."""
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(
+            [*COMMAND, *arguments], env=self.environment(), **{**pipes, **options}
+        )
+
+    def answered(self, answer, *arguments, question=b"? [y/N]: "):
+        """The exit code, stdout and terminal of a run whose question a person answers."""
+        ours, its = pty.openpty()
+        with self.start(*arguments, stdin=its, stderr=its) as process:
+            os.close(its)
+            said = b""
+            while question not in said:
+                said += os.read(ours, 1000)
+            os.write(ours, answer)
+            out = process.stdout.read()
+        with suppress(OSError):  # nobody is at the terminal's other end any more
+            while more := os.read(ours, 1000):
+                said += more
+        os.close(ours)
+        return process.returncode, out.decode(), said.decode()
+
+    def environment(self, **settings):
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("LCPHONE_") and name not in {"COLUMNS", "FORCE_COLOR"}
+        }
+        return {**kept, "PYTHONIOENCODING": "utf-8", **self.settings, **settings}
