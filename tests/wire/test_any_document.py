@@ -49,7 +49,7 @@ scalar = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | text
 any_json = st.recursive(
     scalar | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
-    max_leaves=5,
+    max_leaves=4,
 )
 moments = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1))  # noqa: DTZ001  its zone is text
 date = (
@@ -221,7 +221,7 @@ wire_key = st.sampled_from(sorted(FIELDS | {"data", "pools", "numberPools", "pho
 wire_json = st.recursive(
     any_json | phone | date,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(wire_key, inner, max_size=5),
-    max_leaves=20,
+    max_leaves=12,
 )
 bent = st.one_of(
     st.binary(max_size=60),
