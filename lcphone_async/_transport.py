@@ -65,11 +65,11 @@ class Transport:
         except TimeoutError as error:
             reason = f"no answer within {_seconds(self._timeout)}"
             raise RequestTimeoutError(request.method, request.path, reason) from error
-        except aiohttp.ClientResponseError as error:
-            reason = f"the answer is not HTTP: {error.message}"
+        except aiohttp.ClientResponseError:
+            reason = "the answer is not HTTP"
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError(request.method, request.path, _reason(error)) from error
-        # A ClientResponseError holds the request's headers and with them the token.
+        # A ClientResponseError holds the request's headers, with the token, and raw bytes.
         raise TransportError(request.method, request.path, reason)
 
     async def _send(self, request: Request, token: str) -> Answer:
@@ -86,7 +86,8 @@ class Transport:
             headers["Content-Type"] = "application/json"
             body = msgspec.json.encode(request.json)
         async with self._session.request(
-            request.method,
+            # In capitals aiohttp would send a GET twice by itself, in one slot of the budget.
+            request.method.lower(),
             URL(target, encoded=True),
             data=body,
             headers=headers,

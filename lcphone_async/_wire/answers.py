@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -116,11 +115,9 @@ def _document(body: bytes) -> Any:
 
 
 def describe(body: bytes) -> str:
-    """What a body that is not JSON seems to be."""
+    """What a body that is not JSON seems to be; none of it is shown."""
     if not body.strip():
         return "an empty body"
-    if title := re.search(rb"<title>\s*(.{1,100}?)\s*</title>", body, re.IGNORECASE | re.DOTALL):
-        return f"an HTML page ({title[1].decode(errors='replace')})"
     if body.lstrip().startswith(b"<"):
         return "an HTML page"
     return "something that is broken or cut off"
@@ -136,20 +133,16 @@ def _unwrap(document: Any, *names: str) -> tuple[Any, str]:
 
 def _listing(document: Any, *names: str) -> _Found:
     """The list that an answer is about: bare, as `data`, or under one of `names`."""
-    siblings: Mapping[str, Any] = {}
+    siblings: dict[str, Any] = {}
     where = around = "$"
     while isinstance(document, dict):
         key = next((name for name in (*names, "data") if name in document), names[0])
         if key not in document:
             raise MismatchError("a value", f"{where}.{key}", "nothing")
-        wrapped = key == "data"
-        siblings = {
-            name: value
-            for name, value in document.items()
-            if name != key and not (wrapped and name in _ENVELOPE)
-        }
+        envelope = {*_ENVELOPE, key} if key == "data" else {key}
+        siblings |= {name: value for name, value in document.items() if name not in envelope}
         document, where, around = document[key], f"{where}.{key}", where
-        if not wrapped:
+        if key != "data":
             break
     if not isinstance(document, list):
         raise MismatchError("an array", where, kind(document))

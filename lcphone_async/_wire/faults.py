@@ -49,12 +49,12 @@ _HINTS = (
     ("phone system is not connected", "connect LC Phone in the location's settings"),
     ("no longer available", "somebody else took it: search again"),
     ("error code: 1010", "Cloudflare turned the request away for its User-Agent"),
-    ("cloudflare", "Cloudflare, before the service, answered this"),
+    ("cloudflare", "Cloudflare, which stands before the service, answered this"),
 )
 
 _NUMBER_GONE = re.compile(r"no longer available|number.*not (found|available)", re.IGNORECASE)
 _NOT_CONNECTED = re.compile(r"phone system is not connected", re.IGNORECASE)
-_PHONE_NUMBER = re.compile(r"(?<!\w)\+?[1-9]\d{7,14}(?!\w)")
+_LOOKS_LIKE_A_PHONE_NUMBER = re.compile(r"(?<!\w)(\+\d|\(?\d{3})[\d ().-]{5,}\d(?!\w)")
 
 
 def error_of(request: Request, answer: Answer, token: str) -> APIError:
@@ -118,8 +118,9 @@ def _hint(request: Request, answer: Answer, body: Mapping[str, Any], message: st
         return "redirects are not followed: set base_url to where the service is"
     if account_status := body.get("accountStatus"):
         return f"the account is {account_status}"
-    lower = message.lower()
-    found = next((hint for part, hint in _HINTS if part in lower), None)
+    # The service's own answers come through Cloudflare too, but they are JSON.
+    heard = message if body else f"{message} {answer.headers.get('Server', '')}"
+    found = next((hint for part, hint in _HINTS if part in heard.lower()), None)
     return found and found.format(scope=request.scope)
 
 
@@ -141,4 +142,4 @@ def _object(body: bytes) -> Mapping[str, Any]:
 
 def _clean(text: str, token: str) -> str:
     """A text of the service without the token, without phone numbers, and not too long."""
-    return _PHONE_NUMBER.sub("+…", text.replace(token, "…"))[:_MAX_MESSAGE]
+    return _LOOKS_LIKE_A_PHONE_NUMBER.sub("+…", text.replace(token, "…"))[:_MAX_MESSAGE]

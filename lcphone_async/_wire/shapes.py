@@ -75,7 +75,7 @@ def _first_mismatch(error: BaseException, value: Any, where: str) -> MismatchErr
             where, value = f"{where}[{step.index}]", value[step.index]
         else:
             names = spellings(error.cl, step.name)
-            name = next((name for name in names if name in value), names[0])
+            name = next((name for name in names if not _is_absent(value.get(name))), names[0])
             where, value = f"{where}.{name}", value.get(name)
         error = inner
     if isinstance(error, KeyError):
@@ -92,7 +92,8 @@ def _converter(*, detailed_validation: bool) -> Converter:
     - Integers may come as `1.0`. Money becomes a `Decimal` by its shortest spelling.
     - Dates are ISO 8601 or RFC 2822; one that names no offset is UTC.
     - An optional field is absent as a missing key, `null` or `""`; an array or an object
-      whose fields are all optional is absent as a missing key or `null`.
+      whose fields are all optional is absent as a missing key or `null`. A required field that
+      is `""` is missing.
     - A `StrEnum | str` field keeps a value that the enum does not know as a string.
     - Fields go by their names on the wire (`names.py`); keys that no field knows go to `extra`.
     """
@@ -181,7 +182,7 @@ def _optional(cls: Any, converter: Converter) -> Hook:
 
 
 def _is_open_enum(cls: Any) -> bool:
-    return _is_union(cls) and issubclass(get_args(cls)[0], StrEnum)
+    return _is_union(cls) and not _is_optional(cls) and issubclass(get_args(cls)[0], StrEnum)
 
 
 def _open_enum(cls: Any, _: Converter) -> Hook:
@@ -221,7 +222,7 @@ def _object(cls: Any, converter: Converter) -> Hook:
     names = {field.name: spellings(cls, field.name) for field in fields}
     known = frozenset(name for spelled in names.values() for name in spelled)
     twins = [(twin, usual) for usual, *others in filter(None, names.values()) for twin in others]
-    required = any(field.default is attrs.NOTHING for field in fields)
+    required = [names[field.name][0] for field in fields if field.default is attrs.NOTHING]
     overrides: Any = {
         name: override(rename=spelled[0]) if spelled else override(omit=True)
         for name, spelled in names.items()
@@ -237,6 +238,9 @@ def _object(cls: Any, converter: Converter) -> Hook:
         for twin, usual in twins:
             if twin in value and _is_absent(value.get(usual)):
                 named = {**named, usual: value[twin]}
+        for name in required:
+            if named.get(name) == "":
+                named = {key: named[key] for key in named if key != name}
         model = structure_fields(named, cls)
         if known.issuperset(value):
             return model
