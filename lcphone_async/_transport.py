@@ -38,6 +38,8 @@ class Transport:
             "Version": api_version,
         }
         self._session = session
+        # Those of the call replace those of the session, which aiohttp does not show.
+        self._middlewares = getattr(session, "_middlewares", ())
         self._timeout = _client_timeout(timeout)
         self._owns_session = session is None
 
@@ -86,14 +88,14 @@ class Transport:
             headers["Content-Type"] = "application/json"
             body = msgspec.json.encode(request.json)
         async with self._session.request(
-            # In capitals aiohttp would send a GET twice by itself, in one slot of the budget.
-            request.method.lower(),
+            request.method,
             URL(target, encoded=True),
             data=body,
             headers=headers,
             timeout=self._timeout,
             allow_redirects=False,
             raise_for_status=False,
+            middlewares=(*self._middlewares, _send_once),
         ) as response:
             return Answer(response.status, response.headers, await response.read())
 
@@ -101,6 +103,22 @@ class Transport:
         """Closes the session, if it is our own."""
         if self._owns_session and self._session is not None:
             await self._session.close()
+
+
+class _NoAnswerError(aiohttp.ClientConnectionError):
+    """The connection ended before the answer; unlike aiohttp's own, not sent again by aiohttp."""
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """A middleware: aiohttp would send a GET again, in one slot, when its connection breaks."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _NoAnswerError(_reason(error)) from error
 
 
 def _checked_base_url(base_url: str) -> str:

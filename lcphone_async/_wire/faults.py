@@ -103,7 +103,7 @@ def _message(body: Mapping[str, Any], answer: Answer) -> str:
     """The body's `message` (a string or a list) or `msg`, else what the body seems to be."""
     message = body.get("message") or body.get("msg")
     if isinstance(message, list):
-        return "; ".join(str(part) for part in message)
+        return "; ".join(part for part in message if isinstance(part, str))
     if isinstance(message, str):
         return message
     text = answer.body.decode(errors="replace").strip()
