@@ -1,0 +1,45 @@
+"""A redis-server of one's own, on a free port of loopback, that forgets all when it is stopped."""
+
+import shutil
+import socket
+import subprocess
+import time
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class RedisServer:
+    """Started with `start`, ended with `stop`, on the same port each time."""
+
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+
+    def __init__(self):
+        self.port = free_port()
+        self._process = None
+
+    def start(self):
+        options = ["--port", str(self.port), "--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen(
+            [self.program, "--bind", "127.0.0.1", *options], stdout=subprocess.DEVNULL
+        )
+        self._wait_until_it_answers()
+
+    def stop(self):
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _wait_until_it_answers(self):
+        for _ in range(500):
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+            except ConnectionRefusedError:
+                time.sleep(0.01)
+            else:
+                return
+        raise TimeoutError

@@ -1,0 +1,269 @@
+"""The budget in Redis: one window for many processes, whatever becomes of them and of Redis."""
+
+import asyncio
+from bisect import bisect_left
+
+import pytest
+from redis.asyncio import Redis
+from redis_server import RedisServer
+
+from lcphone_async import (
+    BudgetUnavailableError,
+    DailyQuotaExhaustedError,
+    LCPhoneClient,
+    RateLimiter,
+    RateLimitStatus,
+    bulk,
+)
+from lcphone_async.redis import RedisRateLimiter
+from lcphone_async.sandbox import Sandbox
+
+pytestmark = pytest.mark.skipif(
+    RedisServer.program is None, reason="neither redis-server nor valkey-server is installed"
+)
+
+PERIOD = 0.4
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = RedisServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def connect(server):
+    """Makes limiters, each with a connection of its own, as one process of many has."""
+    clients = []
+
+    def connect(max_requests=10, period=PERIOD, **options):
+        clients.append(Redis(port=server.port, socket_connect_timeout=1))
+        return RedisRateLimiter(clients[-1], max_requests, period, **options)
+
+    async with Redis(port=server.port) as redis:
+        await redis.flushall()
+    yield connect
+    for client in clients:
+        await client.aclose()
+
+
+def clock():
+    return asyncio.get_running_loop().time()
+
+
+async def take(limiter, log, key="a", seconds=0.001):
+    async with limiter.slot(key):
+        log.append(clock())
+        await asyncio.sleep(seconds)
+        log.append(clock())
+
+
+def fullest_window(times, period=PERIOD):
+    """The most that any window of a period holds, whichever moments of a slot are counted."""
+    times = sorted(times)
+    return max(bisect_left(times, time + period) - index for index, time in enumerate(times))
+
+
+async def test_limiters_share_one_window(connect):
+    """Never grants more in any period than the limit, to all of the processes together."""
+    limiters = [connect() for _ in range(4)]
+    sent = []
+
+    async def worker(limiter):
+        for _ in range(3):
+            async with limiter.slot("a"):
+                await asyncio.sleep(0.002)
+                sent.append(clock())
+                await asyncio.sleep(0.002)
+
+    await asyncio.gather(*(worker(limiter) for limiter in limiters for _ in range(5)))
+    assert len(sent) == 60
+    assert fullest_window(sent) <= 10
+
+
+async def test_a_slot_is_taken_until_a_period_after_the_answer(connect):
+    """Grants a slot that another process used only one period after its answer."""
+    first, second, log = connect(1), connect(1), []
+    await take(first, log, seconds=0.1)
+    await take(second, log)
+    assert log[2] - log[1] >= PERIOD
+
+
+async def test_keys_have_budgets_of_their_own(connect):
+    """Grants one location's slots whatever another has used."""
+    limiter = connect(1, 60)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(take(limiter, [], key) for key in "abc"))
+
+
+async def test_waiters_of_a_process_are_served_in_order(connect):
+    """Serves those who wait in one process in the order in which they came."""
+    limiter, order = connect(2, 0.05), []
+
+    async def one(name):
+        async with limiter.slot("a"):
+            order.append(name)
+
+    await asyncio.gather(*(one(name) for name in range(10)))
+    assert order == list(range(10))
+
+
+async def test_waiters_do_not_poll(server, connect):
+    """Visits Redis about once for each slot, however many wait and however long."""
+    limiters = [connect(5, 0.2) for _ in range(4)]
+    async with Redis(port=server.port) as redis:
+        await redis.config_resetstat()
+        slots = [take(limiter, []) for limiter in limiters for _ in range(15)]
+        await asyncio.gather(*slots)
+        stats = await redis.info("commandstats")
+    visits = sum(row["calls"] for name, row in stats.items() if name.startswith("cmdstat_eval"))
+    assert visits <= 2 * len(slots)
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.1, 0.4, 0.6], ids="after {} periods".format)
+async def test_a_cancelled_call_loses_no_slot(connect, moment):
+    """Serves all others when calls are cancelled before, at and after their grant."""
+    limiter, log = connect(3), []
+    tasks = [asyncio.create_task(take(limiter, log)) for _ in range(9)]
+    await asyncio.sleep(moment * PERIOD)
+    for task in tasks[::2]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    async with asyncio.timeout(5 * PERIOD):
+        await asyncio.gather(*(take(limiter, log) for _ in range(3)))
+
+
+async def test_the_slots_of_a_dead_process_come_back(connect):
+    """Grants again the slots of a process that died with its requests under way."""
+    dead, alive, log = connect(2), connect(2), []
+    for _ in range(2):
+        await dead.slot("a").__aenter__()
+    dead._windows["a"]._timer.cancel()  # it is dead: it tells nothing and renews nothing
+    async with asyncio.timeout(10 * PERIOD):
+        await take(alive, log)
+
+
+async def test_a_slow_request_keeps_its_slot(connect):
+    """Keeps a slot taken for as long as its request is under way, leases or not."""
+    slow, other, log = connect(1), connect(1), []
+    async with asyncio.timeout(20 * PERIOD):
+        await asyncio.gather(take(slow, log, seconds=4 * PERIOD), take(other, log))
+    assert log[2] - log[1] >= PERIOD
+
+
+async def test_keys_expire(server, connect):
+    """Leaves nothing in Redis of a location that is not used any more."""
+    await take(connect(), [])
+    async with Redis(port=server.port) as redis, asyncio.timeout(20 * PERIOD):
+        assert await redis.keys() == [b"lcphone:budget:a"]
+        while await redis.keys():
+            await asyncio.sleep(PERIOD / 10)
+
+
+async def test_scripts_survive_a_flush(server, connect):
+    """Goes on when Redis has forgotten the script."""
+    limiter = connect()
+    async with Redis(port=server.port) as redis:
+        await take(limiter, [])
+        await redis.script_flush()
+        await take(limiter, [])
+
+
+async def test_nothing_is_overdrawn_when_redis_forgets(server, connect):
+    """Waits until all that Redis may have forgotten is over, when it lost its data."""
+    limiters = [connect() for _ in range(3)]
+    sent = []
+    async with Redis(port=server.port) as redis:
+        await asyncio.gather(*(take(limiter, sent) for limiter in limiters for _ in range(3)))
+        await redis.flushall()
+        await asyncio.gather(*(take(limiter, sent) for limiter in limiters for _ in range(5)))
+    assert fullest_window(sent[::2]) <= 10
+
+
+async def test_calls_fail_clearly_while_redis_is_down(connect, server):
+    """Raises `BudgetUnavailableError` and sends nothing while Redis is down, and goes on after."""
+    async with Sandbox() as sandbox:
+        limiter = connect()
+        async with LCPhoneClient("any", base_url=sandbox.url, limiter=limiter) as client:
+            await client.number_pools("a")
+            server.stop()
+            try:
+                with pytest.raises(BudgetUnavailableError, match="nothing was sent: Redis: "):
+                    await client.number_pools("a")
+                assert len(sandbox.requests) == 1
+            finally:
+                server.start()
+            async with asyncio.timeout(10):
+                while len(sandbox.requests) == 1:
+                    await call_again(client)
+
+
+async def call_again(client):
+    try:
+        await client.number_pools("a")
+    except BudgetUnavailableError:
+        await asyncio.sleep(0.1)
+
+
+async def test_the_local_share_takes_over_while_redis_is_down(connect, server):
+    """Goes on with the local share, and no more than that, until Redis is back."""
+    limiter = connect(10, local_share=RateLimiter(3, PERIOD))
+    sent = []
+    await take(limiter, sent)
+    server.stop()
+    try:
+        await asyncio.gather(*(take(limiter, sent) for _ in range(9)))
+    finally:
+        server.start()
+    assert fullest_window(sent[2::2]) <= 3
+    await asyncio.sleep(1)  # for as long Redis is left alone
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(take(limiter, sent) for _ in range(10)))
+    assert fullest_window(sent[::2]) <= 10
+
+
+async def test_a_slow_redis_counts_as_down(connect, server):
+    """Raises `BudgetUnavailableError` when Redis does not answer within the timeout."""
+    limiter = connect(timeout=0.05)
+    await take(limiter, [])
+    async with Redis(port=server.port) as redis:
+        await redis.client_pause(500)
+        with pytest.raises(BudgetUnavailableError, match="TimeoutError"):
+            await take(limiter, [])
+
+
+async def test_a_spent_day_is_told_at_once(connect):
+    """Raises `DailyQuotaExhaustedError` without a visit, as the limiter in process does."""
+    limiter = connect()
+    async with limiter.slot("a") as slot:
+        slot.learn(RateLimitStatus(daily_limit=10, daily_remaining=0))
+    assert limiter.status("a").daily_remaining == 0
+    with pytest.raises(DailyQuotaExhaustedError):
+        await take(limiter, [])
+
+
+async def test_a_call_goes_before_bulk_calls(connect):
+    """Serves a single call before the bulk calls that waited longer."""
+    limiter, order = connect(1, 0.05), []
+
+    async def one(name):
+        async with limiter.slot("a"):
+            order.append(name)
+
+    with bulk():
+        tasks = [asyncio.create_task(one("bulk")) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    await one("search")
+    await asyncio.gather(*tasks)
+    assert order.index("search") <= 2
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_requests": 0}, {"period": 0}, {"daily_reserve": -1}], ids=str
+)
+def test_refuses_a_budget_of_nothing(connect, wrong):
+    """Raises `ValueError`, as the limiter in process does."""
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        connect(**wrong)
