@@ -68,7 +68,7 @@ class Command:
             [*COMMAND, *arguments], env=self.environment(), **{**pipes, **options}
         )
 
-    def answered(self, answer, *arguments, question=b"? [y/N]: "):
+    def answered(self, answer, *arguments, question=b"? [y/N]:"):
         """The exit code, stdout and terminal of a run whose question a person answers."""
         ours, its = pty.openpty()
         with self.start(*arguments, stdin=its, stderr=its) as process:
