@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Runs the command, or says what to install where its extra is missing."""
     try:
-        from .cli import run
+        from .cli.commands import run
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich"}:
             raise

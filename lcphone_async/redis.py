@@ -28,8 +28,8 @@ class RedisRateLimiter:
 
     The slots of a process that dies are free again after two periods.
 
-    >>> limiter = RedisRateLimiter(redis, local_share=RateLimiter(max_requests=25))
-    >>> client = LCPhoneClient(token, limiter=limiter)
+    >>> from redis.asyncio import Redis
+    >>> limiter = RedisRateLimiter(Redis(), local_share=RateLimiter(max_requests=25))
     """
 
     def __init__(

@@ -143,6 +143,8 @@ def _check_price(number: AvailableNumber, max_price: Decimal | int | None) -> No
         return
     if isinstance(max_price, bool) or not isinstance(max_price, Decimal | int):
         raise TypeError(f"max_price must be a Decimal or an int, not {type(max_price).__name__}")
+    if not Decimal(max_price).is_finite():
+        raise ValueError(f"max_price must be a finite number, not {max_price}")
     if number.price is None or number.price.price is None:
         raise ValueError("max_price cannot be checked: the number does not say its price")
     if number.price.price > max_price:

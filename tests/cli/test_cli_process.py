@@ -12,7 +12,7 @@ import pytest
 from wire.raw_server import http_json
 
 from cli.lcphone_command import TOKEN
-from lcphone_async import _output
+from lcphone_async.cli import output
 
 
 @pytest.mark.parametrize("verb", [["numbers"], ["search", "US"], ["pools"], ["buy", "+1", "--yes"]])
@@ -127,7 +127,7 @@ async def test_writing_waits_for_the_reader_alone(monkeypatch):
         monkeypatch.setattr(sys, "stdout", writer)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
-                await _output.write("é" * 1_000_000)
+                await output.write("é" * 1_000_000)
         await asyncio.sleep(0)
         monkeypatch.undo()
         assert len(reader.read1(1_000_000)) > 4000

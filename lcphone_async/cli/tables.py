@@ -11,8 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ._output import plain
-from .models import (
+from ..models import (
     ActiveNumber,
     AvailableNumber,
     AvailableNumbers,
@@ -21,6 +20,7 @@ from .models import (
     Price,
     Purchase,
 )
+from .output import plain
 
 
 @frozen

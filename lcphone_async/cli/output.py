@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 from rich.console import Console, RenderableType
 
-from .errors import LCPhoneError
+from ..errors import LCPhoneError
 
 _NO_TERMINAL_WIDTH = 100
 # So many characters fit into a pipe that says it can be written to; UTF-8 takes up to 4 bytes.

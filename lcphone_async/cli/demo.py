@@ -11,11 +11,11 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from . import _tables as tables
-from .client import LCPhoneClient
-from .errors import LCPhoneError
-from .models import ActiveNumber, AvailableNumbers, CountrySearch
-from .sandbox import LocationSettings, Sandbox
+from ..client import LCPhoneClient
+from ..errors import LCPhoneError
+from ..models import ActiveNumber, AvailableNumbers, CountrySearch
+from ..sandbox import LocationSettings, Sandbox
+from . import tables
 
 _LOCATION = "demo-location"
 _NUMBERS = 2_500

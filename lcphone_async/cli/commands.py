@@ -12,13 +12,13 @@ from typing import Any
 
 import click
 
-from . import _tables as tables
-from ._buying import look_up, purchase, unknown_outcome
-from ._output import json_lines, new_console, write, write_rich
-from ._service import INTERRUPTED, Service, complain, finish, of_location
-from ._version import __version__
-from .client import LCPhoneClient
-from .errors import LCPhoneError, PurchaseOutcomeUnknownError
+from .._version import __version__
+from ..client import LCPhoneClient
+from ..errors import LCPhoneError, PurchaseOutcomeUnknownError
+from . import tables
+from .buying import look_up, purchase, unknown_outcome
+from .output import json_lines, new_console, write, write_rich
+from .service import INTERRUPTED, Service, complain, finish, of_location
 
 
 def _price(text: str) -> Decimal:
@@ -48,7 +48,7 @@ def demo() -> None:
     Streams 2,500 numbers, searches three countries, buys a number and finds it in the inventory,
     without an account, money or a network.
     """
-    from ._demo import demo as story
+    from .demo import demo as story
 
     finish(story(new_console()))
 
@@ -213,7 +213,7 @@ def sandbox(port: int) -> None:
 
     It takes any token and any location. Ctrl-C or SIGTERM ends it.
     """
-    from .sandbox import Sandbox
+    from ..sandbox import Sandbox
 
     async def serve() -> None:
         stop = asyncio.Event()

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import click
 from attrs import field, frozen
 
-from ._output import plain
-from .client import LCPhoneClient
+from ..client import LCPhoneClient
+from .output import plain
 
 T = TypeVar("T")
 

@@ -6,10 +6,10 @@ import asyncio
 from contextlib import aclosing
 from typing import Any
 
-from ._service import complain
-from ._wire import checks
-from .client import LCPhoneClient
-from .models import AvailableNumber, AvailableNumbers, CountrySearch, Purchase
+from .._wire import checks
+from ..client import LCPhoneClient
+from ..models import AvailableNumber, AvailableNumbers, CountrySearch, Purchase
+from .service import complain
 
 _TYPES = ("local", "tollFree", "mobile")
 _COUNTRIES = (

@@ -1,0 +1,1 @@
+"""The command `lcphone` (extra `cli`), over the client as any other program."""
