@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .faults import Fault
     from .inventory import Location
     from .numbers import Number
     from .pools import Pool
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .stock import Stock
 
 __all__ = [
+    "Fault",
     "LedgerEntry",
     "Location",
     "LocationSettings",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Fault": "faults",
     "LedgerEntry": "state",
     "Location": "inventory",
     "LocationSettings": "settings",

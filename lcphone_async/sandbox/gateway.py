@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from uuid import UUID
 
@@ -11,12 +12,14 @@ from attrs import define, field
 
 from .access import Tokens, check_location, check_scope
 from .bodies import CONTRACTS, Contract
+from .faults import Faults
 from .inventory import Location
 from .limits import Budget, Limits
 from .operations import Call, Operation
 from .refusals import RefusedError
 from .settings import TokenSettings
 from .state import State
+from .trouble import Trouble
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -29,8 +32,14 @@ class Gateway:
     tokens: Tokens
     limits: Limits
     clock: Callable[[], float]
+    faults: Faults
+    trouble: Trouble = field(init=False)
     _budgets: dict[tuple[str, str], Budget] = field(factory=dict, init=False)
     _dice: Random = field(init=False)
+
+    @trouble.default
+    def _no_trouble(self) -> Trouble:
+        return Trouble(self.refuse)
 
     @_dice.default
     def _seeded(self) -> Random:
@@ -49,28 +58,39 @@ class Gateway:
         trace_id = UUID(int=self._dice.getrandbits(128), version=4)
         return _json(refusal.status, refusal.body(str(trace_id)))
 
-    async def _answer(self, operation: Operation, request: web.Request) -> web.Response:
+    async def _answer(self, operation: Operation, request: web.Request) -> web.StreamResponse:
         token = self.tokens.settings(request.headers.get("Authorization", ""))
-        now = self.clock()
         budget = self._budget(token, _location_id(request))
-        admitted = budget.admit(now)
+        admitted = budget.admit(self.clock())
         headers = budget.headers()  # those of this request, not of one that comes meanwhile
         if admitted:
-            response = await self._perform(operation, request, token, now)
+            response = await self._admitted(operation, request, token)
         else:
             response = self.refuse(RefusedError(429, "Too Many Requests"))
         response.headers.update(headers)
         return response
 
-    async def _perform(
-        self, operation: Operation, request: web.Request, token: TokenSettings, now: float
+    async def _admitted(
+        self, operation: Operation, request: web.Request, token: TokenSettings
+    ) -> web.StreamResponse:
+        try:
+            body = await _body(request)
+        except RefusedError as refusal:
+            return self.refuse(refusal)
+        act = partial(self._perform, operation, request, token, body)
+        if not self.faults:
+            return act()
+        struck = self.faults.strike(operation.name, _location_id(request))
+        return await self.trouble.through(struck, act)
+
+    def _perform(
+        self, operation: Operation, request: web.Request, token: TokenSettings, body: bytes
     ) -> web.Response:
         try:
             contract = _contract(request)
             check_scope(token, operation.scope)
             locations = self._locations(token, contract, _location_id(request))
-            body = await _body(request)
-            time = datetime.fromtimestamp(now, UTC)
+            time = datetime.fromtimestamp(self.clock(), UTC)
             call = Call(self.state, contract, locations, request.query, body, time)
             return _json(*operation.answer(call))
         except RefusedError as refusal:
@@ -118,6 +138,8 @@ async def _body(request: web.Request) -> bytes:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise RefusedError(413, "request entity too large") from None
+    except ConnectionError:
+        raise RefusedError(400, "request aborted") from None
 
 
 def _json(status: int, payload: object) -> web.Response:

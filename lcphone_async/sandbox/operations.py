@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from attrs import frozen
 
@@ -13,6 +13,7 @@ from .refusals import RefusedError
 from .state import State
 
 Answer = tuple[int, JSON]
+OperationName = Literal["pools", "available", "purchase", "active"]
 
 
 @frozen
@@ -37,7 +38,7 @@ class Call:
 class Operation:
     """One line of the API's table of contents."""
 
-    name: str
+    name: OperationName
     method: str
     path: str
     scope: str

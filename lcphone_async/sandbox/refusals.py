@@ -1,9 +1,14 @@
 """Answers that say no: raised where a check fails, turned into a body at the border."""
 
-from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 from attrs import frozen
+
+
+def phrase(status: int) -> str:
+    """Name a status, also one that no standard knows."""
+    return responses.get(status, "Unknown Error")
 
 
 @frozen
@@ -17,7 +22,7 @@ class RefusedError(Exception):
         """Write the error's JSON."""
         return {
             "message": self.message,
-            "error": HTTPStatus(self.status).phrase,
+            "error": phrase(self.status),
             "statusCode": self.status,
             "traceId": trace_id,
         }

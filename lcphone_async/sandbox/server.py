@@ -13,6 +13,7 @@ from multidict import MultiMapping
 from yarl import URL
 
 from .access import Tokens
+from .faults import Fault, Faults
 from .gateway import Gateway, Handler
 from .inventory import Location
 from .limits import Limits
@@ -34,6 +35,7 @@ class RequestRecord:
     """As it was sent, escapes and all, without the query."""
     query: MultiMapping[str]
     status: int
+    """0 where no answer went out, because of a fault."""
 
 
 @define(kw_only=True, eq=False, on_setattr=setters.frozen)
@@ -71,6 +73,8 @@ class Sandbox:
     """How many of the last requests `requests` holds."""
     clock: Callable[[], float] = time.time
     """Seconds since the epoch, for limits and dates; a test may hand in a clock of its own."""
+    _faults: Iterable[Fault] = ()
+    """What goes wrong from the start on; `faults` changes it."""
     _state: State = field(init=False)
     _gateway: Gateway = field(init=False)
     _requests: deque[RequestRecord] = field(init=False)
@@ -83,7 +87,9 @@ class Sandbox:
     @_gateway.default
     def _new_gateway(self) -> Gateway:
         limits = Limits(self.max_requests, self.period, self.daily_quota)
-        return Gateway(self._state, Tokens(self.tokens), limits, self.clock)
+        faults = Faults(self.seed)
+        faults.extend(self._faults)
+        return Gateway(self._state, Tokens(self.tokens), limits, self.clock, faults)
 
     @_requests.default
     def _no_requests(self) -> deque[RequestRecord]:
@@ -101,6 +107,11 @@ class Sandbox:
     def stock(self) -> Stock:
         """The numbers for sale; `stock.take(number)` makes one unavailable."""
         return self._state.stock
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong; `append`, `remove` and `clear` change it at any time."""
+        return self._gateway.faults
 
     @property
     def ledger(self) -> list[LedgerEntry]:
@@ -161,6 +172,7 @@ class Sandbox:
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._recording, self._refusing])
+        app.on_shutdown.append(self._gateway.trouble.stop)
         for operation in OPERATIONS:
             app.router.add_route(operation.method, operation.path, self._gateway.handler(operation))
         return app

@@ -1,0 +1,152 @@
+"""Faults by rule: which requests they strike, and what each does to them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from random import Random
+from typing import Any, Literal, get_args
+
+from attrs import define, field, frozen, validators
+
+from .numbers import digest
+from .operations import OperationName
+
+Damage = Literal["reset", "hang up", "stall", "cut off", "corrupted", "html"]
+Point = Literal["before", "after"]
+
+_one_or_more = validators.optional(validators.ge(1))
+
+
+@frozen(kw_only=True)
+class Fault:
+    """Something that goes wrong, and when.
+
+    The first fields tell which requests it strikes, of those that came whole and within the limits;
+    the others what it does: it waits, answers with a status, damages the answer, or all of these.
+
+    >>> down = Fault(status=503, retry_after=2, times=3)
+    >>> bought_but_lost = Fault(operation="purchase", nth=2, point="after", damage="reset")
+    >>> late = Fault(operation="purchase", delay=1.5, probability=0.1)
+    """
+
+    operation: OperationName | None = field(
+        default=None, validator=validators.in_((None, *get_args(OperationName)))
+    )
+    """`None` is any, here and for the location."""
+    location: str | None = None
+    nth: int | None = field(default=None, validator=_one_or_more)
+    """Only the nth of these requests, from 1, since the fault was added."""
+    probability: float = field(default=1.0, validator=[validators.ge(0), validators.le(1)])
+    """The sandbox's seed throws the dice."""
+    times: int | None = field(default=None, validator=_one_or_more)
+    """How often it strikes before it is spent; `None` is always."""
+    point: Point = field(default="before", validator=validators.in_(get_args(Point)))
+    """`before` the service acts: it never does, unless all the fault does is wait.
+    `after` it acted: what it did stays done, whatever becomes of the answer."""
+    delay: float = field(default=0.0, validator=validators.ge(0))
+    """Seconds to wait first. The service goes on also if the client has hung up meanwhile."""
+    status: int | None = field(
+        default=None,
+        validator=validators.optional([validators.ge(200), validators.le(599)]),
+    )
+    """The status of another answer in place of the service's own."""
+    retry_after: int | str | None = None
+    """The header `Retry-After` of that answer."""
+    body: str | Mapping[str, Any] | None = field(default=None, hash=False)
+    """Its body, HTML or JSON; `None` is the service's usual error."""
+    damage: Damage | None = field(default=None, validator=validators.in_((None, *get_args(Damage))))
+    """What becomes of the answer. There is none after a `reset` of the connection, when the service
+    `hang[s] up` in an orderly way, or in a `stall`, which lasts until the client hangs up. It ends
+    in its middle (`cut off`), is no JSON (`corrupted`), or is a proxy's page (`html`). An answer
+    that is damaged `before` the service acts, with no status given, is a 500."""
+
+    def __attrs_post_init__(self) -> None:
+        if not (self.delay or self.answers):
+            raise ValueError("a fault needs a delay, a status or a damage")
+        if self.status is None and (self.retry_after, self.body) != (None, None):
+            raise ValueError("retry_after and body belong to a status")
+
+    @property
+    def answers(self) -> bool:
+        """Whether it does more than wait."""
+        return self.status is not None or self.damage is not None
+
+    def concerns(self, operation: str, location: str) -> bool:
+        """Tell whether it is about such requests."""
+        return self.operation in (None, operation) and self.location in (None, location)
+
+
+@define
+class _Rule:
+    """A fault among the others, and what it has seen."""
+
+    fault: Fault
+    dice: Random
+    seen: int = 0
+    struck: int = 0
+
+    def is_due(self, operation: str, location: str) -> bool:
+        """Count a request that the fault is about, and tell whether it should strike."""
+        if not self.fault.concerns(operation, location):
+            return False
+        self.seen += 1
+        lucky = self.dice.random() >= self.fault.probability
+        spent = self.fault.times is not None and self.struck >= self.fault.times
+        return not (lucky or spent) and self.fault.nth in (None, self.seen)
+
+
+@define(eq=False)
+class Faults:
+    """The faults of a sandbox, which a test may change at any time.
+
+    A request meets all that are due, first those `before`, each in the order of this list, up to
+    one that answers.
+
+    >>> from lcphone_async.sandbox import Sandbox
+    >>> faults = Sandbox(faults=[Fault(status=503)]).faults
+    >>> faults.append(Fault(delay=0.5))
+    >>> faults.remove(Fault(status=503))
+    >>> [fault.delay for fault in faults]
+    [0.5]
+    """
+
+    _seed: int
+    struck: list[Fault] = field(factory=list, init=False)
+    """Those that struck, oldest first, a fault as often as it did."""
+    _rules: list[_Rule] = field(factory=list, init=False)
+    _places: Iterator[int] = field(factory=count, init=False)
+
+    def append(self, fault: Fault) -> None:
+        """Add a fault, that begins to count now."""
+        dice = Random(digest("fault", self._seed, next(self._places)))
+        self._rules.append(_Rule(fault, dice))
+
+    def extend(self, faults: Iterable[Fault]) -> None:
+        """Add several."""
+        for fault in faults:
+            self.append(fault)
+
+    def remove(self, fault: Fault) -> None:
+        """End a fault; `ValueError` if it is not there."""
+        del self._rules[list(self).index(fault)]
+
+    def clear(self) -> None:
+        """End all faults."""
+        self._rules.clear()
+
+    def __iter__(self) -> Iterator[Fault]:
+        return iter([rule.fault for rule in list(self._rules)])
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    def strike(self, operation: str, location: str) -> list[Fault]:
+        """Give what a request that has just come meets, in order; only the last one answers."""
+        due = [rule for rule in list(self._rules) if rule.is_due(operation, location)]
+        met: list[Fault] = []
+        for rule in sorted(due, key=lambda rule: rule.fault.point == "after"):
+            rule.struck += 1
+            met.append(rule.fault)
+            if rule.fault.answers:
+                break
+        self.struck += met
+        return met
