@@ -1,6 +1,7 @@
 """`LCPhoneClient` on the sandbox, while another program spends half of the same budget.
 
 At one location the other program was there first, at the other it comes two periods later.
+Few 429s of ours mean something only where the other met few too, and so did spend its half.
 """
 
 from __future__ import annotations
