@@ -16,9 +16,11 @@ from .errors import (
     IncompleteListError,
     LCPhoneError,
     NotFoundError,
+    NumberAlreadyOwnedError,
     NumberUnavailableError,
     PermissionDeniedError,
     PhoneSystemNotConnectedError,
+    PurchaseInProgressError,
     PurchaseOutcomeUnknownError,
     RateLimitedError,
     RepeatedPageError,
@@ -28,6 +30,7 @@ from .errors import (
     TransportError,
     UnprocessableError,
 )
+from .journal import PurchaseJournal, PurchaseRecord, PurchaseState
 from .limiter import RateLimiter
 from .models import (
     AccountStatus,
@@ -67,6 +70,7 @@ __all__ = [
     "LCPhoneClient",
     "LCPhoneError",
     "NotFoundError",
+    "NumberAlreadyOwnedError",
     "NumberPool",
     "NumberType",
     "NumberUnavailableError",
@@ -75,7 +79,11 @@ __all__ = [
     "PoolNumber",
     "Price",
     "Purchase",
+    "PurchaseInProgressError",
+    "PurchaseJournal",
     "PurchaseOutcomeUnknownError",
+    "PurchaseRecord",
+    "PurchaseState",
     "RateLimitStatus",
     "RateLimitedError",
     "RateLimiter",

@@ -14,6 +14,9 @@ from .models import RateLimitStatus
 # and that is left free where others spend the same budget, so that they can be noticed.
 _HEADROOM = 0.02
 
+# Seconds; an interval beyond a day is no burst limit.
+_LONGEST_PERIOD = 86_400
+
 # For so many periods after a foreign request was noticed, the budget counts as shared.
 _SHARED_PERIODS = 3
 
@@ -159,7 +162,9 @@ def seconds_left_of_day(now: datetime) -> float:
 
 def _makes_sense(status: RateLimitStatus) -> bool:
     """Whether the headers say something, and contradict neither sense nor each other."""
-    if status == RateLimitStatus() or status.max_requests == 0 or status.period == 0:
+    if status == RateLimitStatus() or status.max_requests == 0:
+        return False
+    if status.period is not None and not 0 < status.period <= _LONGEST_PERIOD:
         return False
     burst = status.remaining, status.max_requests
     day = status.daily_remaining, status.daily_limit

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from attrs import evolve
+from attrs import define, evolve
 
+from . import _wire
 from ._retry import RetryPolicy, retrying
 from .auth import TokenSource, checked_token
-from .errors import ClientClosedError, DailyQuotaExhaustedError
+from .errors import ClientClosedError, ConnectFailedError, DailyQuotaExhaustedError
 
 if TYPE_CHECKING:
     from ._transport import Transport
@@ -23,6 +22,15 @@ if TYPE_CHECKING:
     from .models import RateLimitStatus
 
 _logger = logging.getLogger("lcphone_async")
+
+
+@define
+class Tries:
+    """What has become of a call so far."""
+
+    count: int = 0
+    in_doubt: bool = False
+    """Whether the service may have got a request that it has not answered."""
 
 
 class Calls:
@@ -64,15 +72,18 @@ class Calls:
         connections = self._transport.max_connections
         return budget if connections is None else min(budget, connections)
 
-    async def send(self, request: Request) -> Answer:
-        """The answer to a request, after as many tries as it needs and may have."""
+    async def send(self, request: Request, tries: Tries | None = None) -> Answer:
+        """The answer to a request, after as many tries as it needs and may have.
+
+        `tries` tells, also where it raises, whether the request may have been received.
+        """
         self.check_open(request)
         send = self._read if request.repeatable else self._spend
         call = asyncio.timeout(None)
         try:
             async with call:
                 self._under_way.add(call)
-                return await send(request, itertools.count(1))
+                return await send(request, Tries() if tries is None else tries)
         except TimeoutError:
             if call.expired():  # by close()
                 self.check_open(request)
@@ -94,29 +105,32 @@ class Calls:
             await self._all_ended.wait()
         await self._transport.close()
 
-    async def _attempt(self, request: Request, tries: Iterator[int]) -> Answer:
-        from ._wire.faults import error_of
-        from ._wire.limits import rate_limit
-
+    async def _attempt(self, request: Request, tries: Tries) -> Answer:
         token = checked_token(await self._tokens.token(request.location_id))
         try:
             async with self._limiter.slot(request.location_id, learns=True) as slot:
-                answer = await self._logged(request, token, next(tries))
+                answer = await self._logged(request, token, tries)
                 refused = answer.status == HTTPStatus.TOO_MANY_REQUESTS
-                slot.learn(rate_limit(answer.headers), refused=refused)
+                slot.learn(_wire.limits.rate_limit(answer.headers), refused=refused)
         except DailyQuotaExhaustedError as error:  # the limiter knows no calls
             raise evolve(error, method=request.method, path=request.path) from None
         if not 200 <= answer.status < 300:  # noqa: PLR2004  # HTTP's own
-            raise error_of(request, answer, token)
+            raise _wire.faults.error_of(request, answer, token)
         return answer
 
-    async def _logged(self, request: Request, token: str, attempt: int) -> Answer:
+    async def _logged(self, request: Request, token: str, tries: Tries) -> Answer:
+        tries.count += 1
+        tries.in_doubt = True
         now = asyncio.get_running_loop().time
         started = now()
         outcome = "no answer"
         try:
             answer = await self._transport.send(request, token)
             outcome = str(answer.status)
+            tries.in_doubt = False
+        except (ConnectFailedError, ClientClosedError):
+            tries.in_doubt = False
+            raise
         finally:
             _logger.debug(
                 "%s %s: %s in %.3f s, try %d",
@@ -124,6 +138,6 @@ class Calls:
                 request.route,
                 outcome,
                 now() - started,
-                attempt,
+                tries.count,
             )
         return answer

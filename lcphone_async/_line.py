@@ -37,7 +37,8 @@ def bulk() -> Iterator[None]:
     try:
         yield
     finally:
-        _is_bulk.reset(token)
+        with suppress(ValueError):  # left in another task, as an async generator may be
+            _is_bulk.reset(token)
 
 
 def in_bulk() -> bool:
@@ -53,6 +54,9 @@ class Line(Generic[T]):
     _bulk: deque[asyncio.Future[T]] = field(factory=deque)
     _turns_before_bulk: int = _BULK_TURN
 
+    def _of(self, *, bulk: bool) -> deque[asyncio.Future[T]]:
+        return self._bulk if bulk else self._others
+
     def __len__(self) -> int:
         return len(self._others) + len(self._bulk)
 
@@ -64,18 +68,18 @@ class Line(Generic[T]):
     def join(self, *, bulk: bool) -> asyncio.Future[T]:
         """A place at the end."""
         waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        (self._bulk if bulk else self._others).append(waiter)
+        self._of(bulk=bulk).append(waiter)
         return waiter
 
     def leave(self, waiter: asyncio.Future[T], *, bulk: bool) -> None:
         """Gives a place up; it may have been served already."""
         with suppress(ValueError):
-            (self._bulk if bulk else self._others).remove(waiter)
+            self._of(bulk=bulk).remove(waiter)
 
     def serve(self, result: T) -> bool:
         """Gives a result to whose turn it is; `False` where it was given up meanwhile."""
         bulk_turn = not self._others or (self._turns_before_bulk <= 0 and bool(self._bulk))
-        waiter = (self._bulk if bulk_turn else self._others).popleft()
+        waiter = self._of(bulk=bulk_turn).popleft()
         if waiter.done():
             return False
         self._turns_before_bulk = _BULK_TURN if bulk_turn else self._turns_before_bulk - 1
@@ -84,7 +88,7 @@ class Line(Generic[T]):
 
     def turn_away(self, error: LCPhoneError, *, bulk: bool) -> None:
         """Ends the wait of all bulk calls, or of all others, with an error of their own each."""
-        line = self._bulk if bulk else self._others
+        line = self._of(bulk=bulk)
         while line:
             waiter = line.popleft()
             if not waiter.done():

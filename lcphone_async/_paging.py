@@ -16,6 +16,9 @@ from .models import ActiveNumbersPage
 # Without `total` pages are asked for on the chance that they exist; few of them at a time.
 _MAX_AHEAD_WITHOUT_TOTAL = 4
 
+# So many pages in a row may bring nothing new because the list shifted by as much.
+_MOST_STALE_PAGES = 2
+
 # A number comes twice because the list shifted under the walk by as many places as lie between.
 # A shift of this many pages during one walk is not a list any more, and memory stays bounded.
 _REMEMBERED_PAGES = 64
@@ -36,6 +39,7 @@ class Walk:
     _total: int | None = None
     _counts_from_one: bool = False
     _handed_out: int = 0
+    _stale_pages: int = 0
     _previous: tuple[str, ...] = ()
     _seen: set[str] = attrs.field(factory=set)
     _seen_pages: deque[list[str]] = attrs.field(factory=deque)
@@ -50,9 +54,11 @@ class Walk:
         numbers = tuple(number.phone_number for number in page.numbers)
         if numbers and numbers == self._previous and self._index == 1:
             self._counts_from_one = True
+            self.done = self._ends_with(page)
             return None
         fresh = [number for number in dict.fromkeys(numbers) if number not in self._seen]
-        if numbers and (numbers == self._previous or (not fresh and self._total is None)):
+        self._stale_pages = 0 if fresh else self._stale_pages + 1
+        if numbers and (numbers == self._previous or self._goes_in_circles):
             raise RepeatedPageError(self.path, self._index)
         self._remember(numbers, fresh)
         self.done = self._ends_with(page)
@@ -78,6 +84,11 @@ class Walk:
             raise IncompleteListError(self.path, self._handed_out, self._total)
 
     @property
+    def _goes_in_circles(self) -> bool:
+        """Whether page after page brings nothing new, and no total tells where it ends."""
+        return self._total is None and self._stale_pages > _MOST_STALE_PAGES
+
+    @property
     def _last_page(self) -> int | None:
         """The index of the last page, where `total` tells."""
         if self._total is None:
@@ -86,10 +97,12 @@ class Walk:
         return pages if self._counts_from_one else pages - 1
 
     def _learn(self, page: ActiveNumbersPage) -> None:
-        if page.total is not None:
+        if page.total is not None and page.total >= len(page.numbers):
             self._total = page.total
-        if self._index == 0 and page.page_size:
-            self.page_size = min(self.page_size, page.page_size)
+        if self._index == 0:
+            told = page.page_size if page.page_size and page.page_size > 0 else self.page_size
+            given = len(page.numbers) if self._total is not None and page.numbers else told
+            self.page_size = min(self.page_size, told, given)
 
     def _remember(self, numbers: tuple[str, ...], fresh: list[str]) -> None:
         self._previous = numbers
@@ -100,8 +113,10 @@ class Walk:
             self._seen.difference_update(self._seen_pages.popleft())
 
     def _ends_with(self, page: ActiveNumbersPage) -> bool:
+        if not page.numbers:
+            return True
         if self._last_page is not None:
-            return not page.numbers or self._index >= self._last_page
+            return self._index >= self._last_page
         return len(page.numbers) < self.page_size
 
 

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Generator
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from attrs import field as _field
-from attrs import frozen, validators
+from attrs import Attribute, field, frozen
 
+from . import _checks
 from .errors import (
     APIError,
     ClientClosedError,
@@ -30,6 +30,14 @@ _PASSING = {
 }
 
 
+def _tries(_: object, attribute: Attribute[int], value: int) -> None:
+    _checks.whole_number(attribute.name, value, 1)
+
+
+def _seconds(_: object, attribute: Attribute[float], value: float) -> None:
+    _checks.seconds(attribute.name, value, zero=True)
+
+
 @frozen
 class RetryPolicy:
     """When a call is tried again, and for how long.
@@ -39,16 +47,18 @@ class RetryPolicy:
     the service asks for is kept whole; where it asks for none, the wait is drawn between 0
     and `first_wait`, doubled after each try up to `max_wait` (full jitter).
 
-    Raises `ValueError` for fewer than one try or a negative time.
+    Raises `TypeError` or `ValueError` for fewer than one try or a negative time.
     """
 
-    max_tries: int = _field(default=5, validator=validators.ge(1))
+    max_tries: int = field(default=5, validator=_tries)
     """Tries in all, the first one included; 1 means none again."""
-    max_time: float = _field(default=60.0, validator=validators.ge(0))
-    """Seconds from the first try within which another may still begin."""
-    first_wait: float = _field(default=0.5, validator=validators.ge(0))
+    max_time: float = field(default=60.0, validator=_seconds)
+    """Seconds from the first failure within which another try may still begin."""
+    first_wait: float = field(default=0.5, validator=_seconds)
     """Seconds: the longest first wait."""
-    max_wait: float = _field(default=10.0, validator=validators.ge(0))
+    read_back_time: float = field(default=10.0, validator=_seconds)
+    """Seconds for which a purchase without a clear answer is looked for in the list."""
+    max_wait: float = field(default=10.0, validator=_seconds)
     """Seconds: the longest wait of our own."""
 
 
@@ -101,10 +111,10 @@ def _waits(policy: RetryPolicy) -> Generator[float, Any, None]:
     import backoff
 
     now = asyncio.get_running_loop().time
-    deadline = now() + policy.max_time
     own_waits = backoff.expo(factor=policy.first_wait, max_value=policy.max_wait)
     next(own_waits)
     error = yield 0.0  # backoff starts it with an empty send
+    deadline = now() + policy.max_time
     while True:
         own_wait = backoff.full_jitter(next(own_waits))
         wait = getattr(error, "retry_after", None)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 from yarl import URL
 
+from . import _checks as checks
 from ._version import __version__
 from ._wire.answers import Answer
 from ._wire.requests import API_VERSIONS, Request
@@ -29,6 +32,8 @@ class Transport:
         session: aiohttp.ClientSession | None,
         timeout: float | aiohttp.ClientTimeout | None,
     ) -> None:
+        if session is not None and not isinstance(session, aiohttp.ClientSession):
+            raise TypeError("session must be an aiohttp.ClientSession")
         if api_version not in API_VERSIONS:
             raise ValueError(f"api_version must be one of {API_VERSIONS}, not {api_version!r}")
         self._base_url = _checked_base_url(base_url)
@@ -42,6 +47,7 @@ class Transport:
         self._middlewares = getattr(session, "_middlewares", ())
         self._timeout = _client_timeout(timeout)
         self._owns_session = session is None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def is_open(self) -> bool:
@@ -53,32 +59,34 @@ class Transport:
         """How many connections the session may have at once; `None` for any number."""
         if self._session is None or self._session.connector is None:
             return 100  # aiohttp's default, of the session that is to come
-        return self._session.connector.limit or None
+        connector = self._session.connector
+        return min(filter(None, (connector.limit, connector.limit_per_host)), default=None)
 
     async def send(self, request: Request, token: str) -> Answer:
         """The service's answer, read whole, whatever its status.
 
         Raises `ConnectFailedError`, `RequestTimeoutError` or `TransportError`.
         """
+        failure: type[TransportError] = TransportError
         try:
             return await self._send(request, token)
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
+        except aiohttp.ConnectionTimeoutError:
+            failure, reason = ConnectFailedError, "no connection in time"
+        except aiohttp.ClientConnectorError as error:
             raise ConnectFailedError(request.method, request.path, _reason(error)) from error
-        except TimeoutError as error:
-            reason = f"no answer within {_seconds(self._timeout)}"
-            raise RequestTimeoutError(request.method, request.path, reason) from error
+        except TimeoutError:
+            failure, reason = RequestTimeoutError, f"no answer within {_told(self._timeout)}"
+        except aiohttp.ClientHttpProxyError as error:
+            failure, reason = ConnectFailedError, f"the proxy refused with {error.status}"
         except aiohttp.ClientResponseError:
-            reason = "the answer is not HTTP"
+            reason = "the answer is not HTTP, or in an encoding that cannot be read"
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError(request.method, request.path, _reason(error)) from error
-        # A ClientResponseError holds the request's headers, with the token, and raw bytes.
-        raise TransportError(request.method, request.path, reason)
+        # aiohttp's own errors hold the URL with its query here, or the headers with the token.
+        raise failure(request.method, request.path, reason)
 
     async def _send(self, request: Request, token: str) -> Answer:
-        if self._session is None:
-            self._session = aiohttp.ClientSession()
-        if self._session.closed:
-            raise ClientClosedError(request.method, request.path, "the session is closed")
+        session = self._open_session(request)
         target = f"{self._base_url}{request.path}"
         if request.query:
             target += f"?{request.query}"
@@ -87,7 +95,7 @@ class Transport:
         if request.json is not None:
             headers["Content-Type"] = "application/json"
             body = msgspec.json.encode(request.json)
-        async with self._session.request(
+        async with session.request(
             request.method,
             URL(target, encoded=True),
             data=body,
@@ -98,6 +106,20 @@ class Transport:
             middlewares=(*self._middlewares, _send_once),
         ) as response:
             return Answer(response.status, response.headers, await response.read())
+
+    def _open_session(self, request: Request) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+            self._loop = loop
+        problem = ""
+        if self._session.closed:
+            problem = "the session is closed"
+        elif self._owns_session and self._loop is not loop:
+            problem = "the client belongs to another event loop: make one for each"
+        if problem:
+            raise ClientClosedError(request.method, request.path, problem)
+        return self._session
 
     async def close(self) -> None:
         """Closes the session, if it is our own."""
@@ -122,10 +144,12 @@ async def _send_once(
 
 
 def _checked_base_url(base_url: str) -> str:
-    if not isinstance(base_url, str):
-        raise TypeError(f"base_url must be a string, not {type(base_url).__name__}")
-    parts = urlsplit(base_url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(checks.text("base_url", base_url))
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        has_host = False
+    if not has_host or parts.scheme not in {"http", "https"} or re.search(r"\s", base_url):
         raise ValueError("base_url must be an http:// or https:// URL")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("base_url must have no credentials, query or fragment")
@@ -137,19 +161,20 @@ def _client_timeout(timeout: float | aiohttp.ClientTimeout | None) -> aiohttp.Cl
         return DEFAULT_TIMEOUT
     if isinstance(timeout, aiohttp.ClientTimeout):
         return timeout
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise TypeError("timeout must be seconds or an aiohttp.ClientTimeout")
-    if not 0 < timeout < float("inf"):
-        raise ValueError(f"timeout must be a positive number of seconds, not {timeout}")
-    return aiohttp.ClientTimeout(total=timeout)
+    total = checks.seconds("timeout", timeout)
+    return aiohttp.ClientTimeout(
+        total=total,
+        sock_connect=min(total, DEFAULT_TIMEOUT.sock_connect or total),
+        sock_read=min(total, DEFAULT_TIMEOUT.sock_read or total),
+    )
 
 
-def _seconds(timeout: aiohttp.ClientTimeout) -> str:
+def _told(timeout: aiohttp.ClientTimeout) -> str:
     limits = {"in all": timeout.total, "between bytes": timeout.sock_read}
     told = [f"{limit:g} s {what}" for what, limit in limits.items() if limit is not None]
     return " or ".join(told) or "its timeout"
 
 
 def _reason(error: Exception) -> str:
-    """What happened, in aiohttp's words."""
-    return str(error) or type(error).__name__
+    """What happened, in aiohttp's words, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -21,7 +21,7 @@ class TokenSource(Protocol):
     """
 
     async def token(self, location_id: str) -> str:
-        """The bearer token for a call on this location."""
+        """The bearer token for a call on this location; what it raises comes out of the call."""
         ...
 
 

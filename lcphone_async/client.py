@@ -8,25 +8,23 @@ import os
 import warnings
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from datetime import UTC, datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from . import _checks as checks
+from . import _wire
 from ._calls import Calls
 from ._paging import Walk, walk_pages
+from ._purchases import Purchases
 from ._retry import RetryPolicy
 from ._tasks import OwnTasks
-from ._wire import checks, requests
+from ._wire import requests
 from .auth import TokenSource, token_source
 from .errors import (
-    ConnectFailedError,
     LCPhoneError,
-    PurchaseOutcomeUnknownError,
-    ResponseFormatError,
-    ServerError,
-    TransportError,
 )
+from .journal import Journal, MemoryJournal, PurchaseRecord
 from .limiter import RateLimiter
 from .models import (
     ActiveNumber,
@@ -54,15 +52,18 @@ class LCPhoneClient:
     - `base_url`: where the service is.
     - `api_version`: `v3` or `2021-07-28`.
     - `session`: an `aiohttp.ClientSession` to send through (for its proxy, connector or trace
-      configs); it stays open. Without one the client makes its own and closes it.
+      configs); it stays open, and must add no `Authorization` of its own. Without one the client
+      makes its own and closes it.
     - `limiter`: the budget; without one the documented 100 requests in 10 s for each location.
     - `retry`: when to try again; without one `RetryPolicy()`.
     - `timeout`: of one attempt, in seconds or as an `aiohttp.ClientTimeout`; without one 60 s
       in all, 10 s to connect and 30 s between bytes.
+    - `journal`: where purchases are kept, such as a `PurchaseJournal`; without one in memory, as
+      long as they are not settled.
 
-    Use it as an async context manager, or `await client.close()` at the end. Every call raises
-    `LCPhoneError` for what goes wrong on the way (`lcphone_async.errors` draws the tree), and
-    `ValueError` or `TypeError` for a bad argument, before anything is sent.
+    Use it on one event loop, as an async context manager, or `await client.close()` at the end.
+    Every call raises `LCPhoneError` for what goes wrong on the way (`lcphone_async.errors` draws
+    the tree), and `ValueError` or `TypeError` for a bad argument, before anything is sent.
     """
 
     def __init__(
@@ -75,15 +76,19 @@ class LCPhoneClient:
         limiter: RateLimiter | None = None,
         retry: RetryPolicy | None = None,
         timeout: float | aiohttp.ClientTimeout | None = None,
+        journal: Journal | None = None,
     ) -> None:
         from ._transport import Transport
 
+        policy = RetryPolicy() if retry is None else retry
         self._calls = Calls(
             token_source(token),
             Transport(base_url, api_version, session, timeout),
             RateLimiter() if limiter is None else limiter,
-            RetryPolicy() if retry is None else retry,
+            policy,
         )
+        journal = MemoryJournal() if journal is None else journal
+        self._purchases = Purchases(self._calls, journal, policy.read_back_time)
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -92,12 +97,12 @@ class LCPhoneClient:
         `options` are the constructor's and go before the environment. Raises `ValueError` if
         there is no token.
         """
-        named = {"base_url": "LCPHONE_BASE_URL", "api_version": "LCPHONE_API_VERSION"}
-        from_env = {name: os.environ[key] for name, key in named.items() if os.environ.get(key)}
-        token = os.environ.get("LCPHONE_TOKEN")
-        if not token:
+        names = ("token", "base_url", "api_version")
+        from_env = {name: os.environ.get(f"LCPHONE_{name.upper()}") for name in names}
+        given = {name: value for name, value in from_env.items() if value} | options
+        if "token" not in given:
             raise ValueError("LCPHONE_TOKEN is not set in the environment")
-        return cls(**{"token": token, **from_env, **options})
+        return cls(**given)
 
     def active_numbers(
         self,
@@ -244,9 +249,10 @@ class LCPhoneClient:
         others go on. `concurrency` is how many run at once; the other arguments are those of
         `search_available`.
         """
-        if isinstance(country_codes, str):
-            raise TypeError("country_codes must be several codes such as ['US', 'CA']")
-        types = None if number_types is None else tuple(number_types)
+        types = (
+            number_types if number_types is None else checks.several("number_types", number_types)
+        )
+        codes = checks.several("country_codes", country_codes)
         searches = {
             code: requests.available_numbers(
                 location_id,
@@ -259,7 +265,7 @@ class LCPhoneClient:
                 mms_enabled=mms_enabled,
                 voice_enabled=voice_enabled,
             )
-            for code in (checks.country_code("country_codes", code) for code in country_codes)
+            for code in dict.fromkeys(checks.country_code("country_codes", code) for code in codes)
         }
         return self._search_all(searches, checks.whole_number("concurrency", concurrency, 1))
 
@@ -280,6 +286,7 @@ class LCPhoneClient:
         payment_method_id: str | None = None,
         skip_location_kyc: bool | None = None,
         max_price: Decimal | int | None = None,
+        dry_run: bool = False,
     ) -> Purchase:
         """Buys one number for a location. This spends money.
 
@@ -289,9 +296,15 @@ class LCPhoneClient:
         - `max_price`: a limit on the price that the search gave; `ValueError` if the number
           costs more or does not say.
 
-        The request is sent again only where it surely did not reach the service, or the service
-        says that it did not act (429). Raises `NumberUnavailableError` if the number is gone,
-        and `PurchaseOutcomeUnknownError` if no clear answer came: it may be bought or not.
+        - `dry_run`: check all that can be checked without spending, and send nothing.
+
+        Where no clear answer comes, the number is looked for in the list, and a purchase that is
+        found there is returned as confirmed by reading back. Nothing else is ever bought in the
+        number's place, and however many tasks buy the same number, one request is sent.
+
+        Raises `NumberAlreadyOwnedError` if the location has the number, `NumberUnavailableError`
+        if it is gone, `PurchaseInProgressError` if the journal holds an open purchase of it, and
+        `PurchaseOutcomeUnknownError` if it may be bought or not: then `settle` finds out.
         """
         request = requests.purchase(
             location_id,
@@ -309,14 +322,27 @@ class LCPhoneClient:
             stripe_account_id=stripe_account_id,
             payment_method_id=payment_method_id,
         )
-        return await self._purchase(request)
+        if dry_run:
+            await self._purchases.check_not_owned(request)
+            return Purchase(request.phone_number, location_id, confirmed_by="dry run")
+        return await self._purchases.make(request)
+
+    async def settle(
+        self, journal: Journal | None = None, *, late: float = 300.0
+    ) -> list[PurchaseRecord]:
+        """Finds out what became of the open purchases of a journal; the client's own by default.
+
+        Call it when a program starts that may have been killed, and after a purchase that was
+        cancelled or of unknown outcome. Each open purchase is given as it is now: bought if its
+        number is in the list; not bought if it is not and the purchase is more than `late`
+        seconds old; unknown if it may still arrive.
+        """
+        return await self._purchases.settle(journal or self._purchases.journal, late)
 
     async def number_pools(self, location_id: str) -> list[NumberPool]:
         """The number pools of a location."""
-        from ._wire import answers
-
         request = requests.number_pools(location_id)
-        return answers.number_pools(request, await self._calls.send(request))
+        return _wire.answers.number_pools(request, await self._calls.send(request))
 
     def rate_limit(self, location_id: str) -> RateLimitStatus:
         """What the service's last answer said of a location's limits; empty before the first."""
@@ -346,14 +372,10 @@ class LCPhoneClient:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
 
     async def _active_numbers(self, request: Request, page: int) -> ActiveNumbersPage:
-        from ._wire import answers
-
-        return answers.active_numbers(request, await self._calls.send(request), page)
+        return _wire.answers.active_numbers(request, await self._calls.send(request), page)
 
     async def _available_numbers(self, request: Request) -> AvailableNumbers:
-        from ._wire import answers
-
-        return answers.available_numbers(request, await self._calls.send(request))
+        return _wire.answers.available_numbers(request, await self._calls.send(request))
 
     async def _search_all(
         self, searches: dict[str, Request], concurrency: int
@@ -376,26 +398,6 @@ class LCPhoneClient:
             return CountrySearch(country_code, result=await self._available_numbers(request))
         except LCPhoneError as error:
             return CountrySearch(country_code, error=error)
-
-    async def _purchase(self, request: Request) -> Purchase:
-        from ._wire import answers
-
-        self._calls.check_open(request)
-        sent_at = datetime.now(UTC)
-        try:
-            return answers.purchase(request, await self._calls.send(request))
-        except ConnectFailedError:
-            raise
-        except (TransportError, ServerError, ResponseFormatError) as error:
-            body = request.json or {}
-            raise PurchaseOutcomeUnknownError(
-                path=request.path,
-                reason=str(error),
-                location_id=request.location_id,
-                phone_number=body["phoneNumber"],
-                fingerprint_id=body.get("fingerprintId"),
-                sent_at=sent_at,
-            ) from error
 
 
 async def _numbers_of(

@@ -21,6 +21,8 @@ Everything else is an `LCPhoneError`:
      │   │   └─ DailyQuotaExhaustedError
      │   └─ ServerError                   5xx
      ├─ BudgetUnavailableError            a budget shared through Redis cannot be reached
+     ├─ NumberAlreadyOwnedError           the location has the number: nothing was bought
+     ├─ PurchaseInProgressError           the number is being bought, or was and is not settled
      ├─ PurchaseOutcomeUnknownError       the number may be bought or not
      ├─ RepeatedPageError                 a list whose pages do not move on
      └─ IncompleteListError               a list that ended before its total
@@ -36,12 +38,12 @@ from attrs import define, field
 
 
 class LCPhoneError(Exception):
-    """Anything that can go wrong once a call has been sent on its way."""
+    """Anything that can go wrong with a call whose arguments are right."""
 
 
 @define(slots=False)
 class TransportError(LCPhoneError):
-    """No whole answer came back, so what the service did is not known."""
+    """No whole answer came back; the service may have acted on the call or not."""
 
     method: str
     path: str
@@ -156,6 +158,31 @@ class BudgetUnavailableError(LCPhoneError):
 
 
 @define(slots=False)
+class NumberAlreadyOwnedError(LCPhoneError):
+    """The location owned the number before the purchase, so nothing was bought."""
+
+    location_id: str
+    phone_number: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"location {self.location_id} has this number already: nothing was bought"
+
+
+@define(slots=False)
+class PurchaseInProgressError(LCPhoneError):
+    """Another purchase of the same number for the same location is open in the journal."""
+
+    location_id: str
+    phone_number: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return (
+            f"location {self.location_id} is buying this number already, or did and was "
+            "interrupted: nothing was sent (client.settle() tells what became of it)"
+        )
+
+
+@define(slots=False)
 class PurchaseOutcomeUnknownError(LCPhoneError):
     """A purchase was sent and no clear answer came: the number may be bought or not."""
 
@@ -170,8 +197,7 @@ class PurchaseOutcomeUnknownError(LCPhoneError):
     def __str__(self) -> str:
         return (
             f"POST {self.path}: the number may be bought or not: {self.reason} "
-            "(do not buy again before you have looked for `phone_number` in "
-            "active_numbers(location_id, skip_number_pool=False))"
+            "(do not buy it again before client.settle() has found out)"
         )
 
 

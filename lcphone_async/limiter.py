@@ -15,6 +15,7 @@ from typing import Self
 from attrs import define, field
 
 from ._budget import Budget
+from ._checks import seconds, whole_number
 from ._line import Line, in_bulk
 from .errors import DailyQuotaExhaustedError
 from .models import RateLimitStatus
@@ -36,21 +37,15 @@ class RateLimiter:
     ...     async with limiter.slot("a location's id"):
     ...         ...  # one request
 
-    Raises `ValueError` if there is room for no request or the period is no time.
+    Raises `TypeError` or `ValueError` if there is room for no request or the period is no time.
     """
 
     def __init__(
         self, max_requests: int = 100, period: float = 10.0, *, daily_reserve: int = 0
     ) -> None:
-        if max_requests < 1:
-            raise ValueError(f"max_requests must be 1 or more, not {max_requests}")
-        if not 0 < period < float("inf"):
-            raise ValueError(f"period must be a positive number of seconds, not {period}")
-        if daily_reserve < 0:
-            raise ValueError(f"daily_reserve must be 0 or more, not {daily_reserve}")
-        self.max_requests = max_requests
-        self.period = period
-        self.daily_reserve = daily_reserve
+        self.max_requests = whole_number("max_requests", max_requests, 1)
+        self.period = seconds("period", period)
+        self.daily_reserve = whole_number("daily_reserve", daily_reserve, 0)
         self._windows: dict[str, _Window] = {}
         self._sweep_at = 64
 
@@ -157,7 +152,7 @@ class _Window:
         except asyncio.CancelledError:
             if waiter.cancelled():
                 self.line.leave(waiter, bulk=bulk)
-            else:
+            elif waiter.exception() is None:
                 self.in_flight -= 1
             self._grant()
             raise
@@ -189,11 +184,13 @@ class _Window:
         return self.in_flight + len(answers)
 
     def _has_room(self, now: float, *, bulk: bool) -> bool:
-        if now < self.budget.pause_until:
-            return False
-        if self.learns and self.in_flight >= self.budget.in_flight_at_most:
+        if now < self.budget.pause_until or self._must_hear_first():
             return False
         return self._taken(now) < self.budget.limit(now, bulk=bulk)
+
+    def _must_hear_first(self) -> bool:
+        """Whether as many requests are under way as may be before the first answer."""
+        return self.learns and self.in_flight >= self.budget.in_flight_at_most
 
     def _granted(self, now: float) -> _Grant:
         self.in_flight += 1
@@ -222,6 +219,8 @@ class _Window:
         """When the next slot may be granted; `None` if first an answer must come."""
         if now < self.budget.pause_until:
             return self.budget.pause_until
+        if self._must_hear_first():
+            return None
         free = self.answers[0] + self.budget.period if self.answers else None
         rises = self.budget.limit_rises_at(now)
         return min((moment for moment in (free, rises) if moment is not None), default=None)

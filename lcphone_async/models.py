@@ -191,8 +191,8 @@ class Purchase:
     id: str | None = None
     """Of the provider's account record, not of the number."""
     under_lc_account: bool | None = None
-    confirmed_by: Literal["answer", "read-back"] = "answer"
-    """Whether the service's answer said so, or the number was found in the list later."""
+    confirmed_by: Literal["answer", "read-back", "dry run"] = "answer"
+    """The service's answer; the list, where it was found later; nothing, in a dry run."""
     extra: Mapping[str, Any] = _extra()
 
 

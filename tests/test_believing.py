@@ -337,7 +337,9 @@ async def test_a_spent_day_stops_the_client_before_it_sends():
     """Raises `DailyQuotaExhaustedError`, which names the call, and sends nothing more."""
     async with (
         Sandbox(daily_quota=3) as sandbox,
-        LCPhoneClient("any", base_url=sandbox.url, retry=RetryPolicy(max_tries=1)) as client,
+        LCPhoneClient(
+            "any", base_url=sandbox.url, retry=RetryPolicy(max_tries=1, read_back_time=0)
+        ) as client,
     ):
         for _ in range(3):
             await client.number_pools("a")

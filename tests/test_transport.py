@@ -21,7 +21,7 @@ from lcphone_async import (
     TransportError,
 )
 
-ONE_TRY = RetryPolicy(max_tries=1)
+ONE_TRY = RetryPolicy(max_tries=1, read_back_time=0)
 EMPTY = http_json({"numbers": [], "total": 0})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -89,12 +90,15 @@ def purchase(request: Request, answer: Answer) -> Purchase:
 
     def read(document: Any) -> Purchase:
         value, where = _unwrap(document, "id", "number", "numbers")
-        bought = (request.json or {})["phoneNumber"]
+        bought = request.phone_number
         if isinstance(value, dict) and isinstance(value.get("numbers"), dict):
             if bought not in value["numbers"]:
                 raise MismatchError("to hold the number", f"{where}.numbers", "others")
             value = {**value, "number": bought}
-        return structure(value, Purchase, where)
+        purchase = structure(value, Purchase, where)
+        if purchase.number != bought:
+            raise MismatchError("the number that was asked for", f"{where}.number", "another")
+        return purchase
 
     return _read(request, answer, read)
 
@@ -109,9 +113,17 @@ def _read(request: Request, answer: Answer, read: Callable[[Any], T]) -> T:
 
 def _document(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return decode_json(body)
+    except ValueError:
         raise MismatchError("JSON", got=describe(body)) from None
+
+
+def decode_json(body: bytes) -> Any:
+    """A body's JSON value; raises `ValueError` where it is none."""
+    try:
+        return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError from error
 
 
 def describe(body: bytes) -> str:

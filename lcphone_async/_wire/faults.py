@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
-
-import msgspec
+from typing import Any, TypeGuard
 
 from ..errors import (
     APIError,
@@ -22,11 +20,14 @@ from ..errors import (
     ServerError,
     UnprocessableError,
 )
-from .answers import Answer, describe
+from .answers import Answer, decode_json, describe
 from .limits import rate_limit, retry_after
 from .requests import API_VERSIONS, Request
 
 _MAX_MESSAGE = 500
+
+# A shorter token is a stand-in such as "test", and may be a part of any word.
+_SHORTEST_SECRET = 8
 
 _BY_STATUS: dict[int, type[APIError]] = {
     400: BadRequestError,
@@ -52,35 +53,37 @@ _HINTS = (
     ("cloudflare", "Cloudflare, which stands before the service, answered this"),
 )
 
-_NUMBER_GONE = re.compile(r"no longer available|number.*not (found|available)", re.IGNORECASE)
+_NUMBER_GONE = re.compile(
+    r"number (is )?(no longer available|not (found|available))", re.IGNORECASE
+)
 _NOT_CONNECTED = re.compile(r"phone system is not connected", re.IGNORECASE)
-_LOOKS_LIKE_A_PHONE_NUMBER = re.compile(r"(?<!\w)(\+\d|\(?\d{3})[\d ().-]{5,}\d(?!\w)")
+_LOOKS_LIKE_A_PHONE_NUMBER = re.compile(
+    r"((\+|%2B)\d|(?<!\w)\(?\d{3})[\d ().-]{5,}\d(?!\w)", re.IGNORECASE
+)
 
 
 def error_of(request: Request, answer: Answer, token: str) -> APIError:
     """The error that an answer outside 200 to 299 is; its text holds no secret."""
     body = _object(answer.body)
-    message = _clean(_message(body, answer), token)
-    cls = _class_of(request, answer, message)
-    trace_id = body.get("traceId")
-    error = body.get("error")
-    return cls(
+    messages = _messages(body, answer)
+    hint = _hint(request, answer, body, " ".join(messages))
+    return _class_of(request, answer, messages)(
         status=answer.status,
-        message=message,
-        error=_clean(error, token) if isinstance(error, str) else None,
-        trace_id=trace_id.replace(token, "…") if isinstance(trace_id, str) else None,
+        message=_clean("; ".join(messages), token) or "",
+        error=_clean(body.get("error"), token),
+        trace_id=_clean(body.get("traceId"), token),
         method=request.method,
         path=request.path,
         retry_after=_wait(answer),
-        hint=_hint(request, answer, body, message),
+        hint=_clean(hint, token),
     )
 
 
-def _class_of(request: Request, answer: Answer, message: str) -> type[APIError]:
+def _class_of(request: Request, answer: Answer, messages: list[str]) -> type[APIError]:
     status = answer.status
-    if status == HTTPStatus.NOT_FOUND and _NOT_CONNECTED.search(message):
+    if status == HTTPStatus.NOT_FOUND and any(map(_NOT_CONNECTED.search, messages)):
         return PhoneSystemNotConnectedError
-    if request.method == "POST" and _is_gone(status, message):
+    if request.method == "POST" and _is_gone(status, messages):
         return NumberUnavailableError
     if status == HTTPStatus.TOO_MANY_REQUESTS and rate_limit(answer.headers).daily_remaining == 0:
         return DailyQuotaExhaustedError
@@ -89,34 +92,37 @@ def _class_of(request: Request, answer: Answer, message: str) -> type[APIError]:
     return _BY_STATUS.get(status, APIError)
 
 
-def _is_gone(status: int, message: str) -> bool:
+def _is_gone(status: int, messages: list[str]) -> bool:
     """Whether a purchase was refused because somebody else has the number.
 
     400 is documented; 404, 409 and 410 are what other clients guard against.
     """
     if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
-        return _NUMBER_GONE.search(message) is not None
+        return any(map(_NUMBER_GONE.search, messages))
     return status in {HTTPStatus.CONFLICT, HTTPStatus.GONE}
 
 
-def _message(body: Mapping[str, Any], answer: Answer) -> str:
+def _messages(body: Mapping[str, Any], answer: Answer) -> list[str]:
     """The body's `message` (a string or a list) or `msg`, else what the body seems to be."""
-    message = body.get("message") or body.get("msg")
-    if isinstance(message, list):
-        return "; ".join(part for part in message if isinstance(part, str))
-    if isinstance(message, str):
-        return message
+    told = body.get("message") or body.get("msg")
+    messages = [part for part in (told if isinstance(told, list) else [told]) if _says(part)]
+    if messages:
+        return messages
     text = answer.body.decode(errors="replace").strip()
     if text and not text.startswith(("<", "{", "[")):
-        return text
+        return [text]
     phrase = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else "Error"
-    return f"{phrase}, with {'no message' if body else describe(answer.body)}"
+    return [f"{phrase}, with {'no message' if body else describe(answer.body)}"]
+
+
+def _says(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _hint(request: Request, answer: Answer, body: Mapping[str, Any], message: str) -> str | None:
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
         return "redirects are not followed: set base_url to where the service is"
-    if account_status := body.get("accountStatus"):
+    if isinstance(account_status := body.get("accountStatus"), str):
         return f"the account is {account_status}"
     # The service's own answers come through Cloudflare too, but they are JSON.
     heard = message if body else f"{message} {answer.headers.get('Server', '')}"
@@ -134,12 +140,16 @@ def _wait(answer: Answer) -> float | None:
 
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = decode_json(body)
+    except ValueError:
         return {}
     return document if isinstance(document, dict) else {}
 
 
-def _clean(text: str, token: str) -> str:
+def _clean(text: object, token: str) -> str | None:
     """A text of the service without the token, without phone numbers, and not too long."""
-    return _LOOKS_LIKE_A_PHONE_NUMBER.sub("+…", text.replace(token, "…"))[:_MAX_MESSAGE]
+    if not isinstance(text, str):
+        return None
+    if len(token) >= _SHORTEST_SECRET:
+        text = text.replace(token, "…")
+    return _LOOKS_LIKE_A_PHONE_NUMBER.sub("+…", text)[:_MAX_MESSAGE]

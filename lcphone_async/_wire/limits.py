@@ -29,7 +29,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return float(seconds)
     try:
         date = parsedate_to_datetime(headers.get("Retry-After", ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (date - datetime.now(UTC)).total_seconds())

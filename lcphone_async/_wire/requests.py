@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 from attrs import frozen
 
+from .. import _checks as checks
 from ..models import AvailableNumber, NumberType
-from . import checks
 from .names import camel
 
 API_VERSIONS = ("v3", "2021-07-28")
@@ -37,6 +37,11 @@ class Request:
     query: str = ""
     """The query string, escaped."""
     json: Mapping[str, Any] | None = None
+
+    @property
+    def phone_number(self) -> str:
+        """The number that a purchase is for."""
+        return str((self.json or {})["phoneNumber"])
 
     @property
     def repeatable(self) -> bool:
@@ -122,13 +127,14 @@ def purchase(
     """
     known = number if isinstance(number, AvailableNumber) else AvailableNumber(number)
     _check_price(known, max_price)
-    if number_type is None and known.price and known.price.number_type in _PURCHASE_TYPES:
-        number_type = known.price.number_type
+    kind = number_type
+    if kind is None and known.price and known.price.number_type in _PURCHASE_TYPES:
+        kind = known.price.number_type
     country = known.iso_country if country_code is None else country_code
     body = {
         "phoneNumber": checks.e164("number", known.phone_number),
-        "countryCode": country and checks.country_code("country_code", country),
-        "numberType": number_type and checks.number_type("number_type", number_type),
+        "countryCode": None if country is None else checks.country_code("country_code", country),
+        "numberType": None if kind is None else checks.number_type("number_type", kind),
         "locality": known.locality if locality is None else checks.text("locality", locality),
         "region": known.region if region is None else checks.text("region", region),
         "skipLocationKYC": checks.flag("skip_location_kyc", skip_location_kyc),

@@ -140,7 +140,7 @@ def _date(value: Any, _: Any) -> datetime:
     except ValueError:
         try:
             date = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise MismatchError("a date") from None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 

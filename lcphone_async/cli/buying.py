@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 from typing import Any
 
-from .._wire import checks
+from .. import _checks as checks
 from ..client import LCPhoneClient
 from ..models import AvailableNumber, AvailableNumbers, CountrySearch, Purchase
 from .service import complain

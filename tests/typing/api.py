@@ -204,7 +204,7 @@ def bought(purchase: lc.Purchase, pool: lc.NumberPool, limit: lc.RateLimitStatus
     assert_type(purchase.location_id, str | None)
     assert_type(purchase.id, str | None)
     assert_type(purchase.under_lc_account, bool | None)
-    assert_type(purchase.confirmed_by, Literal["answer", "read-back"])
+    assert_type(purchase.confirmed_by, Literal["answer", "read-back", "dry run"])
     assert_type(pool.id, str)
     assert_type(pool.name, str | None)
     assert_type(pool.location_id, str | None)

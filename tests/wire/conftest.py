@@ -21,7 +21,11 @@ async def new_client(raw_server: RawServer) -> AsyncIterator[NewClient]:
     async with AsyncExitStack() as stack:
 
         def new(token: str = TOKEN, **options: Any) -> LCPhoneClient:
-            options = {"base_url": raw_server.url, "retry": RetryPolicy(max_tries=1), **options}
+            options = {
+                "base_url": raw_server.url,
+                "retry": RetryPolicy(max_tries=1, read_back_time=0),
+                **options,
+            }
             client = LCPhoneClient(token, **options)
             stack.push_async_callback(client.close)
             return client

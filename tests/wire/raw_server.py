@@ -5,10 +5,13 @@ It knows no more of HTTP than where a request ends, and shares no code with the 
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
+
+_LOOK_UP = re.compile(r"pageSize=1000&searchFilter=%2B\d{7,}&skipNumberPool=false$")
 
 _REASONS = {200: "OK", 201: "Created"}
 
@@ -75,10 +78,15 @@ class RawServer:
 
     Each request is answered by the next of the `reply(...)` values and, once these are used up,
     by the last of them; then the connection is closed, also in the middle of a body.
+
+    Before and after a purchase its one number is looked for in the list: `look_ups` keeps these
+    requests apart, and `look_up_reply` answers them.
     """
 
     def __init__(self) -> None:
         self.requests: list[RawRequest] = []
+        self.look_ups: list[RawRequest] = []
+        self.look_up_reply: Reply = http_json({"numbers": [], "total": 0})
         self.connections = 0
         self._replies: list[Reply] = []
         self._failures: list[Exception] = []
@@ -112,7 +120,6 @@ class RawServer:
         self.connections += 1
         try:
             request = await _read(reader)
-            self.requests.append(request)
             writer.write(self._answer(request))
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -123,7 +130,12 @@ class RawServer:
             writer.close()
 
     def _answer(self, request: RawRequest) -> bytes:
-        reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        if _LOOK_UP.search(request.target):
+            self.look_ups.append(request)
+            reply = self.look_up_reply
+        else:
+            self.requests.append(request)
+            reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         return reply if isinstance(reply, bytes) else reply(request)
 
 

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote
 
-from ..models import NumberType
+from .models import NumberType
 
 MAX_PAGE_SIZE = 1000
 
@@ -65,6 +67,15 @@ def whole_number(name: str, value: object, lowest: int, highest: int | None = No
     return value
 
 
+def seconds(name: str, value: object, *, zero: bool = False) -> float:
+    """A finite, positive time; zero only where that makes sense."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
+    if not (value > 0 or (zero and value == 0)) or value == math.inf:
+        raise ValueError(f"{name} must be a positive number of seconds, not {value}")
+    return value
+
+
 def country_code(name: str, value: object) -> str:
     """Two letters (ISO 3166-1 alpha-2), in upper case."""
     code = text(name, value)
@@ -73,13 +84,18 @@ def country_code(name: str, value: object) -> str:
     return code.upper()
 
 
+def several(name: str, values: object) -> list[Any]:
+    """The values of an iterable that is not itself a string."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be several strings, such as ['US'], not one value")
+    return list(values)
+
+
 def number_types(name: str, values: Iterable[str] | None) -> str | None:
     """Number types as the one comma-separated value that the service reads."""
     if values is None:
         return None
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise TypeError(f"{name} must be a sequence of strings such as ('local',)")
-    types = [number_type(name, value) for value in values]
+    types = [number_type(name, value) for value in several(name, values)]
     if not types:
         raise ValueError(f"{name} is empty: pass None to leave it to the service")
     return ",".join(types)
@@ -97,8 +113,16 @@ def number_type(name: str, value: object) -> str:
 
 
 def e164(name: str, value: object) -> str:
-    """A phone number in E.164 format."""
+    """A phone number in E.164 format that its country's numbering plan could have."""
+    import phonenumbers
+
     number = text(name, value)
-    if not _E164.fullmatch(number):
-        raise ValueError(f"{name} is not in E.164 format (a plus sign and 7 to 15 digits)")
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        parsed = None
+    if not (
+        _E164.fullmatch(number) and parsed is not None and phonenumbers.is_possible_number(parsed)
+    ):
+        raise ValueError(f"{name} is not a phone number in E.164 format, such as +18305551234")
     return number

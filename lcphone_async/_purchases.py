@@ -1,0 +1,184 @@
+"""A purchase is never made twice, and never lost.
+
+`docs/purchases.md` draws its states; each function here is an arrow or two of that drawing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from . import _wire
+from ._calls import Calls, Tries
+from ._paging import Walk, walk_pages
+from ._wire import requests
+from .errors import (
+    APIError,
+    ClientClosedError,
+    IncompleteListError,
+    LCPhoneError,
+    NumberAlreadyOwnedError,
+    PurchaseOutcomeUnknownError,
+    RateLimitedError,
+    ResponseFormatError,
+    ServerError,
+    TransportError,
+)
+from .journal import Journal, PurchaseRecord, PurchaseState
+from .models import ActiveNumbersPage, Purchase
+
+if TYPE_CHECKING:
+    from ._wire.requests import Request
+
+
+@frozen
+class Purchases:
+    """The purchases of one client."""
+
+    calls: Calls
+    journal: Journal
+    read_back_time: float
+    """Seconds for which a purchase without a clear answer is looked for in the list."""
+    _running: dict[tuple[str, str], asyncio.Future[Purchase]] = field(factory=dict)
+
+    async def make(self, request: Request, order_id: str | None = None) -> Purchase:
+        """Buys the number, once, however many tasks ask for it at the same time."""
+        key = (request.location_id, request.phone_number)
+        if (running := self._running.get(key)) is not None:
+            return await asyncio.shield(running)
+        outcome = self._running[key] = asyncio.get_running_loop().create_future()
+        try:
+            bought = await self._make(request, order_id)
+        except BaseException as error:
+            outcome.set_exception(
+                error if isinstance(error, LCPhoneError) else _unknown(request, "it was cancelled")
+            )
+            outcome.exception()  # seen: often nobody else waits for it
+            raise
+        else:
+            outcome.set_result(bought)
+            return bought
+        finally:
+            del self._running[key]
+
+    async def check_not_owned(self, request: Request) -> None:
+        """Raises `NumberAlreadyOwnedError` where the location has the number."""
+        if await self._is_listed(request.location_id, request.phone_number):
+            raise NumberAlreadyOwnedError(request.location_id, request.phone_number)
+
+    async def settle(self, journal: Journal, late: float) -> list[PurchaseRecord]:
+        """Each open purchase of a journal, with what became of it."""
+        open_records = [record for record in await journal.records() if record.is_open]
+        return [await self._settle(journal, record, late) for record in open_records]
+
+    async def _make(self, request: Request, order_id: str | None) -> Purchase:
+        self.calls.check_open(request)
+        known_not_owned = await self._know_not_owned(request)
+        number, fingerprint = request.phone_number, (request.json or {}).get("fingerprintId")
+        record = PurchaseRecord.begin(request.location_id, number, fingerprint, order_id)
+        await self.journal.begin(record)
+        tries = Tries()
+        try:
+            purchase = await self._send(request, record, tries, known_not_owned=known_not_owned)
+        except BaseException as error:
+            in_doubt = tries.in_doubt or isinstance(error, PurchaseOutcomeUnknownError)
+            state = PurchaseState.UNKNOWN if in_doubt else PurchaseState.NOT_BOUGHT
+            await self.journal.change(record.now(state, str(error) or type(error).__name__))
+            raise
+        await self.journal.change(record.now(PurchaseState.BOUGHT))
+        return purchase
+
+    async def _know_not_owned(self, request: Request) -> bool:
+        """`False` where the list cannot be read: then finding the number later proves nothing."""
+        try:
+            await self.check_not_owned(request)
+        except RateLimitedError:
+            raise
+        except (APIError, ResponseFormatError):
+            return False
+        return True
+
+    async def _send(
+        self, request: Request, record: PurchaseRecord, tries: Tries, *, known_not_owned: bool
+    ) -> Purchase:
+        try:
+            return _wire.answers.purchase(request, await self.calls.send(request, tries))
+        except (ServerError, ResponseFormatError, TransportError) as error:
+            if isinstance(error, TransportError) and not tries.in_doubt:
+                raise
+            cause = error
+        tries.in_doubt = True  # an answer came, but it does not tell
+        may_read_back = known_not_owned and not isinstance(cause, ClientClosedError)
+        if may_read_back and await self._read_back(request):
+            return Purchase(request.phone_number, request.location_id, confirmed_by="read-back")
+        raise _unknown(request, str(cause), record.started_at) from cause
+
+    async def _read_back(self, request: Request) -> bool:
+        """Whether the number turns up in the list within the time for that."""
+        now = asyncio.get_running_loop().time
+        deadline, wait = now() + self.read_back_time, self.read_back_time / 30
+        while True:
+            try:
+                if await self._is_listed(request.location_id, request.phone_number):
+                    return True
+            except LCPhoneError:
+                pass  # the list may be readable at the next look
+            if now() + wait > deadline:
+                return False
+            await asyncio.sleep(wait)
+            wait *= 2
+
+    async def _is_listed(self, location_id: str, number: str) -> bool:
+        """Whether the location has the number, be it in a pool or not."""
+
+        def request(page: int) -> Request:
+            return requests.active_numbers(
+                location_id,
+                page=page,
+                page_size=1000,
+                search_filter=number,
+                skip_number_pool=False,
+                include_rcs_sender_ids=None,
+            )
+
+        async def fetch(page: int) -> ActiveNumbersPage:
+            asked = request(page)
+            return _wire.answers.active_numbers(asked, await self.calls.send(asked), page)
+
+        try:
+            async for page in walk_pages(fetch, Walk(request(0).path, 1000), lambda: 0):
+                if any(listed.phone_number == number for listed in page.numbers):
+                    return True
+        except IncompleteListError:
+            pass  # the total may be that of the list without the filter
+        return False
+
+    async def _settle(
+        self, journal: Journal, record: PurchaseRecord, late: float
+    ) -> PurchaseRecord:
+        if await self._is_listed(record.location_id, record.phone_number):
+            settled = record.now(PurchaseState.BOUGHT)
+        elif datetime.now(UTC) - record.started_at > timedelta(seconds=late):
+            settled = record.now(PurchaseState.NOT_BOUGHT, "it is not in the list")
+        else:
+            settled = record.now(
+                PurchaseState.UNKNOWN, record.reason or "it is not in the list yet"
+            )
+        await journal.change(settled)
+        return settled
+
+
+def _unknown(
+    request: Request, reason: str, sent_at: datetime | None = None
+) -> PurchaseOutcomeUnknownError:
+    return PurchaseOutcomeUnknownError(
+        path=request.path,
+        reason=reason,
+        location_id=request.location_id,
+        phone_number=request.phone_number,
+        fingerprint_id=(request.json or {}).get("fingerprintId"),
+        sent_at=sent_at or datetime.now(UTC),
+    )

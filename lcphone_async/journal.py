@@ -1,0 +1,202 @@
+"""What was bought, or may have been: durable before the money is spent, settled afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from os import PathLike
+from pathlib import Path
+from typing import Protocol, TypeVar
+from uuid import uuid4
+
+from attrs import evolve, field, frozen
+
+from .errors import PurchaseInProgressError
+
+T = TypeVar("T")
+
+
+class PurchaseState(StrEnum):
+    """What is known of a purchase; `docs/purchases.md` draws how one leads to another."""
+
+    SENDING = "sending"
+    """It is being made, or whoever made it is gone."""
+    UNKNOWN = "unknown"
+    """No clear answer came, and the number was not found in the list yet."""
+    BOUGHT = "bought"
+    NOT_BOUGHT = "not bought"
+
+
+_OPEN = (PurchaseState.SENDING, PurchaseState.UNKNOWN)
+
+
+@frozen
+class PurchaseRecord:
+    """One purchase in a journal."""
+
+    id: str
+    location_id: str
+    phone_number: str = field(repr=False)
+    fingerprint_id: str | None
+    order_id: str | None
+    """Of `purchase_many`, which counts by it."""
+    state: PurchaseState
+    reason: str | None
+    """Why it is not bought, or not known to be."""
+    started_at: datetime
+    changed_at: datetime
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still to be settled."""
+        return self.state in _OPEN
+
+    @classmethod
+    def begin(
+        cls, location_id: str, phone_number: str, fingerprint_id: str | None, order_id: str | None
+    ) -> PurchaseRecord:
+        """A purchase that is about to be sent."""
+        now = datetime.now(UTC)
+        state = PurchaseState.SENDING
+        return cls(
+            uuid4().hex, location_id, phone_number, fingerprint_id, order_id, state, None, now, now
+        )
+
+    def now(self, state: PurchaseState, reason: str | None = None) -> PurchaseRecord:
+        """The record with what has become known."""
+        return evolve(self, state=state, reason=reason, changed_at=datetime.now(UTC))
+
+
+class Journal(Protocol):
+    """Where a client keeps its purchases."""
+
+    async def begin(self, record: PurchaseRecord) -> None:
+        """Keeps a purchase before it is sent.
+
+        Raises `PurchaseInProgressError` where one of the same number for the same location is open.
+        """
+        ...
+
+    async def change(self, record: PurchaseRecord) -> None:
+        """Keeps what has become known of a purchase."""
+        ...
+
+    async def records(self) -> list[PurchaseRecord]:
+        """Every purchase, oldest first."""
+        ...
+
+
+class MemoryJournal:
+    """The open purchases of one client, for as long as it lives."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str], PurchaseRecord] = {}
+
+    async def begin(self, record: PurchaseRecord) -> None:
+        """Keeps a purchase before it is sent."""
+        key = (record.location_id, record.phone_number)
+        if key in self._open:
+            raise PurchaseInProgressError(record.location_id, record.phone_number)
+        self._open[key] = record
+
+    async def change(self, record: PurchaseRecord) -> None:
+        """Keeps what has become known; forgets a purchase that is settled."""
+        key = (record.location_id, record.phone_number)
+        if record.is_open:
+            self._open[key] = record
+        else:
+            self._open.pop(key, None)
+
+    async def records(self) -> list[PurchaseRecord]:
+        """The open purchases, oldest first."""
+        return list(self._open.values())
+
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS purchases (
+    id TEXT PRIMARY KEY, location_id TEXT NOT NULL, phone_number TEXT NOT NULL,
+    fingerprint_id TEXT, order_id TEXT, state TEXT NOT NULL, reason TEXT,
+    started_at TEXT NOT NULL, changed_at TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS one_open_purchase_a_number
+    ON purchases (location_id, phone_number) WHERE state IN ('sending', 'unknown');
+"""
+
+
+class PurchaseJournal:
+    """A journal in a SQLite file, which the processes of one machine may share.
+
+    A purchase is on the disk before it is sent. Give it to `LCPhoneClient` as its `journal`, and
+    call `client.settle()` when the program starts, in case it was killed before.
+
+    >>> journal = PurchaseJournal("purchases.db")
+    >>> journal.close()
+
+    Raises `sqlite3.Error` where the file cannot be used.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        Path(path).touch(mode=0o600)
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(
+            path, timeout=30, isolation_level=None, check_same_thread=False
+        )
+        self._database.row_factory = sqlite3.Row
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.executescript(_SCHEMA)
+
+    async def begin(self, record: PurchaseRecord) -> None:
+        """Keeps a purchase before it is sent."""
+        try:
+            await self._run(self._insert, record)
+        except sqlite3.IntegrityError:
+            raise PurchaseInProgressError(record.location_id, record.phone_number) from None
+
+    async def change(self, record: PurchaseRecord) -> None:
+        """Keeps what has become known of a purchase."""
+        await self._run(self._update, record)
+
+    async def records(self) -> list[PurchaseRecord]:
+        """Every purchase, oldest first."""
+        return await self._run(self._select)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._database.close()
+
+    async def _run(self, work: Callable[..., T], *arguments: object) -> T:
+        """The disk may take its time: not on the event loop's."""
+
+        def locked() -> T:
+            with self._lock:
+                return work(*arguments)
+
+        return await asyncio.to_thread(locked)
+
+    def _insert(self, record: PurchaseRecord) -> None:
+        row = (
+            *(record.id, record.location_id, record.phone_number, record.fingerprint_id),
+            *(record.order_id, record.state.value, record.reason),
+            *(record.started_at.isoformat(), record.changed_at.isoformat()),
+        )
+        self._database.execute("INSERT INTO purchases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def _update(self, record: PurchaseRecord) -> None:
+        self._database.execute(
+            "UPDATE purchases SET state = ?, reason = ?, changed_at = ? WHERE id = ?",
+            (record.state.value, record.reason, record.changed_at.isoformat(), record.id),
+        )
+
+    def _select(self) -> list[PurchaseRecord]:
+        rows = self._database.execute("SELECT * FROM purchases ORDER BY started_at, id")
+        return [_record(row) for row in rows]
+
+
+def _record(row: sqlite3.Row) -> PurchaseRecord:
+    dates = {name: datetime.fromisoformat(row[name]) for name in ("started_at", "changed_at")}
+    return PurchaseRecord(**{**dict(row), **dates, "state": PurchaseState(row["state"])})
