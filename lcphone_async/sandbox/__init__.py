@@ -5,6 +5,12 @@
 ...     async with Sandbox() as sandbox:
 ...         print(sandbox.url)  # a base URL for any client of the API
 
+It fails as it is told to, also in the middle of a test:
+
+>>> from lcphone_async.sandbox import Fault
+>>> def lose_an_answer(sandbox):
+...     sandbox.faults.append(Fault(operation="purchase", point="after", damage="reset", times=1))
+
 It imports nothing from the rest of the package. The names below are imported at their first use,
 because pytest loads this package in every run through the plugin's entry point.
 """

@@ -46,6 +46,7 @@ class _Stalled(_Silence):
 
     @property
     def keep_alive(self) -> bool:
+        """Keep aiohttp from closing the connection."""
         return True
 
     async def prepare(self, _request: web.BaseRequest) -> AbstractStreamWriter | None:
@@ -73,8 +74,9 @@ def _corrupted(answer: web.Response) -> web.Response:
 
 
 def _html(answer: web.Response) -> web.Response:
-    text = _PROXY_PAGE.format(f"{answer.status} {answer.reason}")
-    return web.Response(status=answer.status, text=text, content_type="text/html")
+    answer.text = _PROXY_PAGE.format(f"{answer.status} {answer.reason}")
+    answer.content_type = "text/html"
+    return answer
 
 
 def _bytes(answer: web.Response) -> bytes:
@@ -83,9 +85,9 @@ def _bytes(answer: web.Response) -> bytes:
 
 DAMAGES: Final[dict[Damage, Callable[[web.Response], web.StreamResponse]]] = {
     "reset": _Reset,
-    "hang up": _HungUp,
+    "hang-up": _HungUp,
     "stall": _Stalled,
-    "cut off": _CutOff,
+    "cut-off": _CutOff,
     "corrupted": _corrupted,
     "html": _html,
 }

@@ -10,7 +10,7 @@ from attrs import define, field, frozen, validators
 from .numbers import digest
 from .operations import OperationName
 
-Damage = Literal["reset", "hang up", "stall", "cut off", "corrupted", "html"]
+Damage = Literal["reset", "hang-up", "stall", "cut-off", "corrupted", "html"]
 Point = Literal["before", "after"]
 
 _one_or_more = validators.optional(validators.ge(1))
@@ -54,10 +54,17 @@ class Fault:
     body: str | Mapping[str, Any] | None = field(default=None, hash=False)
     """Its body, HTML or JSON; `None` is the service's usual error."""
     damage: Damage | None = field(default=None, validator=validators.in_((None, *get_args(Damage))))
-    """What becomes of the answer. There is none after a `reset` of the connection, when the service
-    `hang[s] up` in an orderly way, or in a `stall`, which lasts until the client hangs up. It ends
-    in its middle (`cut off`), is no JSON (`corrupted`), or is a proxy's page (`html`). An answer
-    that is damaged `before` the service acts, with no status given, is a 500."""
+    """What becomes of the answer.
+
+    - `reset`: there is none, and the connection is reset.
+    - `hang-up`: there is none, and the connection is closed in order.
+    - `stall`: there is none, until the client hangs up or the sandbox closes.
+    - `cut-off`: it ends in the middle of its body.
+    - `corrupted`: its body is no JSON.
+    - `html`: its body is a proxy's page.
+
+    `before` the service acts, with no status given, that answer is a 500.
+    """
 
     def __attrs_post_init__(self) -> None:
         if not (self.delay or self.answers):

@@ -14,7 +14,7 @@ def lcphone_sandbox() -> "Iterator[Sandbox]":
     """Run a local LC Phone service for one test, in a thread of its own.
 
     It takes any token and any location id. `lcphone_sandbox.url` is where it listens, and
-    `.location(id)`, `.ledger` and `.requests` are what it knows.
+    `.location(id)`, `.ledger` and `.requests` are what it knows. `.faults` is what goes wrong.
     """
     from . import server
 

@@ -145,7 +145,7 @@ async def test_reset(session, sandbox, point):
 @at_each_point
 async def test_hang_up(session, sandbox, point):
     """The connection is closed in order, and nothing was answered."""
-    sandbox.faults.append(Fault(point=point, damage="hang up"))
+    sandbox.faults.append(Fault(point=point, damage="hang-up"))
     async with connected(sandbox) as reader:
         assert await reader.read() == b""
     with pytest.raises(aiohttp.ServerDisconnectedError):
@@ -176,7 +176,7 @@ async def test_stall_until_the_sandbox_closes():
 @at_each_point
 async def test_cut_off(session, sandbox, point):
     """The body ends in its middle, though the headers promise all of it."""
-    sandbox.faults.append(Fault(point=point, damage="cut off"))
+    sandbox.faults.append(Fault(point=point, damage="cut-off"))
     async with connected(sandbox) as reader:
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 201" if point == "after" else b"HTTP/1.1 500")
@@ -204,10 +204,13 @@ async def test_corrupted(session, sandbox, point):
 @pytest.mark.parametrize("status", [None, 502])
 async def test_html(session, sandbox, point, status):
     """A proxy's page comes, with the status of the fault or that of the service."""
-    sandbox.faults.append(Fault(point=point, status=status, damage="html"))
+    retry_after = status and 3
+    fault = Fault(point=point, status=status, retry_after=retry_after, damage="html")
+    sandbox.faults.append(fault)
     answered, headers, body = await buy(session, sandbox)
     assert answered == status or (201 if point == "after" else 500)
     assert headers["Content-Type"].startswith("text/html")
+    assert headers.get("Retry-After") == (status and "3")
     assert body.startswith(b"<html>")
     assert_bought(sandbox, bought=point == "after")
 
@@ -215,7 +218,7 @@ async def test_html(session, sandbox, point, status):
 @at_each_point
 async def test_a_damaged_status(sandbox, point):
     """A status and a damage go together."""
-    sandbox.faults.append(Fault(point=point, status=201, damage="cut off"))
+    sandbox.faults.append(Fault(point=point, status=201, damage="cut-off"))
     async with connected(sandbox) as reader:
         assert (await reader.read()).startswith(b"HTTP/1.1 201 Created")
     assert_bought(sandbox, bought=point == "after")
@@ -241,10 +244,12 @@ async def test_latency_takes_time(session, sandbox):
 
 
 @at_each_point
-async def test_late(sandbox, gate, caplog, point):
+@pytest.mark.parametrize("damage", [None, "reset", "hang-up", "stall", "cut-off", "html"])
+async def test_late(sandbox, gate, caplog, point, damage):
     """A delayed purchase takes effect also if the client has hung up meanwhile."""
     before = asyncio.all_tasks()
     sandbox.faults.append(Fault(point=point, delay=9))
+    sandbox.faults.append(Fault(point="after", damage=damage, delay=damage is None))
     async with connected(sandbox):
         await until(lambda: gate.asked)
     await until(lambda: nobody_is_there(sandbox))
@@ -378,7 +383,7 @@ async def test_a_refusal_can_be_lost_too(session, sandbox):
 
 async def test_faults_come_and_go(session, sandbox):
     """A test changes the faults at any time."""
-    fault = Fault(damage="hang up")
+    fault = Fault(damage="hang-up")
     sandbox.faults.append(Fault(status=503))
     sandbox.faults.append(fault)
     sandbox.faults.remove(Fault(status=503))
