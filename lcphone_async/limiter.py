@@ -130,6 +130,8 @@ class _Window:
     expired: int = 0
     """How many slots were free again so far."""
     line: Line[_Grant] = field(factory=Line)
+    waking: int = 0
+    """How many were granted a slot and have not gone on yet."""
     timer: asyncio.TimerHandle | None = None
 
     def in_use(self, now: float) -> bool:
@@ -139,23 +141,29 @@ class _Window:
         """A slot, if there is room and nobody waits; its number and how many expired before."""
         now = asyncio.get_running_loop().time()
         self.budget.check_day(now, bulk=bulk)
-        if len(self.line) or not self._has_room(now, bulk=bulk):
+        if len(self.line) or self.waking or not self._has_room(now, bulk=bulk):
             return None
         return self._granted(now)
 
     async def wait(self, *, bulk: bool) -> _Grant:
         """A slot, once it is this call's turn."""
         waiter = self.line.join(bulk=bulk)
-        self._grant()
+        if self.waking:  # a slot given now would be used before theirs
+            asyncio.get_running_loop().call_soon(self._grant)
+        else:
+            self._grant()
         try:
-            return await waiter
+            grant = await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
                 self.line.leave(waiter, bulk=bulk)
             elif waiter.exception() is None:
+                self.waking -= 1
                 self.in_flight -= 1
             self._grant()
             raise
+        self.waking -= 1
+        return grant
 
     def answered(self, *, counts: bool) -> None:
         """Ends a request; one that was refused does not count in the service's window."""
@@ -200,7 +208,9 @@ class _Window:
         """Gives what room there is to those whose turn it is."""
         now = asyncio.get_running_loop().time()
         while len(self.line) and self._has_room(now, bulk=self.line.only_bulk):
-            if not self.line.serve(self._granted(now)):
+            if self.line.serve(self._granted(now)):
+                self.waking += 1
+            else:
                 self.in_flight -= 1
         self._set_timer(now)
 

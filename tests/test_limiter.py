@@ -98,6 +98,29 @@ def test_a_newcomer_does_not_overtake_a_waiter():
     assert run(main()) == ["first", "waiter", "newcomer"]
 
 
+def test_a_newcomer_does_not_overtake_one_that_is_waking():
+    """Lets those whose slots were just granted go on before a call that comes meanwhile."""
+
+    async def main():
+        order = []
+        limiter = RateLimiter(3, 1)
+
+        async def one(name):
+            async with limiter.slot("a"):
+                order.append(name)
+
+        await asyncio.gather(*(one("first") for _ in range(3)))
+        waiters = [asyncio.create_task(one(f"waiter {number}")) for number in range(2)]
+        loop = asyncio.get_running_loop()
+        newcomer = loop.create_future()
+        # Right after the limiter's timer: the waiters are granted, and have not run yet.
+        loop.call_later(1, lambda: newcomer.set_result(loop.create_task(one("newcomer"))))
+        await asyncio.gather(*waiters, await newcomer)
+        return order[3:]
+
+    assert run(main()) == ["waiter 0", "waiter 1", "newcomer"]
+
+
 @pytest.mark.parametrize(
     ("cancel_at", "served_at"),
     [(0.5, [0, 1]), (1.0, [0, 1]), (1.5, [0, 1, 2])],
