@@ -82,7 +82,7 @@ class Window:
         self.remove_between(0, now)
         self.remove_between(-NEVER, now - grace - CLAIM)
         self.remove(f"claim:{process}")
-        self.expires = now + math.ceil(lease + period + grace) if self.scores else NEVER
+        self.expires = now + math.ceil(lease + period + grace)
         if "hold" in self.scores:
             return [0, math.ceil(self.scores["hold"] - now), lost]
         claims = bisect_left(self.order, (0,))
@@ -95,8 +95,8 @@ class Window:
         taken += granted
         free = now + period
         if limit > 0 and taken > 0:
-            periods, place = divmod(max(0, taken + claims - limit), taken)
-            free = min(self.order[claims + place][0], free) + periods * period
+            place = min(max(0, taken + claims - limit), taken - 1)
+            free = min(self.order[claims + place][0], free)
         self.add(free - CLAIM, f"claim:{process}")
         return [granted, math.ceil(free - now), lost]
 

@@ -16,7 +16,7 @@ import sys
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -36,6 +36,11 @@ def serve(ports: "multiprocessing.Queue[int]") -> None:
     arrivals: list[tuple[float, str]] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):  # of the one that is killed
+            await answer_all(reader, writer)
+        writer.close()
+
+    async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while request := (await reader.readline()).decode().strip():
             if request == "arrivals":
                 writer.write(json.dumps(arrivals).encode() + b"\n")
@@ -43,7 +48,6 @@ def serve(ports: "multiprocessing.Queue[int]") -> None:
                 arrivals.append((time.monotonic(), request))
                 await asyncio.sleep(random.expovariate(1 / 0.01))
                 writer.write(b"\n")
-        writer.close()
 
     async def main() -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)

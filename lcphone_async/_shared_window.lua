@@ -26,8 +26,8 @@ end
 redis.call('ZREMRANGEBYSCORE', key, 0, now)
 redis.call('ZREMRANGEBYSCORE', key, '-inf', now - grace - CLAIM)
 redis.call('ZREM', key, 'claim:' .. process)
-redis.call('PEXPIRE', key, math.ceil(lease + period + grace))
 local hold = redis.call('ZSCORE', key, 'hold')
+redis.call('PEXPIRE', key, math.ceil(lease + period + grace))
 if hold then return {0, math.ceil(hold - now), lost} end
 
 local taken = redis.call('ZCOUNT', key, 0, '+inf')
@@ -36,6 +36,7 @@ local granted = math.max(0, math.min(want, limit - taken - due))
 for i = 0, granted - 1 do
   redis.call('ZADD', key, now + lease + period, process .. ':' .. (next_slot + i))
 end
+redis.call('PEXPIRE', key, math.ceil(lease + period + grace))
 if granted == want then return {granted, 0, lost} end
 
 -- The slot to wait for: the first that no earlier claim waits for. One that is under way may be
@@ -44,9 +45,10 @@ taken = taken + granted
 local claims = redis.call('ZCOUNT', key, '-inf', '(0')
 local free = now + period
 if limit > 0 and taken > 0 then
-  local place = math.max(0, taken + claims - limit)
-  local slot = redis.call('ZRANGEBYSCORE', key, 0, '+inf', 'WITHSCORES', 'LIMIT', place % taken, 1)
-  free = math.min(slot[2], now + period) + math.floor(place / taken) * period
+  local place = math.min(math.max(0, taken + claims - limit), taken - 1)
+  local slot = redis.call('ZRANGEBYSCORE', key, 0, '+inf', 'WITHSCORES', 'LIMIT', place, 1)
+  free = math.min(slot[2], now + period)
 end
 redis.call('ZADD', key, free - CLAIM, 'claim:' .. process)
+redis.call('PEXPIRE', key, math.ceil(lease + period + grace))
 return {granted, math.ceil(free - now), lost}

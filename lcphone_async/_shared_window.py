@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 _SCRIPT = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
 
+# Redis is asked side by side for so many locations at the most, fewer than its pool connects.
+_VISITS_AT_ONCE = 50
+
+# Every so many visits bulk calls ask for what is left to others too, so as not to starve.
+_FULL_LIMIT_TURN = 10
+
 # Seconds for which a claim is kept for a process that does not come back for it.
 _GRACE = 0.5
 
@@ -39,6 +45,7 @@ class Link:
         self._down_until = 0.0
         self._reason = ""
         self.has_local_share = has_local_share
+        self._free = asyncio.Semaphore(_VISITS_AT_ONCE)
         self.process = secrets.token_hex(6)
 
     async def visit(self, key: str, arguments: list[str | int | float]) -> tuple[int, float, bool]:
@@ -46,15 +53,13 @@ class Link:
 
         Raises `BudgetUnavailableError`, at once while Redis was found to be down just now.
         """
-        from redis.exceptions import RedisError
-
         now = asyncio.get_running_loop().time
         if now() < self._down_until:
             raise BudgetUnavailableError(self._reason)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with self._free, asyncio.timeout(self._timeout):
                 granted, wait, lost = await self._script(keys=[key], args=arguments)
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:  # clients of clusters raise more than their own errors
             self._reason = f"Redis: {str(error) or type(error).__name__}"
             self._down_until = now() + _LEFT_ALONE
             raise BudgetUnavailableError(self._reason) from error
@@ -91,6 +96,9 @@ class SharedWindow:
     _witness: str = ""
     """A slot that Redis must know of until `_witness_until`."""
     _witness_until: float = 0.0
+    _was_local: bool = False
+    """Whether the local share was used since the last visit: others' may have been, too."""
+    _visits: int = 0
     _visiting: asyncio.Task[None] | None = None
     _news: asyncio.Event = field(factory=asyncio.Event)
     _timer: asyncio.TimerHandle | None = None
@@ -115,7 +123,7 @@ class SharedWindow:
         except asyncio.CancelledError:
             if waiter.cancelled():
                 self._line.leave(waiter, bulk=bulk)
-            else:
+            elif waiter.exception() is None:
                 self.answered(waiter.result(), counts=False)
             raise
 
@@ -126,21 +134,30 @@ class SharedWindow:
         self._answered[granted.name] = now if counts else now - self.budget.period
         if not counts and granted.name == self._witness:
             self._witness_until = now
-        if self.budget.in_flight_at_most < inf:
-            self._news.set()
+        self._news_for_beginners()
+        self._set_timer()
+
+    def began_locally(self, granted: Granted) -> None:
+        """Counts a request that the local share lets go."""
+        self._in_flight[granted.name] = _now()
+        self._was_local = True
         self._set_timer()
 
     def learn(self, status: RateLimitStatus, granted: Granted, *, refused: bool) -> None:
         """Takes in what an answer's headers said."""
         now = _now()
-        if self.budget.in_flight_at_most < inf:
-            self._news.set()
+        self._news_for_beginners()
         self.budget.learn(status, number=granted.number, ours=None, now=now, refused=refused)
         for bulk in (False, True):
             try:
                 self.budget.check_day(now, bulk=bulk)
             except DailyQuotaExhaustedError as error:
                 self._line.turn_away(error, bulk=bulk)
+
+    def _news_for_beginners(self) -> None:
+        """Before the first answer, those who wait may be waiting for one."""
+        if self.learns and self.budget.in_flight_at_most < inf:
+            self._news.set()
 
     def _visit(self) -> None:
         if self._visiting is None:
@@ -164,12 +181,12 @@ class SharedWindow:
         """Visits Redis, if that may help now; gives the seconds until the next visit may."""
         now, period = _now(), self.budget.period
         want = self._wanted(now)
-        if len(self._line) and not want:
-            return max(self.budget.pause_until - now, period / 100)
+        # Of what was answered long ago, Redis knows nothing any more.
+        self._answered = {n: at for n, at in self._answered.items() if at > now - 3 * period}
         told = dict(self._answered)
         to_renew = [name for name, since in self._in_flight.items() if since < now - period / 2]
         if not (want or told or to_renew):
-            return period
+            return max(self.budget.pause_until - now, period / 4)
         arguments = self._arguments(now, want, told, to_renew)
         first = self._next_number
         self._next_number += want
@@ -178,15 +195,17 @@ class SharedWindow:
         except BudgetUnavailableError as error:
             self._do_without(error)
             return period
+        self._was_local = False
         for name in told:
-            del self._answered[name]
+            self._answered.pop(name, None)
         self._in_flight.update((name, now) for name in to_renew if name in self._in_flight)
         if lost:  # Redis has forgotten: tell it of all that is under way
             self._in_flight = dict.fromkeys(self._in_flight, -inf)
             self._witness_until = now
+            return 0.0
         for number in range(first, first + granted):
-            self._serve(f"{self.link.process}:{number}", is_local=False)
-        return wait
+            self._serve(number)
+        return wait if want else max(self.budget.pause_until - now, period / 4)
 
     def _wanted(self, now: float) -> int:
         """How many slots to ask for now."""
@@ -196,30 +215,34 @@ class SharedWindow:
             return 1
         if not self.learns:
             return len(self._line)
-        return int(min(len(self._line), self.budget.in_flight_at_most - len(self._in_flight)))
+        more = self.budget.in_flight_at_most - len(self._in_flight)
+        return int(max(0, min(len(self._line), more)))
 
     def _arguments(
         self, now: float, want: int, told: dict[str, float], to_renew: list[str]
     ) -> list[str | int | float]:
         """The script's arguments, times in milliseconds."""
         period = self.budget.period
+        self._visits += 1
+        bulk = self._line.only_bulk and self._visits % _FULL_LIMIT_TURN > 0
+        witness = self._witness if now < self._witness_until else "?" * self._was_local
         pairs = [(name, -period) for name in to_renew]
         pairs += [(name, now - answered) for name, answered in told.items()]
         return [
-            self.budget.limit(now, bulk=self._line.only_bulk),
+            self.budget.limit(now, bulk=bulk),
             period * 1000,
             period * 1000,
             want,
             self.link.process,
             self._next_number,
-            self._witness if now < self._witness_until else "",
+            witness,
             _GRACE * 1000,
             *(part for name, age in pairs for part in (name, age * 1000)),
         ]
 
-    def _serve(self, name: str, *, is_local: bool) -> None:
-        now = _now()
-        granted = Granted(name, self.budget.grant(now), is_local)
+    def _serve(self, number: int) -> None:
+        now, name = _now(), f"{self.link.process}:{number}"
+        granted = Granted(name, self.budget.grant(now), is_local=False)
         self._in_flight[name] = now
         self._witness, self._witness_until = name, now + 0.9 * self.budget.period
         if not len(self._line) or not self._line.serve(granted):
@@ -231,8 +254,9 @@ class SharedWindow:
             if not self.link.has_local_share:
                 self._line.turn_away(error, bulk=bulk)
         while len(self._line):
+            name = f"{self.link.process}:{self._next_number}"
+            self._line.serve(Granted(name, self.budget.grant(_now()), is_local=True))
             self._next_number += 1
-            self._serve(f"{self.link.process}:{self._next_number}", is_local=True)
 
     def _set_timer(self) -> None:
         """Sees to it that Redis hears of answers, and that leases are renewed, in time."""

@@ -111,11 +111,8 @@ class RedisSlot:
         share = self._limiter._local_share  # noqa: SLF001  # its own room
         if self._granted.is_local and share is not None:
             self._local = share.slot(self._key, learns=self._learns)
-            try:
-                await self._local.__aenter__()
-            except BaseException:
-                self._window.answered(self._granted, counts=False)
-                raise
+            await self._local.__aenter__()
+            self._window.began_locally(self._granted)
         return self
 
     async def __aexit__(

@@ -162,6 +162,18 @@ async def test_keys_expire(server, connect):
             await asyncio.sleep(PERIOD / 10)
 
 
+async def test_keys_expire_from_the_first_visit_on(server, connect):
+    """Gives a key its time to live at once, in case that nobody comes again."""
+    async with Redis(port=server.port) as redis, connect().slot("a"):
+        assert 0 < await redis.pttl("lcphone:budget:a") < 10_000 * PERIOD
+
+
+async def test_more_locations_at_once_than_connections(connect):
+    """Serves hundreds of locations side by side over the client's one pool."""
+    limiter = connect(1, timeout=10)
+    await asyncio.gather(*(take(limiter, [], str(number)) for number in range(300)))
+
+
 async def test_scripts_survive_a_flush(server, connect):
     """Goes on when Redis has forgotten the script."""
     limiter = connect()
