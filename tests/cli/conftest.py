@@ -6,18 +6,24 @@ from cli.lcphone_command import Command
 
 
 @pytest.fixture
-def bare():
-    """The command, of which nothing is set."""
-    return Command()
+def journal(tmp_path):
+    """Where the command keeps its purchases."""
+    return tmp_path / "purchases.db"
 
 
 @pytest.fixture
-def lcphone(lcphone_sandbox):
+def bare(journal):
+    """The command, of which nothing is set but its journal."""
+    return Command(journal)
+
+
+@pytest.fixture
+def lcphone(lcphone_sandbox, journal):
     """The command, pointed at a sandbox."""
-    return Command.for_url(lcphone_sandbox.url)
+    return Command.for_url(lcphone_sandbox.url, journal)
 
 
 @pytest.fixture
-def lcphone_raw(raw_server):
+def lcphone_raw(raw_server, journal):
     """The command, pointed at the server of raw bytes."""
-    return Command.for_url(raw_server.url)
+    return Command.for_url(raw_server.url, journal)

@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from attrs import field, frozen
 
@@ -36,15 +37,19 @@ class Outcome:
 
 @frozen
 class Command:
-    """The command, with nothing of LC Phone in its environment but what is given here."""
+    """The command, with nothing of LC Phone in its environment but what is given here.
 
+    It always has a journal of its own, so that no run touches that of the user.
+    """
+
+    journal: Path
     settings: dict[str, str] = field(factory=dict)
 
     @classmethod
-    def for_url(cls, url):
+    def for_url(cls, url, journal):
         """The command with all that a call needs, for a service at `url`."""
         settings = {"BASE_URL": url, "TOKEN": TOKEN, "LOCATION_ID": "loc1"}
-        return cls({f"LCPHONE_{name}": value for name, value in settings.items()})
+        return cls(journal, {f"LCPHONE_{name}": value for name, value in settings.items()})
 
     def run(self, *arguments, **settings):
         done = subprocess.run(
@@ -90,4 +95,5 @@ class Command:
             for name, value in os.environ.items()
             if not name.startswith("LCPHONE_") and name not in {"COLUMNS", "FORCE_COLOR"}
         }
-        return {**kept, "PYTHONIOENCODING": "utf-8", **self.settings, **settings}
+        fixed = {"PYTHONIOENCODING": "utf-8", "LCPHONE_JOURNAL": str(self.journal)}
+        return {**kept, **fixed, **self.settings, **settings}

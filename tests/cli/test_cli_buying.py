@@ -13,6 +13,7 @@ ONE_OFFER = http_json(
         "numbers": [{"phoneNumber": LOCAL, "price": {"price": 1.15, "price_unit": "USD"}}],
     }
 )
+NOT_LISTED = http_json({"numbers": [], "total": 0})
 
 
 def test_refuses_without_a_terminal(lcphone, lcphone_sandbox):
@@ -80,7 +81,7 @@ def test_a_number_that_no_search_shows(lcphone, lcphone_sandbox):
     ("arguments", "reason"),
     [
         (["3126994095"], "E.164"),
-        (["+99912345678"], "--country"),
+        (["+8835100012345"], "--country"),
         ([LOCAL, "--country", "USA"], "two letters"),
     ],
 )
@@ -99,6 +100,7 @@ async def test_the_options_go_out(lcphone_raw, raw_server):
     options += ["--stripe-account-id", "acct", "--payment-method-id", "pm", "--skip-location-kyc"]
     outcome = await asyncio.to_thread(lcphone_raw.run, "buy", LOCAL, "--yes", *options)
     assert outcome.code == 0
+    assert len(raw_server.look_ups) == 1
     assert raw_server.requests[-1].json == {
         "phoneNumber": LOCAL,
         "countryCode": "US",
@@ -125,6 +127,7 @@ async def test_an_unknown_outcome_says_what_to_do(lcphone_raw, raw_server):
     assert f"{LOCAL} may be bought or not" in last
     assert f"lcphone numbers --pools --filter {LOCAL}" in last
     assert len(raw_server.requests) == 2
+    assert len(raw_server.look_ups) > 1
 
 
 async def test_an_interrupted_purchase_says_what_to_do(bare):
@@ -136,7 +139,7 @@ async def test_an_interrupted_purchase_says_what_to_do(bare):
             process.send_signal(signal.SIGINT)
             await reader.read()  # until the client hangs up
         else:
-            writer.write(ONE_OFFER)
+            writer.write(ONE_OFFER if b"/available?" in head else NOT_LISTED)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)

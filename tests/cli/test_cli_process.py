@@ -136,7 +136,8 @@ async def test_writing_waits_for_the_reader_alone(monkeypatch):
 async def test_an_incomplete_list_is_told(lcphone_raw, raw_server):
     """Shows what came, then says in one line that the list was not whole."""
     numbers = [{"phoneNumber": "+13125550000"}]
-    raw_server.reply(http_json({"data": {"numbers": numbers, "total": 3}}))
+    pages = [{"data": {"numbers": shown, "total": 3}} for shown in (numbers, [])]
+    raw_server.reply(*map(http_json, pages))
     outcome = await asyncio.to_thread(lcphone_raw.run, "numbers", "--json")
     assert "1 of 3" in outcome.complaint
     assert len(outcome.lines) == 1
