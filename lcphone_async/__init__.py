@@ -46,6 +46,7 @@ from .models import (
     PoolNumber,
     Price,
     Purchase,
+    PurchaseOrder,
     RateLimitStatus,
     RcsSenderId,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "Purchase",
     "PurchaseInProgressError",
     "PurchaseJournal",
+    "PurchaseOrder",
     "PurchaseOutcomeUnknownError",
     "PurchaseRecord",
     "PurchaseState",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
 from typing import Any
 
 import attrs
 
 from ._tasks import OwnTasks
 from .errors import IncompleteListError, RepeatedPageError
-from .models import ActiveNumbersPage
+from .models import ActiveNumber, ActiveNumbersPage
 
 # Without `total` pages are asked for on the chance that they exist; few of them at a time.
 _MAX_AHEAD_WITHOUT_TOTAL = 4
@@ -146,6 +147,16 @@ async def walk_pages(
             if page is not None:
                 yield page
     walk.check_complete()
+
+
+async def numbers_of(
+    pages: AsyncGenerator[ActiveNumbersPage, None],
+) -> AsyncGenerator[ActiveNumber, None]:
+    """The numbers of a walk's pages; closing it closes the walk."""
+    async with aclosing(pages):
+        async for page in pages:
+            for number in page.numbers:
+                yield number
 
 
 def _only(page: ActiveNumbersPage, fresh: list[str]) -> ActiveNumbersPage:

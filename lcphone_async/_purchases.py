@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from .errors import (
     IncompleteListError,
     LCPhoneError,
     NumberAlreadyOwnedError,
+    NumberUnavailableError,
+    PurchaseInProgressError,
     PurchaseOutcomeUnknownError,
     RateLimitedError,
     ResponseFormatError,
@@ -28,7 +31,7 @@ from .errors import (
     TransportError,
 )
 from .journal import Journal, PurchaseRecord, PurchaseState
-from .models import ActiveNumbersPage, Purchase
+from .models import ActiveNumbersPage, Purchase, PurchaseOrder
 
 if TYPE_CHECKING:
     from ._wire.requests import Request
@@ -63,6 +66,42 @@ class Purchases:
             return bought
         finally:
             del self._running[key]
+
+    async def make_many(
+        self,
+        affordable: Iterable[Request],
+        too_dear: Iterable[Request],
+        count: int,
+        order_id: str | None,
+    ) -> PurchaseOrder:
+        """Buys of the affordable numbers in turn until `count` are bought, or may be."""
+        before = [] if order_id is None else await self._of_order(order_id)
+        tried = {record.phone_number for record in before}
+        bought = [_from(record) for record in before if not record.is_open]
+        unknown = [record.phone_number for record in before if record.is_open]
+        unavailable = [request.phone_number for request in too_dear]
+        error = None
+        for request in affordable:
+            if error is not None or len(bought) + len(unknown) >= count:
+                break
+            if request.phone_number in tried:
+                continue
+            tried.add(request.phone_number)
+            try:
+                bought.append(await self.make(request, order_id))
+            except (NumberUnavailableError, NumberAlreadyOwnedError):
+                unavailable.append(request.phone_number)
+            except (PurchaseOutcomeUnknownError, PurchaseInProgressError):
+                unknown.append(request.phone_number)
+            except LCPhoneError as reason:
+                error = reason
+        return PurchaseOrder(tuple(bought), tuple(unavailable), tuple(unknown), error)
+
+    async def _of_order(self, order_id: str) -> list[PurchaseRecord]:
+        """The order's purchases so far, but for those that surely were not made."""
+        records = await self.journal.records()
+        of_order = (record for record in records if record.order_id == order_id)
+        return [record for record in of_order if record.state != PurchaseState.NOT_BOUGHT]
 
     async def check_not_owned(self, request: Request) -> None:
         """Raises `NumberAlreadyOwnedError` where the location has the number."""
@@ -169,6 +208,10 @@ class Purchases:
             )
         await journal.change(settled)
         return settled
+
+
+def _from(record: PurchaseRecord) -> Purchase:
+    return Purchase(record.phone_number, record.location_id, confirmed_by="journal")
 
 
 def _unknown(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import os
 import warnings
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,15 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 from . import _checks as checks
 from . import _wire
 from ._calls import Calls
-from ._paging import Walk, walk_pages
+from ._paging import Walk, numbers_of, walk_pages
 from ._purchases import Purchases
 from ._retry import RetryPolicy
-from ._tasks import OwnTasks
+from ._searches import search_side_by_side
 from ._wire import requests
 from .auth import TokenSource, token_source
-from .errors import (
-    LCPhoneError,
-)
 from .journal import Journal, MemoryJournal, PurchaseRecord
 from .limiter import RateLimiter
 from .models import (
@@ -34,6 +28,7 @@ from .models import (
     CountrySearch,
     NumberPool,
     Purchase,
+    PurchaseOrder,
     RateLimitStatus,
 )
 
@@ -119,7 +114,7 @@ class LCPhoneClient:
         Takes the arguments of `active_number_pages` and raises what it raises. To leave early,
         wrap it in `contextlib.aclosing`, and what is being fetched ahead ends at once.
         """
-        return _numbers_of(
+        return numbers_of(
             self.active_number_pages(
                 location_id,
                 page_size=page_size,
@@ -267,7 +262,8 @@ class LCPhoneClient:
             )
             for code in dict.fromkeys(checks.country_code("country_codes", code) for code in codes)
         }
-        return self._search_all(searches, checks.whole_number("concurrency", concurrency, 1))
+        most = checks.whole_number("concurrency", concurrency, 1)
+        return search_side_by_side(searches, self._available_numbers, most)
 
     async def purchase(
         self,
@@ -327,6 +323,37 @@ class LCPhoneClient:
             return Purchase(request.phone_number, location_id, confirmed_by="dry run")
         return await self._purchases.make(request)
 
+    async def purchase_many(
+        self,
+        location_id: str,
+        offers: Iterable[AvailableNumbers | AvailableNumber | str],
+        *,
+        count: int,
+        max_price: Decimal | int | None = None,
+        order_id: str | None = None,
+        **options: Any,
+    ) -> PurchaseOrder:
+        """Buys `count` of the numbers that are offered, in their order. This spends money.
+
+        - `offers`: results of searches, or single numbers. A number that is gone, owned already
+          or above `max_price` is passed over for the next of these, never for any other.
+        - `order_id`: a name of your own. After a crash, call `settle`, then this again with the
+          same name and offers: what the client's journal holds of the order counts. One process
+          at a time may work on an order.
+        - `options`: the other arguments of `purchase`, the same for each number.
+
+        An error that concerns more than one number ends it and is given with what was bought.
+        """
+        wanted = checks.whole_number("count", count, 1)
+        affordable: list[Request] = []
+        too_dear: list[Request] = []
+        for number, fingerprint in _each(checks.several("offers", offers)):
+            given = {"fingerprint_id": fingerprint, **options}
+            purchase = requests.purchase(location_id, number, **given)
+            dear = requests.is_above(number, max_price)
+            (too_dear if dear else affordable).append(purchase)
+        return await self._purchases.make_many(affordable, too_dear, wanted, order_id)
+
     async def settle(
         self, journal: Journal | None = None, *, late: float = 300.0
     ) -> list[PurchaseRecord]:
@@ -337,7 +364,8 @@ class LCPhoneClient:
         number is in the list; not bought if it is not and the purchase is more than `late`
         seconds old; unknown if it may still arrive.
         """
-        return await self._purchases.settle(journal or self._purchases.journal, late)
+        age = checks.seconds("late", late, zero=True)
+        return await self._purchases.settle(journal or self._purchases.journal, age)
 
     async def number_pools(self, location_id: str) -> list[NumberPool]:
         """The number pools of a location."""
@@ -377,33 +405,13 @@ class LCPhoneClient:
     async def _available_numbers(self, request: Request) -> AvailableNumbers:
         return _wire.answers.available_numbers(request, await self._calls.send(request))
 
-    async def _search_all(
-        self, searches: dict[str, Request], concurrency: int
-    ) -> AsyncGenerator[CountrySearch, None]:
-        waiting = iter(searches.items())
-        async with OwnTasks() as tasks:
-            running = {
-                tasks.start(self._search(*s)) for s in itertools.islice(waiting, concurrency)
-            }
-            while running:
-                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                running |= {
-                    tasks.start(self._search(*s)) for s in itertools.islice(waiting, len(done))
-                }
-                for search in done:
-                    yield search.result()
 
-    async def _search(self, country_code: str, request: Request) -> CountrySearch:
-        try:
-            return CountrySearch(country_code, result=await self._available_numbers(request))
-        except LCPhoneError as error:
-            return CountrySearch(country_code, error=error)
-
-
-async def _numbers_of(
-    pages: AsyncGenerator[ActiveNumbersPage, None],
-) -> AsyncGenerator[ActiveNumber, None]:
-    async with aclosing(pages):
-        async for page in pages:
-            for number in page.numbers:
-                yield number
+def _each(
+    offers: Iterable[AvailableNumbers | AvailableNumber | str],
+) -> Iterator[tuple[AvailableNumber | str, str | None]]:
+    """Every number that is offered, with the fingerprint of the search that found it."""
+    for offer in offers:
+        if isinstance(offer, AvailableNumbers):
+            yield from ((number, offer.fingerprint_id) for number in offer.numbers)
+        else:
+            yield offer, None

@@ -191,9 +191,23 @@ class Purchase:
     id: str | None = None
     """Of the provider's account record, not of the number."""
     under_lc_account: bool | None = None
-    confirmed_by: Literal["answer", "read-back", "dry run"] = "answer"
-    """The service's answer; the list, where it was found later; nothing, in a dry run."""
+    confirmed_by: Literal["answer", "read-back", "journal", "dry run"] = "answer"
+    """The service's answer; the list, where it was found later; a journal, of an earlier run of
+    an order; nothing, in a dry run."""
     extra: Mapping[str, Any] = _extra()
+
+
+@frozen
+class PurchaseOrder:
+    """What became of buying several numbers; together they are never more than the count."""
+
+    bought: tuple[Purchase, ...] = ()
+    unavailable: tuple[str, ...] = ()
+    """Numbers that were gone, owned already, or above the price."""
+    unknown: tuple[str, ...] = ()
+    """Numbers that may be bought or not, until `settle` finds out; they count as bought."""
+    error: LCPhoneError | None = None
+    """What ended the order before its count was reached and all numbers were tried."""
 
 
 @frozen

@@ -112,19 +112,31 @@ def purchase(
     location_id: str,
     number: AvailableNumber | str,
     *,
-    country_code: str | None,
-    number_type: str | None,
-    locality: str | None,
-    region: str | None,
-    skip_location_kyc: bool | None,
-    max_price: Decimal | int | None,
-    **texts: str | None,
+    fingerprint_id: str | None = None,
+    country_code: str | None = None,
+    number_type: str | None = None,
+    address_sid: str | None = None,
+    bundle_sid: str | None = None,
+    locality: str | None = None,
+    region: str | None = None,
+    payment_intent_id: str | None = None,
+    stripe_account_id: str | None = None,
+    payment_method_id: str | None = None,
+    skip_location_kyc: bool | None = None,
+    max_price: Decimal | int | None = None,
 ) -> Request:
     """`POST /phone-system/numbers/location/{locationId}/purchase`.
 
-    An `AvailableNumber` fills in what it knows and the caller left out. `texts` are the
-    parameters that go out as they came.
+    An `AvailableNumber` fills in what it knows and the caller left out.
     """
+    as_they_came = {
+        "fingerprint_id": fingerprint_id,
+        "address_sid": address_sid,
+        "bundle_sid": bundle_sid,
+        "payment_intent_id": payment_intent_id,
+        "stripe_account_id": stripe_account_id,
+        "payment_method_id": payment_method_id,
+    }
     known = number if isinstance(number, AvailableNumber) else AvailableNumber(number)
     _check_price(known, max_price)
     kind = number_type
@@ -138,10 +150,20 @@ def purchase(
         "locality": known.locality if locality is None else checks.text("locality", locality),
         "region": known.region if region is None else checks.text("region", region),
         "skipLocationKYC": checks.flag("skip_location_kyc", skip_location_kyc),
-        **{camel(name): checks.optional_text(name, value) for name, value in texts.items()},
+        **{camel(name): checks.optional_text(name, value) for name, value in as_they_came.items()},
     }
     sent = {name: value for name, value in body.items() if value is not None}
     return _of_location("POST", location_id, "/purchase", "phonenumbers.write", json=sent)
+
+
+def is_above(number: AvailableNumber | str, max_price: Decimal | int | None) -> bool:
+    """Whether a number costs more than the limit, or does not say its price."""
+    known = number if isinstance(number, AvailableNumber) else AvailableNumber(number)
+    try:
+        _check_price(known, max_price)
+    except ValueError:
+        return True
+    return False
 
 
 def _check_price(number: AvailableNumber, max_price: Decimal | int | None) -> None:

@@ -28,6 +28,7 @@ async def construct(session: aiohttp.ClientSession) -> None:
         limiter=lc.RateLimiter(max_requests=100, period=10.0, daily_reserve=50),
         retry=lc.RetryPolicy(max_tries=5, max_time=60.0, first_wait=0.5, max_wait=10.0),
         timeout=aiohttp.ClientTimeout(total=5),
+        journal=lc.PurchaseJournal("purchases.db"),
     )
     async with client as entered:
         assert_type(entered, lc.LCPhoneClient)
@@ -116,10 +117,20 @@ async def operations(client: lc.LCPhoneClient) -> None:
             payment_method_id="pm",
             skip_location_kyc=False,
             max_price=Decimal("1.15"),
+            dry_run=True,
         ),
         lc.Purchase,
     )
     assert_type(await client.purchase("location", "+18305551234"), lc.Purchase)
+    order = await client.purchase_many(
+        "location", [found, "+18305551234"], count=2, max_price=2, order_id="order 7"
+    )
+    assert_type(order.bought, tuple[lc.Purchase, ...])
+    assert_type(order.unavailable, tuple[str, ...])
+    assert_type(order.unknown, tuple[str, ...])
+    assert_type(order.error, lc.LCPhoneError | None)
+    journal = lc.PurchaseJournal("purchases.db")
+    assert_type(await client.settle(journal, late=60), list[lc.PurchaseRecord])
     assert_type(await client.number_pools("location"), list[lc.NumberPool])
     assert_type(client.rate_limit("location"), lc.RateLimitStatus)
 
@@ -204,7 +215,7 @@ def bought(purchase: lc.Purchase, pool: lc.NumberPool, limit: lc.RateLimitStatus
     assert_type(purchase.location_id, str | None)
     assert_type(purchase.id, str | None)
     assert_type(purchase.under_lc_account, bool | None)
-    assert_type(purchase.confirmed_by, Literal["answer", "read-back", "dry run"])
+    assert_type(purchase.confirmed_by, Literal["answer", "read-back", "journal", "dry run"])
     assert_type(pool.id, str)
     assert_type(pool.name, str | None)
     assert_type(pool.location_id, str | None)
