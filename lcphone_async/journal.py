@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
-from attrs import evolve, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from .errors import PurchaseInProgressError
 
@@ -69,6 +69,21 @@ class PurchaseRecord:
     def now(self, state: PurchaseState, reason: str | None = None) -> PurchaseRecord:
         """The record with what has become known."""
         return evolve(self, state=state, reason=reason, changed_at=datetime.now(UTC))
+
+    def to_row(self) -> dict[str, str | None]:
+        """Its fields as texts, to be kept."""
+        dates = {"started_at": self.started_at, "changed_at": self.changed_at}
+        return {
+            **asdict(self),
+            **{name: date.isoformat() for name, date in dates.items()},
+            "state": self.state.value,
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> PurchaseRecord:
+        """The record that `to_row` was made from."""
+        dates = {name: datetime.fromisoformat(row[name]) for name in ("started_at", "changed_at")}
+        return cls(**{**row, **dates, "state": PurchaseState(row["state"])})
 
 
 class Journal(Protocol):
@@ -179,12 +194,12 @@ class PurchaseJournal:
         return await asyncio.to_thread(locked)
 
     def _insert(self, record: PurchaseRecord) -> None:
-        row = (
-            *(record.id, record.location_id, record.phone_number, record.fingerprint_id),
-            *(record.order_id, record.state.value, record.reason),
-            *(record.started_at.isoformat(), record.changed_at.isoformat()),
+        row = record.to_row()
+        marks = ", ".join(f":{name}" for name in row)
+        self._database.execute(
+            f"INSERT INTO purchases ({', '.join(row)}) VALUES ({marks})",  # noqa: S608  # our names
+            row,
         )
-        self._database.execute("INSERT INTO purchases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def _update(self, record: PurchaseRecord) -> None:
         self._database.execute(
@@ -194,9 +209,4 @@ class PurchaseJournal:
 
     def _select(self) -> list[PurchaseRecord]:
         rows = self._database.execute("SELECT * FROM purchases ORDER BY started_at, id")
-        return [_record(row) for row in rows]
-
-
-def _record(row: sqlite3.Row) -> PurchaseRecord:
-    dates = {name: datetime.fromisoformat(row[name]) for name in ("started_at", "changed_at")}
-    return PurchaseRecord(**{**dict(row), **dates, "state": PurchaseState(row["state"])})
+        return [PurchaseRecord.from_row(dict(row)) for row in rows]

@@ -1,14 +1,17 @@
-"""One request budget for many processes and machines, through Redis or Valkey (extra `redis`)."""
+"""Budgets and journals shared by many machines, through Redis or Valkey (extra `redis`)."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ._budget import Budget
 from ._line import in_bulk
 from ._shared_window import Link, SharedWindow
+from .errors import PurchaseInProgressError
+from .journal import PurchaseRecord
 from .limiter import RateLimiter
 from .models import RateLimitStatus
 
@@ -124,3 +127,46 @@ class RedisSlot:
         if self._local is not None:
             await self._local.__aexit__(exc_type, exc, traceback)
         self._window.answered(self._granted, counts=self._counts)
+
+
+class RedisPurchaseJournal:
+    """A journal in Redis, for services on several machines that buy the same numbers.
+
+    One hash holds the open purchases, a field for each number of a location, so that only one can
+    be open; another holds those that are settled. A purchase is as durable as Redis' own settings
+    make it: `appendonly yes` with `appendfsync always`, or it may be lost with the server.
+
+    >>> from redis.asyncio import Redis
+    >>> journal = RedisPurchaseJournal(Redis())
+    """
+
+    def __init__(self, redis: Redis | RedisCluster, *, prefix: str = "lcphone:purchases:") -> None:
+        self._redis: Any = redis
+        self._open = f"{prefix}open"
+        self._settled = f"{prefix}settled"
+
+    async def begin(self, record: PurchaseRecord) -> None:
+        """Keeps a purchase before it is sent."""
+        if not await self._redis.hsetnx(self._open, _field(record), json.dumps(record.to_row())):
+            raise PurchaseInProgressError(record.location_id, record.phone_number)
+
+    async def change(self, record: PurchaseRecord) -> None:
+        """Keeps what has become known of a purchase."""
+        row = json.dumps(record.to_row())
+        if record.is_open:
+            await self._redis.hset(self._open, _field(record), row)
+        else:
+            await self._redis.hset(self._settled, record.id, row)
+            await self._redis.hdel(self._open, _field(record))
+
+    async def records(self) -> list[PurchaseRecord]:
+        """Every purchase, oldest first."""
+        # Read in the order in which `change` writes, so that none is missed on its way.
+        still_open = await self._redis.hvals(self._open)
+        rows = still_open + await self._redis.hvals(self._settled)
+        records = {row["id"]: PurchaseRecord.from_row(row) for row in map(json.loads, rows)}
+        return sorted(records.values(), key=lambda record: record.started_at)
+
+
+def _field(record: PurchaseRecord) -> str:
+    return f"{record.location_id} {record.phone_number}"

@@ -11,18 +11,21 @@ from lcphone_async import (
     BudgetUnavailableError,
     DailyQuotaExhaustedError,
     LCPhoneClient,
+    PurchaseInProgressError,
+    PurchaseState,
     RateLimiter,
     RateLimitStatus,
     bulk,
 )
-from lcphone_async.redis import RedisRateLimiter
-from lcphone_async.sandbox import Sandbox
+from lcphone_async.redis import RedisPurchaseJournal, RedisRateLimiter
+from lcphone_async.sandbox import Fault, Sandbox
 
 pytestmark = pytest.mark.skipif(
     RedisServer.program is None, reason="neither redis-server nor valkey-server is installed"
 )
 
 PERIOD = 0.4
+NUMBER = "+18305551234"
 
 
 @pytest.fixture(scope="module")
@@ -279,3 +282,36 @@ def test_refuses_a_budget_of_nothing(connect, wrong):
     """Raises `ValueError`, as the limiter in process does."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         connect(**wrong)
+
+
+async def test_a_journal_for_many_machines(server):
+    """Lets one of two machines buy, keeps what became of it, and settles what is open."""
+    async with (
+        Sandbox() as sandbox,
+        Redis(port=server.port) as one,
+        Redis(port=server.port) as other,
+        client_with(sandbox, RedisPurchaseJournal(one)) as first,
+        client_with(sandbox, RedisPurchaseJournal(other)) as second,
+    ):
+        await one.flushall()
+        sandbox.faults.append(Fault(operation="purchase", point="after", damage="stall"))
+        buying = asyncio.create_task(first.purchase("a", NUMBER))
+        while not sandbox.ledger:
+            await asyncio.sleep(0.01)
+        sandbox.location("a").release(NUMBER)  # as a list that is behind would show it
+        with pytest.raises(PurchaseInProgressError):
+            await second.purchase("a", NUMBER)
+        buying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await buying
+        (open_still,) = await second.settle()
+        assert open_still.state == PurchaseState.UNKNOWN
+        sandbox.location("a").add(NUMBER)
+        (settled,) = await second.settle()
+        assert (settled.state, await first.settle()) == (PurchaseState.BOUGHT, [])
+        assert [record.id for record in await RedisPurchaseJournal(one).records()] == [settled.id]
+        assert len(sandbox.ledger) == 1
+
+
+def client_with(sandbox, journal):
+    return LCPhoneClient("any", base_url=sandbox.url, journal=journal)
