@@ -13,7 +13,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_examples_run(example, lcphone_sandbox):
+def test_examples_run(example, lcphone_sandbox, tmp_path):
     """Runs against the sandbox and prints something, without an error or a warning."""
     environment = {
         **os.environ,
@@ -24,6 +24,7 @@ def test_examples_run(example, lcphone_sandbox):
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", example],
         env=environment,
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
