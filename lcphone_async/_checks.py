@@ -112,6 +112,14 @@ def number_type(name: str, value: object) -> str:
         return spelled
 
 
+def country_of(phone_number: str) -> str | None:
+    """The ISO 3166-1 alpha-2 code of a number's country, where it has one."""
+    import phonenumbers
+
+    region = phonenumbers.region_code_for_number(phonenumbers.parse(phone_number))
+    return region if region and _COUNTRY.fullmatch(region) else None
+
+
 def e164(name: str, value: object) -> str:
     """A phone number in E.164 format that its country's numbering plan could have."""
     import phonenumbers

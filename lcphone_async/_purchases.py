@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from . import _checks as checks
 from . import _wire
 from ._calls import Calls, Tries
 from ._paging import Walk, walk_pages
@@ -35,6 +36,10 @@ from .models import ActiveNumbersPage, Purchase, PurchaseOrder
 
 if TYPE_CHECKING:
     from ._wire.requests import Request
+
+
+# So many last digits make a search that shows one number, or few.
+_TELLING_DIGITS = 7
 
 
 @frozen
@@ -107,6 +112,35 @@ class Purchases:
         """Raises `NumberAlreadyOwnedError` where the location has the number."""
         if await self._is_listed(request.location_id, request.phone_number):
             raise NumberAlreadyOwnedError(request.location_id, request.phone_number)
+
+    async def check(self, request: Request) -> None:
+        """All that can be checked of a purchase without spending: raises what it would raise."""
+        await self.check_not_owned(request)
+        location_id, number = request.location_id, request.phone_number
+        for record in await self.journal.records():
+            if record.is_open and (record.location_id, record.phone_number) == (
+                location_id,
+                number,
+            ):
+                raise PurchaseInProgressError(location_id, number)
+        if not await self._is_for_sale(request):
+            raise NumberUnavailableError(
+                404, "no search shows the number", method=request.method, path=request.path
+            )
+
+    async def _is_for_sale(self, request: Request) -> bool:
+        """Whether a search shows the number; taken for granted where its country is not known."""
+        country = (request.json or {}).get("countryCode") or checks.country_of(request.phone_number)
+        if country is None:
+            return True
+        search = requests.available_numbers(
+            request.location_id,
+            country,
+            number_types=("local", "tollFree", "mobile"),
+            last_part=request.phone_number[-_TELLING_DIGITS:],
+        )
+        found = _wire.answers.available_numbers(search, await self.calls.send(search))
+        return any(number.phone_number == request.phone_number for number in found.numbers)
 
     async def settle(self, journal: Journal, late: float) -> list[PurchaseRecord]:
         """Each open purchase of a journal, with what became of it."""

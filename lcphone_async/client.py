@@ -291,8 +291,7 @@ class LCPhoneClient:
         - `fingerprint_id`: that of the search's result.
         - `max_price`: a limit on the price that the search gave; `ValueError` if the number
           costs more or does not say.
-
-        - `dry_run`: check all that can be checked without spending, and send nothing.
+        - `dry_run`: check all that can be checked without spending, and buy nothing.
 
         Where no clear answer comes, the number is looked for in the list, and a purchase that is
         found there is returned as confirmed by reading back. Nothing else is ever bought in the
@@ -319,7 +318,7 @@ class LCPhoneClient:
             payment_method_id=payment_method_id,
         )
         if dry_run:
-            await self._purchases.check_not_owned(request)
+            await self._purchases.check(request)
             return Purchase(request.phone_number, location_id, confirmed_by="dry run")
         return await self._purchases.make(request)
 

@@ -87,12 +87,12 @@ def available_numbers(
     country_code: str,
     *,
     number_types: Iterable[str] | None,
-    first_part: str | None,
-    last_part: str | None,
-    anywhere: str | None,
-    sms_enabled: bool | None,
-    mms_enabled: bool | None,
-    voice_enabled: bool | None,
+    first_part: str | None = None,
+    last_part: str | None = None,
+    anywhere: str | None = None,
+    sms_enabled: bool | None = None,
+    mms_enabled: bool | None = None,
+    voice_enabled: bool | None = None,
 ) -> Request:
     """`GET /phone-system/numbers/location/{locationId}/available`."""
     query = _query(
