@@ -1,26 +1,22 @@
-"""Around a purchase: what a number is and costs, before; what to do in doubt, after."""
+"""Around a purchase: what a number is and costs, before; what became of it, after."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+import sqlite3
 from typing import Any
+
+import click
 
 from .. import _checks as checks
 from ..client import LCPhoneClient
-from ..models import AvailableNumber, AvailableNumbers, CountrySearch, Purchase
+from ..errors import PurchaseInProgressError, PurchaseOutcomeUnknownError
+from ..models import AvailableNumber, Purchase
+from .journals import CommandJournal
+from .output import plain
 from .service import complain
 
 _TYPES = ("local", "tollFree", "mobile")
-_COUNTRIES = (
-    "1:US/CA 27:ZA 30:GR 31:NL 32:BE 33:FR 34:ES 36:HU 39:IT 40:RO 41:CH 43:AT 44:GB 45:DK "
-    "46:SE 47:NO 48:PL 49:DE 52:MX 54:AR 55:BR 56:CL 57:CO 60:MY 61:AU 63:PH 64:NZ 65:SG "
-    "81:JP 82:KR 351:PT 352:LU 353:IE 358:FI 359:BG 370:LT 371:LV 372:EE 385:HR 386:SI "
-    "420:CZ 421:SK 852:HK 972:IL"
-)
-"""Where numbers are commonly bought, by dial code; none of these begins with another one."""
-
-
 _LONGEST_CODE = len("+123")
 
 
@@ -29,55 +25,70 @@ async def look_up(
 ) -> tuple[AvailableNumber, str | None]:
     """The number as a search shows it, and that search's fingerprint.
 
-    Where no search shows it, only the number itself is known. Raises `ValueError` if it is no
-    number or its country must be told, and the search's error if one failed and no other knew it.
+    Where the search does not show it, only the number itself is known. Raises `ValueError` if it
+    is no number or its country must be told.
     """
     checks.e164("NUMBER", phone_number)
-    countries = [country] if country else _countries_of(phone_number)
-    failure = None
-    searches = client.search_countries(
-        location_id, countries, number_types=_TYPES, last_part=phone_number[_LONGEST_CODE:]
+    found = await client.search_available(
+        location_id,
+        country or _country_of(phone_number),
+        number_types=_TYPES,
+        last_part=phone_number[_LONGEST_CODE:],
     )
-    async with aclosing(searches):
-        async for search in searches:
-            failure = failure or search.error
-            if offer := _offer(search, phone_number):
-                return offer
-    if failure:
-        raise failure
+    for number in found.numbers:
+        if number.phone_number == phone_number:
+            return number, found.fingerprint_id
     return AvailableNumber(phone_number), None
 
 
 async def purchase(
-    client: LCPhoneClient, location_id: str, offer: AvailableNumber, **options: Any
+    client: LCPhoneClient,
+    journal: CommandJournal,
+    location_id: str,
+    offer: AvailableNumber,
+    **options: Any,
 ) -> Purchase:
-    """Buys it. Whoever interrupts that is told that it may have happened."""
+    """Buys it. Where that leaves it open, says how to find out what became of it."""
+    number = offer.phone_number
     try:
         return await client.purchase(location_id, offer, **options)
     except asyncio.CancelledError:
-        complain(unknown_outcome(offer.phone_number, "interrupted"))
+        complain(_in_doubt(number, "interrupted", journal))
         raise
+    except PurchaseOutcomeUnknownError as error:
+        problem = _in_doubt(number, error.reason, journal)
+    except sqlite3.Error as error:  # the purchase was sent by then
+        problem = _in_doubt(number, f"journal {journal.path}: {error}", journal)
+    except PurchaseInProgressError:
+        problem = (
+            f"{number} is being bought already, or was and is not settled: nothing was sent. "
+            f"`{journal.settling}` finds out what became of it"
+        )
+    complain(problem)
+    raise click.exceptions.Exit(1)
 
 
-def unknown_outcome(phone_number: str, reason: str) -> str:
-    """What to do where it is not known whether a number was bought."""
+async def settle(client: LCPhoneClient) -> bool:
+    """Finds out what became of the open purchases and says it of each; whether all are settled."""
+    settled = await client.settle()
+    for record in settled:
+        reason = "not in the list yet, look again later" if record.is_open else record.reason
+        outcome = ": ".join(filter(None, (record.state, reason)))
+        click.echo(plain(f"{record.phone_number} for {record.location_id}: {outcome}"), err=True)
+    return not any(record.is_open for record in settled)
+
+
+def _in_doubt(phone_number: str, reason: str, journal: CommandJournal) -> str:
     return (
-        f"{phone_number} may be bought or not ({reason}). Do not buy it again before you have "
-        f"looked for it with `lcphone numbers --pools --filter {phone_number}`"
+        f"{phone_number} may be bought or not ({reason}). Do not buy it again: "
+        f"`{journal.settling}` finds out"
     )
 
 
-def _offer(search: CountrySearch, phone_number: str) -> tuple[AvailableNumber, str | None] | None:
-    result = search.result or AvailableNumbers()
-    for number in result.numbers:
-        if number.phone_number == phone_number:
-            return number, result.fingerprint_id
-    return None
+def _country_of(phone_number: str) -> str:
+    import phonenumbers
 
-
-def _countries_of(phone_number: str) -> list[str]:
-    for entry in _COUNTRIES.split():
-        dial_code, countries = entry.split(":")
-        if phone_number.startswith(f"+{dial_code}"):
-            return countries.split("/")
-    raise ValueError("the country of this number is not known here: name it with --country")
+    region = phonenumbers.region_code_for_number(phonenumbers.parse(phone_number))
+    if region is None or not region.isalpha():  # 001 is no country's
+        raise ValueError("the country of this number is not known here: name it with --country")
+    return region

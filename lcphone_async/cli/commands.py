@@ -14,11 +14,12 @@ import click
 
 from .._version import __version__
 from ..client import LCPhoneClient
-from ..errors import LCPhoneError, PurchaseOutcomeUnknownError
+from ..errors import LCPhoneError
 from . import tables
-from .buying import look_up, purchase, unknown_outcome
-from .output import json_lines, new_console, write, write_rich
-from .service import INTERRUPTED, Service, complain, finish, of_location
+from .buying import look_up, purchase, settle
+from .journals import CommandJournal, of_journal
+from .output import json_lines, new_console, plain, write, write_rich
+from .service import INTERRUPTED, Service, complain, finish, of_location, of_service
 
 
 def _price(text: str) -> Decimal:
@@ -62,6 +63,7 @@ def demo() -> None:
 def numbers(
     service: Service,
     *,
+    location_id: str,
     search_filter: str | None,
     pools: bool | None,
     page_size: int,
@@ -76,7 +78,7 @@ def numbers(
         console = new_console()
         count = 0
         pages = client.active_number_pages(
-            service.location_id,
+            location_id,
             page_size=page_size,
             search_filter=search_filter,
             skip_number_pool=None if pools is None else not pools,
@@ -109,6 +111,7 @@ def numbers(
 def search(
     service: Service,
     *,
+    location_id: str,
     countries: tuple[str, ...],
     types: tuple[str, ...],
     as_json: bool,
@@ -124,7 +127,7 @@ def search(
     async def stream(client: LCPhoneClient) -> None:
         console = new_console()
         failed = False
-        searches = client.search_countries(service.location_id, countries, **filters)
+        searches = client.search_countries(location_id, countries, **filters)
         async with aclosing(searches):
             async for search in searches:
                 if as_json:
@@ -143,11 +146,11 @@ def search(
 @lcphone.command()
 @_json
 @of_location
-def pools(service: Service, *, as_json: bool) -> None:
+def pools(service: Service, *, location_id: str, as_json: bool) -> None:
     """List the number pools of a location."""
 
     async def show(client: LCPhoneClient) -> None:
-        found = await client.number_pools(service.location_id)
+        found = await client.number_pools(location_id)
         if as_json:
             await write(json_lines(found))
         else:
@@ -158,7 +161,7 @@ def pools(service: Service, *, as_json: bool) -> None:
 
 @lcphone.command()
 @click.argument("number")
-@click.option("--country", metavar="CC", help="Its country; without it, that of its dial code.")
+@click.option("--country", metavar="CC", help="Its country; without it, what the number tells.")
 @click.option("--max-price", metavar="PRICE", type=_price, help="Do not buy it for more a month.")
 @click.option("--fingerprint-id", metavar="ID", help="Of a search; without it, of our own search.")
 @click.option("--type", "number_type", metavar="TYPE", help="local, tollFree or mobile.")
@@ -172,10 +175,13 @@ def pools(service: Service, *, as_json: bool) -> None:
 @click.option("--skip-location-kyc/--no-skip-location-kyc", default=None, help="As agreed.")
 @click.option("--yes", is_flag=True, help="Buy it without asking.")
 @_json
+@of_journal
 @of_location
 def buy(
     service: Service,
     *,
+    journal: CommandJournal,
+    location_id: str,
     number: str,
     country: str | None,
     fingerprint_id: str | None,
@@ -186,24 +192,50 @@ def buy(
     """Buy a number. This spends money.
 
     NUMBER is in E.164 format, such as +18305551234. A search shows first what it is and what it
-    costs; then you are asked.
+    costs; then you are asked. What becomes of it is kept: see `lcphone purchases`.
     """
     if not yes and not sys.stdin.isatty():
         raise click.ClickException(
             "there is no terminal to ask on: say --yes to buy without asking"
         )
-    offer, found_in = service.run(
-        lambda client: look_up(client, service.location_id, number, country)
-    )
-    new_console(stderr=True).print(tables.offer(offer, service.location_id))
+    offer, found_in = service.run(lambda client: look_up(client, location_id, number, country))
+    new_console(stderr=True).print(tables.offer(offer, location_id))
     if not yes and not click.confirm("Buy it?", err=True):
         raise click.ClickException("nothing was bought")
     options |= {"fingerprint_id": fingerprint_id or found_in, "country_code": country}
-    bought = service.run(lambda client: purchase(client, service.location_id, offer, **options))
+    bought = service.run(
+        lambda client: purchase(client, journal, location_id, offer, **options), journal
+    )
     if as_json:
         click.echo(json_lines([bought]), nl=False)
     else:
         new_console().print(tables.purchase(bought))
+
+
+@lcphone.command()
+@click.option("--settle", "settling", is_flag=True, help="First find out about the open ones.")
+@_json
+@of_journal
+@of_service
+def purchases(service: Service, *, journal: CommandJournal, settling: bool, as_json: bool) -> None:
+    """List the purchases that `lcphone buy` made, and what became of them.
+
+    One that was interrupted, or got no clear answer, stays open until --settle has found out by
+    looking for its number in the location's list. The exit code is 1 if it is still unknown then.
+    """
+
+    async def show() -> None:
+        records = await journal.records()
+        if as_json:
+            await write(json_lines(records))
+        else:
+            await write_rich(new_console(), tables.purchases(records))
+            await write(f"\n{len(records):,} purchases in {plain(journal.path)}\n")
+
+    all_settled = not settling or service.run(settle, journal)
+    finish(show())
+    if not all_settled:
+        raise click.exceptions.Exit(1)
 
 
 @lcphone.command()
@@ -238,9 +270,6 @@ def run() -> int:
         return error.exit_code
     except click.Abort:
         return INTERRUPTED
-    except PurchaseOutcomeUnknownError as error:
-        complain(unknown_outcome(error.phone_number, error.reason))
-        return 1
     except (LCPhoneError, ValueError, OSError) as error:
         complain(error)
         return 1

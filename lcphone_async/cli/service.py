@@ -8,12 +8,14 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import cached_property
 from typing import Any, TypeVar
 
 import click
-from attrs import field, frozen
+from attrs import frozen
 
 from ..client import LCPhoneClient
+from ..journal import Journal
 from .output import plain
 
 T = TypeVar("T")
@@ -23,20 +25,30 @@ INTERRUPTED = 128 + signal.SIGINT
 
 @frozen
 class Service:
-    """Where a verb's calls go, and for which location."""
+    """Where a verb's calls go. The token is read, or asked for, before the first of them."""
 
-    location_id: str
-    _token: str = field(repr=False)
     _options: dict[str, Any]
 
-    def run(self, work: Callable[[LCPhoneClient], Awaitable[T]]) -> T:
+    def run(
+        self, work: Callable[[LCPhoneClient], Awaitable[T]], journal: Journal | None = None
+    ) -> T:
         """Does the work with a client that is closed at its end."""
+        token = self._token
 
         async def call() -> T:
-            async with LCPhoneClient(self._token, **self._options) as client:
+            async with LCPhoneClient(token, journal=journal, **self._options) as client:
                 return await work(client)
 
         return finish(call())
+
+    @cached_property
+    def _token(self) -> str:
+        token = os.environ.get("LCPHONE_TOKEN")
+        if token:
+            return token
+        if sys.stdin.isatty():
+            return str(click.prompt("LC Phone token", hide_input=True, err=True))
+        raise click.ClickException("set LCPHONE_TOKEN: there is no terminal to ask for a token on")
 
 
 def finish(work: Coroutine[Any, Any, T]) -> T:
@@ -52,19 +64,9 @@ def complain(problem: object) -> None:
     click.echo(f"Error: {plain(problem)}", err=True)
 
 
-def _token() -> str:
-    token = os.environ.get("LCPHONE_TOKEN")
-    if token:
-        return token
-    if sys.stdin.isatty():
-        return str(click.prompt("LC Phone token", hide_input=True, err=True))
-    raise click.ClickException("set LCPHONE_TOKEN: there is no terminal to ask for a token on")
-
-
 def of_location(verb: Callable[..., None]) -> Callable[..., None]:
-    """Gives a verb the options that all calls share, as its `Service`."""
-
-    @click.option(
+    """Gives a verb its `Service`, and the location that its calls are for."""
+    return click.option(
         "--location",
         "location_id",
         metavar="ID",
@@ -72,7 +74,12 @@ def of_location(verb: Callable[..., None]) -> Callable[..., None]:
         envvar="LCPHONE_LOCATION_ID",
         show_envvar=True,
         help="The location whose numbers they are.",
-    )
+    )(of_service(verb))
+
+
+def of_service(verb: Callable[..., None]) -> Callable[..., None]:
+    """Gives a verb the options that all calls share, as its `Service`."""
+
     @click.option(
         "--base-url",
         metavar="URL",
@@ -88,11 +95,9 @@ def of_location(verb: Callable[..., None]) -> Callable[..., None]:
         help="v3 or 2021-07-28.",
     )
     @functools.wraps(verb)
-    def command(
-        location_id: str, base_url: str | None, api_version: str | None, **rest: Any
-    ) -> None:
+    def command(base_url: str | None, api_version: str | None, **rest: Any) -> None:
         options = {"base_url": base_url, "api_version": api_version}
         given = {name: value for name, value in options.items() if value}
-        verb(Service(location_id, _token(), given), **rest)
+        verb(Service(given), **rest)
 
     return command

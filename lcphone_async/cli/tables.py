@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from ..journal import PurchaseRecord
 from ..models import (
     ActiveNumber,
     AvailableNumber,
@@ -32,6 +33,8 @@ class Column:
     width: int | None = None
     """`None` shares what the others leave."""
     style: str = ""
+    whole: bool = False
+    """Folded where it is too long, rather than cut; a column with a width always is."""
 
 
 def active_numbers(numbers: Iterable[ActiveNumber], *, header: bool = True) -> Table:
@@ -56,6 +59,11 @@ def found(country_code: str, result: AvailableNumbers, *, show: int | None = Non
 def number_pools(pools: Iterable[NumberPool]) -> Table:
     """Number pools."""
     return _table(_POOLS, pools)
+
+
+def purchases(records: Iterable[PurchaseRecord]) -> Table:
+    """Purchases that a journal holds."""
+    return _table(_PURCHASES, records)
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> Table:
@@ -148,18 +156,26 @@ _POOLS = (
     Column("Recorded", lambda p: _YES_NO.get(p.call_recording), 8),
     Column("Forwards to", lambda p: p.forwarding_number, 16),
 )
+_PURCHASES = (
+    Column("Number", lambda r: r.phone_number, 16, "bold"),
+    Column("Location", lambda r: r.location_id, 20),
+    Column("State", lambda r: r.state, 10, "cyan"),
+    Column("When", lambda r: f"{r.started_at.astimezone():%Y-%m-%d %H:%M}", 16),
+    Column("Why", lambda r: r.reason, whole=True),
+)
 
 
 def _table(columns: Sequence[Column], rows: Iterable[object], *, header: bool = True) -> Table:
     table = _empty_table(header=header, expand=True)
     for column in columns:
+        folds = column.whole or column.width is not None
         table.add_column(
             column.title,
             width=column.width,
             ratio=None if column.width else 1,
             style=column.style,
-            overflow="fold" if column.width else "ellipsis",
-            no_wrap=not column.width,
+            overflow="fold" if folds else "ellipsis",
+            no_wrap=not folds,
         )
     for row in rows:
         table.add_row(*(_cell(column.cell(row)) for column in columns))

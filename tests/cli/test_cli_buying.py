@@ -125,7 +125,7 @@ async def test_an_unknown_outcome_says_what_to_do(lcphone_raw, raw_server):
     assert outcome.code == 1
     last = outcome.err.splitlines()[-1]
     assert f"{LOCAL} may be bought or not" in last
-    assert f"lcphone numbers --pools --filter {LOCAL}" in last
+    assert "`lcphone purchases --settle" in last
     assert len(raw_server.requests) == 2
     assert len(raw_server.look_ups) > 1
 
@@ -149,7 +149,11 @@ async def test_an_interrupted_purchase_says_what_to_do(bare):
         process = bare.start("buy", LOCAL, "--country", "US", "--yes", "--location", "loc1")
         out, err = await asyncio.to_thread(process.communicate)
     assert (process.returncode, out) == (130, b"")
-    assert f"{LOCAL} may be bought or not (interrupted)" in err.decode().splitlines()[-1]
+    last = err.decode().splitlines()[-1]
+    assert f"{LOCAL} may be bought or not (interrupted)" in last
+    assert "`lcphone purchases --settle" in last
+    (record,) = bare.run("purchases", "--json").lines
+    assert (record["phone_number"], record["state"]) == (LOCAL, "unknown")
 
 
 @pytest.mark.parametrize(("answer", "bought"), [(b"y\n", 1), (b"n\n", 0), (b"\n", 0), (b"\x04", 0)])

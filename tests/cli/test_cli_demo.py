@@ -73,5 +73,5 @@ def test_version_and_help(bare):
     """`--version` gives name and version; `--help` names every verb."""
     assert re.fullmatch(r"lcphone \d+\.\d+\.\d+\S*\n", bare.run("--version").out)
     told = bare.run("--help").out
-    for verb in ("demo", "numbers", "search", "buy", "pools", "sandbox"):
+    for verb in ("demo", "numbers", "search", "buy", "purchases", "pools", "sandbox"):
         assert re.search(rf"^  {verb} ", told, re.MULTILINE)
