@@ -149,9 +149,9 @@ class Purchases:
 
     async def _make(self, request: Request, order_id: str | None) -> Purchase:
         self.calls.check_open(request)
-        known_not_owned = await self._know_not_owned(request)
         number, fingerprint = request.phone_number, (request.json or {}).get("fingerprintId")
         record = PurchaseRecord.begin(request.location_id, number, fingerprint, order_id)
+        known_not_owned = await self._know_not_owned(request)
         await self.journal.begin(record)
         tries = Tries()
         try:
@@ -159,7 +159,7 @@ class Purchases:
         except BaseException as error:
             in_doubt = tries.in_doubt or isinstance(error, PurchaseOutcomeUnknownError)
             state = PurchaseState.UNKNOWN if in_doubt else PurchaseState.NOT_BOUGHT
-            await self.journal.change(record.now(state, str(error) or type(error).__name__))
+            await self.journal.change(record.now(state, _reason(error)))
             raise
         await self.journal.change(record.now(PurchaseState.BOUGHT))
         return purchase
@@ -232,7 +232,11 @@ class Purchases:
     async def _settle(
         self, journal: Journal, record: PurchaseRecord, late: float
     ) -> PurchaseRecord:
-        if await self._is_listed(record.location_id, record.phone_number):
+        try:
+            listed = await self._is_listed(record.location_id, record.phone_number)
+        except LCPhoneError as error:
+            return record.now(record.state, str(error))  # one location does not stop the others
+        if listed:
             settled = record.now(PurchaseState.BOUGHT)
         elif datetime.now(UTC) - record.started_at > timedelta(seconds=late):
             settled = record.now(PurchaseState.NOT_BOUGHT, "it is not in the list")
@@ -242,6 +246,13 @@ class Purchases:
             )
         await journal.change(settled)
         return settled
+
+
+def _reason(error: BaseException) -> str:
+    """Why a purchase is not bought or not known to be, for its record."""
+    if isinstance(error, PurchaseOutcomeUnknownError):
+        return error.reason
+    return str(error) if isinstance(error, LCPhoneError) else "the caller was cancelled"
 
 
 def _from(record: PurchaseRecord) -> Purchase:

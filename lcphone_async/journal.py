@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from attrs import asdict, evolve, field, frozen
 
-from .errors import PurchaseInProgressError
+from .errors import NumberAlreadyOwnedError, PurchaseInProgressError
 
 T = TypeVar("T")
 
@@ -92,7 +92,8 @@ class Journal(Protocol):
     async def begin(self, record: PurchaseRecord) -> None:
         """Keeps a purchase before it is sent.
 
-        Raises `PurchaseInProgressError` where one of the same number for the same location is open.
+        Raises `PurchaseInProgressError` where one of the same number for the same location is
+        open, and `NumberAlreadyOwnedError` where one was bought since this one was started.
         """
         ...
 
@@ -121,10 +122,13 @@ class MemoryJournal:
     async def change(self, record: PurchaseRecord) -> None:
         """Keeps what has become known; forgets a purchase that is settled."""
         key = (record.location_id, record.phone_number)
+        kept = self._open.get(key)
+        if kept is None or kept.id != record.id:
+            return  # settled meanwhile: it must not end another, nor open again
         if record.is_open:
             self._open[key] = record
         else:
-            self._open.pop(key, None)
+            del self._open[key]
 
     async def records(self) -> list[PurchaseRecord]:
         """The open purchases, oldest first."""
@@ -139,6 +143,15 @@ CREATE TABLE IF NOT EXISTS purchases (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS one_open_purchase_a_number
     ON purchases (location_id, phone_number) WHERE state IN ('sending', 'unknown');
+"""
+
+
+_NOT_BOUGHT_SINCE = """
+WHERE NOT EXISTS (
+    SELECT 1 FROM purchases
+    WHERE location_id = :location_id AND phone_number = :phone_number
+        AND state = 'bought' AND changed_at >= :started_at
+)
 """
 
 
@@ -161,16 +174,22 @@ class PurchaseJournal:
             path, timeout=30, isolation_level=None, check_same_thread=False
         )
         self._database.row_factory = sqlite3.Row
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.executescript(_SCHEMA)
+        try:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.executescript(_SCHEMA)
+        except BaseException:
+            self._database.close()
+            raise
 
     async def begin(self, record: PurchaseRecord) -> None:
         """Keeps a purchase before it is sent."""
         try:
-            await self._run(self._insert, record)
+            inserted = await self._run(self._insert, record)
         except sqlite3.IntegrityError:
             raise PurchaseInProgressError(record.location_id, record.phone_number) from None
+        if not inserted:
+            raise NumberAlreadyOwnedError(record.location_id, record.phone_number)
 
     async def change(self, record: PurchaseRecord) -> None:
         """Keeps what has become known of a purchase."""
@@ -193,13 +212,12 @@ class PurchaseJournal:
 
         return await asyncio.to_thread(locked)
 
-    def _insert(self, record: PurchaseRecord) -> None:
+    def _insert(self, record: PurchaseRecord) -> bool:
+        """Whether it was kept: not where another process bought the number meanwhile."""
         row = record.to_row()
         marks = ", ".join(f":{name}" for name in row)
-        self._database.execute(
-            f"INSERT INTO purchases ({', '.join(row)}) VALUES ({marks})",  # noqa: S608  # our names
-            row,
-        )
+        statement = f"INSERT INTO purchases ({', '.join(row)}) SELECT {marks} {_NOT_BOUGHT_SINCE}"
+        return self._database.execute(statement, row).rowcount == 1
 
     def _update(self, record: PurchaseRecord) -> None:
         self._database.execute(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ._budget import Budget
 from ._line import in_bulk
 from ._shared_window import Link, SharedWindow
-from .errors import PurchaseInProgressError
-from .journal import PurchaseRecord
+from .errors import NumberAlreadyOwnedError, PurchaseInProgressError
+from .journal import PurchaseRecord, PurchaseState
 from .limiter import RateLimiter
 from .models import RateLimitStatus
 
@@ -133,8 +134,9 @@ class RedisPurchaseJournal:
     """A journal in Redis, for services on several machines that buy the same numbers.
 
     One hash holds the open purchases, a field for each number of a location, so that only one can
-    be open; another holds those that are settled. A purchase is as durable as Redis' own settings
-    make it: `appendonly yes` with `appendfsync always`, or it may be lost with the server.
+    be open; the others hold those that are settled, and when a number was bought. A purchase is
+    as durable as Redis' own settings make it: without `appendonly yes` and `appendfsync always`
+    it may be lost with the server.
 
     >>> from redis.asyncio import Redis
     >>> journal = RedisPurchaseJournal(Redis())
@@ -144,15 +146,22 @@ class RedisPurchaseJournal:
         self._redis: Any = redis
         self._open = f"{prefix}open"
         self._settled = f"{prefix}settled"
+        self._bought = f"{prefix}bought"
 
     async def begin(self, record: PurchaseRecord) -> None:
         """Keeps a purchase before it is sent."""
         if not await self._redis.hsetnx(self._open, _field(record), json.dumps(record.to_row())):
             raise PurchaseInProgressError(record.location_id, record.phone_number)
+        bought = await self._redis.hget(self._bought, _field(record))
+        if bought is not None and datetime.fromisoformat(_text(bought)) >= record.started_at:
+            await self._redis.hdel(self._open, _field(record))
+            raise NumberAlreadyOwnedError(record.location_id, record.phone_number)
 
     async def change(self, record: PurchaseRecord) -> None:
         """Keeps what has become known of a purchase."""
         row = json.dumps(record.to_row())
+        if record.state == PurchaseState.BOUGHT:
+            await self._redis.hset(self._bought, _field(record), record.changed_at.isoformat())
         if record.is_open:
             await self._redis.hset(self._open, _field(record), row)
         else:
@@ -166,6 +175,10 @@ class RedisPurchaseJournal:
         rows = still_open + await self._redis.hvals(self._settled)
         records = {row["id"]: PurchaseRecord.from_row(row) for row in map(json.loads, rows)}
         return sorted(records.values(), key=lambda record: record.started_at)
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode()
 
 
 def _field(record: PurchaseRecord) -> str:

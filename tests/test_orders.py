@@ -7,6 +7,7 @@ import pytest
 from lcphone_async import (
     AuthenticationError,
     LCPhoneClient,
+    NumberAlreadyOwnedError,
     PurchaseJournal,
     PurchaseState,
     RetryPolicy,
@@ -150,3 +151,21 @@ async def test_refuses_what_makes_no_sense(sandbox, client, found, arguments, er
     with pytest.raises(TypeError, match="offers"):
         await client.purchase_many("a", "+18305551234", count=1)
     assert len(sandbox.requests) == sent
+
+
+async def test_a_number_bought_meanwhile_is_not_bought_again(sandbox, journal):
+    """Sends no second POST where another client of the journal bought it after our look-up."""
+    number = "+18305551234"
+    async with (
+        LCPhoneClient("t", base_url=sandbox.url, retry=RETRY, journal=journal) as first,
+        LCPhoneClient("t", base_url=sandbox.url, retry=RETRY, journal=journal) as second,
+    ):
+        slow_answer = Fault(operation="active", point="after", delay=0.3, times=1)
+        sandbox.faults.append(slow_answer)
+        late = asyncio.create_task(first.purchase("a", number))
+        while slow_answer not in sandbox.faults.struck:
+            await asyncio.sleep(0.01)
+        await second.purchase("a", number)
+        with pytest.raises(NumberAlreadyOwnedError):
+            await late
+    assert [request.method for request in sandbox.requests].count("POST") == 1
