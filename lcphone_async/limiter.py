@@ -170,7 +170,8 @@ class _Window:
         self.in_flight -= 1
         if counts:
             self.answers.append(asyncio.get_running_loop().time())
-        self._grant()
+        if len(self.line) or self.timer is not None:
+            self._grant()
 
     def learn(self, status: RateLimitStatus, number: int, expired: int, *, refused: bool) -> None:
         """Takes in an answer's headers, of a slot before which `expired` slots had expired."""
