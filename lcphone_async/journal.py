@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -135,6 +136,8 @@ class MemoryJournal:
         return list(self._open.values())
 
 
+_TIMEOUT = 30.0
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS purchases (
     id TEXT PRIMARY KEY, location_id TEXT NOT NULL, phone_number TEXT NOT NULL,
@@ -171,13 +174,11 @@ class PurchaseJournal:
         Path(path).touch(mode=0o600)
         self._lock = threading.Lock()
         self._database = sqlite3.connect(
-            path, timeout=30, isolation_level=None, check_same_thread=False
+            path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False
         )
         self._database.row_factory = sqlite3.Row
         try:
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(_SCHEMA)
+            self._prepare()
         except BaseException:
             self._database.close()
             raise
@@ -211,6 +212,21 @@ class PurchaseJournal:
                 return work(*arguments)
 
         return await asyncio.to_thread(locked)
+
+    def _prepare(self) -> None:
+        """SQLite itself does not wait where another process is making the same file a journal."""
+        deadline = time.monotonic() + _TIMEOUT
+        while True:
+            try:
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = FULL")
+                self._database.executescript(_SCHEMA)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _insert(self, record: PurchaseRecord) -> bool:
         """Whether it was kept: not where another process bought the number meanwhile."""
