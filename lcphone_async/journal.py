@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import StrEnum
 from os import PathLike
@@ -137,6 +137,7 @@ class MemoryJournal:
 
 
 _TIMEOUT = 30.0
+_CANCELLED = "the caller was cancelled before it was sent"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS purchases (
@@ -172,7 +173,8 @@ class PurchaseJournal:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         Path(path).touch(mode=0o600)
-        self._lock = threading.Lock()
+        # One thread, so that what is asked later happens later, cancelled or not.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="purchase-journal")
         self._database = sqlite3.connect(
             path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False
         )
@@ -189,6 +191,9 @@ class PurchaseJournal:
             inserted = await self._run(self._insert, record)
         except sqlite3.IntegrityError:
             raise PurchaseInProgressError(record.location_id, record.phone_number) from None
+        except asyncio.CancelledError:  # it may be kept, or about to be
+            self._thread.submit(self._update, record.now(PurchaseState.NOT_BOUGHT, _CANCELLED))
+            raise
         if not inserted:
             raise NumberAlreadyOwnedError(record.location_id, record.phone_number)
 
@@ -201,17 +206,13 @@ class PurchaseJournal:
         return await self._run(self._select)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file, once all that was asked is done."""
+        self._thread.shutdown()
         self._database.close()
 
     async def _run(self, work: Callable[..., T], *arguments: object) -> T:
         """The disk may take its time: not on the event loop's."""
-
-        def locked() -> T:
-            with self._lock:
-                return work(*arguments)
-
-        return await asyncio.to_thread(locked)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     def _prepare(self) -> None:
         """SQLite itself does not wait where another process is making the same file a journal."""
