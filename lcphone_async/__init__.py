@@ -3,6 +3,7 @@
 from ._line import bulk
 from ._retry import RetryPolicy
 from ._version import __version__
+from ._windows import Limiter
 from .auth import StaticToken, TokenSource
 from .client import LCPhoneClient
 from .errors import (
@@ -70,6 +71,7 @@ __all__ = [
     "IncompleteListError",
     "LCPhoneClient",
     "LCPhoneError",
+    "Limiter",
     "NotFoundError",
     "NumberAlreadyOwnedError",
     "NumberPool",

@@ -16,9 +16,9 @@ from .errors import ClientClosedError, ConnectFailedError, DailyQuotaExhaustedEr
 
 if TYPE_CHECKING:
     from ._transport import Transport
+    from ._windows import Limiter
     from ._wire.answers import Answer
     from ._wire.requests import Request
-    from .limiter import RateLimiter
     from .models import RateLimitStatus
 
 _logger = logging.getLogger("lcphone_async")
@@ -40,7 +40,7 @@ class Calls:
         self,
         tokens: TokenSource,
         transport: Transport,
-        limiter: RateLimiter,
+        limiter: Limiter,
         retry: RetryPolicy,
     ) -> None:
         self._tokens = tokens

@@ -16,6 +16,7 @@ from ._paging import Walk, numbers_of, walk_pages
 from ._purchases import Purchases
 from ._retry import RetryPolicy
 from ._searches import search_side_by_side
+from ._windows import Limiter
 from ._wire import requests
 from .auth import TokenSource, token_source
 from .journal import Journal, MemoryJournal, PurchaseRecord
@@ -49,7 +50,8 @@ class LCPhoneClient:
     - `session`: an `aiohttp.ClientSession` to send through (for its proxy, connector or trace
       configs); it stays open, and must add no `Authorization` of its own. Without one the client
       makes its own and closes it.
-    - `limiter`: the budget; without one the documented 100 requests in 10 s for each location.
+    - `limiter`: the budget, a `RateLimiter` or a `RedisRateLimiter`; without one the documented
+      100 requests in 10 s for each location.
     - `retry`: when to try again; without one `RetryPolicy()`.
     - `timeout`: of one attempt, in seconds or as an `aiohttp.ClientTimeout`; without one 60 s
       in all, 10 s to connect and 30 s between bytes.
@@ -68,7 +70,7 @@ class LCPhoneClient:
         base_url: str = "https://services.leadconnectorhq.com",
         api_version: str = "v3",
         session: aiohttp.ClientSession | None = None,
-        limiter: RateLimiter | None = None,
+        limiter: Limiter | None = None,
         retry: RetryPolicy | None = None,
         timeout: float | aiohttp.ClientTimeout | None = None,
         journal: Journal | None = None,
@@ -76,6 +78,10 @@ class LCPhoneClient:
         from ._transport import Transport
 
         policy = RetryPolicy() if retry is None else retry
+        if not isinstance(policy, RetryPolicy):
+            raise TypeError("retry must be a RetryPolicy")
+        if limiter is not None and not hasattr(limiter, "slot"):
+            raise TypeError("limiter must be a RateLimiter, or have its methods")
         self._calls = Calls(
             token_source(token),
             Transport(base_url, api_version, session, timeout),

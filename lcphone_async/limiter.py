@@ -17,6 +17,7 @@ from attrs import define, field
 from ._budget import Budget
 from ._checks import seconds, whole_number
 from ._line import Line, in_bulk
+from ._windows import Windows
 from .errors import DailyQuotaExhaustedError
 from .models import RateLimitStatus
 
@@ -46,8 +47,7 @@ class RateLimiter:
         self.max_requests = whole_number("max_requests", max_requests, 1)
         self.period = seconds("period", period)
         self.daily_reserve = whole_number("daily_reserve", daily_reserve, 0)
-        self._windows: dict[str, _Window] = {}
-        self._sweep_at = 64
+        self._windows = Windows(lambda _: _Window(self._budget()))
 
     def __repr__(self) -> str:
         return f"RateLimiter(max_requests={self.max_requests}, period={self.period})"
@@ -59,37 +59,23 @@ class RateLimiter:
         of the slots (or ten) is granted before the first answer, as others may have spent some.
         Entering raises `DailyQuotaExhaustedError` while the day's quota is known to be spent.
         """
-        return Slot(self, key, learns=learns)
+        return Slot(self._windows, key, learns=learns)
 
     def status(self, key: str) -> RateLimitStatus:
         """What the service last said of the key's limits."""
-        window = self._windows.get(key)
-        return RateLimitStatus() if window is None else window.budget.status
+        return self._windows.status(key)
 
-    def _window(self, key: str) -> _Window:
-        window = self._windows.get(key)
-        if window is None:
-            self._forget_idle_windows()
-            budget = Budget(self.max_requests, self.period, self.daily_reserve)
-            window = self._windows[key] = _Window(budget)
-        return window
-
-    def _forget_idle_windows(self) -> None:
-        """Memory only for locations in use: swept each time their count has doubled."""
-        if len(self._windows) < self._sweep_at:
-            return
-        now = asyncio.get_running_loop().time()
-        self._windows = {key: window for key, window in self._windows.items() if window.in_use(now)}
-        self._sweep_at = max(64, 2 * len(self._windows))
+    def _budget(self) -> Budget:
+        return Budget(self.max_requests, self.period, self.daily_reserve)
 
 
 class Slot:
     """Room for one request, while it is under way and for one period after."""
 
-    __slots__ = ("_counts", "_expired", "_key", "_learns", "_limiter", "_number", "_window")
+    __slots__ = ("_counts", "_expired", "_key", "_learns", "_number", "_window", "_windows")
 
-    def __init__(self, limiter: RateLimiter, key: str, *, learns: bool) -> None:
-        self._limiter = limiter
+    def __init__(self, windows: Windows[_Window], key: str, *, learns: bool) -> None:
+        self._windows = windows
         self._key = key
         self._learns = learns
 
@@ -99,7 +85,7 @@ class Slot:
         self._window.learn(status, self._number, self._expired, refused=refused)
 
     async def __aenter__(self) -> Self:
-        self._window = window = self._limiter._window(self._key)  # noqa: SLF001  # its own room
+        self._window = window = self._windows.of(self._key)
         window.learns = self._learns
         bulk = in_bulk()
         self._number, self._expired = window.take(bulk=bulk) or await window.wait(bulk=bulk)

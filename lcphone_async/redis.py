@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import datetime
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ._budget import Budget
 from ._line import in_bulk
 from ._shared_window import Link, SharedWindow
+from ._windows import Windows
 from .errors import NumberAlreadyOwnedError, PurchaseInProgressError
 from .journal import PurchaseRecord, PurchaseState
 from .limiter import RateLimiter
@@ -50,12 +50,13 @@ class RedisRateLimiter:
         RateLimiter(max_requests, period, daily_reserve=daily_reserve)  # checks the numbers
         self.max_requests = max_requests
         self.period = period
-        self.daily_reserve = daily_reserve
-        self._link = Link(redis, timeout, has_local_share=local_share is not None)
-        self._prefix = prefix
+        link = Link(redis, timeout, has_local_share=local_share is not None)
+        self._windows = Windows(
+            lambda key: SharedWindow(
+                link, prefix + key, Budget(max_requests, period, daily_reserve)
+            )
+        )
         self._local_share = local_share
-        self._windows: dict[str, SharedWindow] = {}
-        self._sweep_at = 64
 
     def __repr__(self) -> str:
         return f"RedisRateLimiter(max_requests={self.max_requests}, period={self.period})"
@@ -66,36 +67,37 @@ class RedisRateLimiter:
         Entering raises `BudgetUnavailableError` while Redis cannot be reached and there is no
         `local_share`, and `DailyQuotaExhaustedError` while the day is known to be spent.
         """
-        return RedisSlot(self, key, learns=learns)
+        return RedisSlot(self._windows, self._local_share, key, learns=learns)
 
     def status(self, key: str) -> RateLimitStatus:
         """What the service last told this process of the key's limits."""
-        window = self._windows.get(key)
-        return RateLimitStatus() if window is None else window.budget.status
-
-    def _window(self, key: str) -> SharedWindow:
-        window = self._windows.get(key)
-        if window is None:
-            self._forget_idle_windows()
-            budget = Budget(self.max_requests, self.period, self.daily_reserve)
-            window = self._windows[key] = SharedWindow(self._link, self._prefix + key, budget)
-        return window
-
-    def _forget_idle_windows(self) -> None:
-        if len(self._windows) < self._sweep_at:
-            return
-        now = asyncio.get_running_loop().time()
-        self._windows = {key: window for key, window in self._windows.items() if window.in_use(now)}
-        self._sweep_at = max(64, 2 * len(self._windows))
+        return self._windows.status(key)
 
 
 class RedisSlot:
     """Room for one request, in the shared budget or, while Redis is down, in the local share."""
 
-    __slots__ = ("_counts", "_granted", "_key", "_learns", "_limiter", "_local", "_window")
+    __slots__ = (
+        "_counts",
+        "_granted",
+        "_key",
+        "_learns",
+        "_local",
+        "_share",
+        "_window",
+        "_windows",
+    )
 
-    def __init__(self, limiter: RedisRateLimiter, key: str, *, learns: bool) -> None:
-        self._limiter = limiter
+    def __init__(
+        self,
+        windows: Windows[SharedWindow],
+        local_share: RateLimiter | None,
+        key: str,
+        *,
+        learns: bool,
+    ) -> None:
+        self._windows = windows
+        self._share = local_share
         self._key = key
         self._learns = learns
 
@@ -107,14 +109,13 @@ class RedisSlot:
         self._window.learn(status, self._granted, refused=refused)
 
     async def __aenter__(self) -> Self:
-        self._window = self._limiter._window(self._key)  # noqa: SLF001  # its own room
+        self._window = self._windows.of(self._key)
         self._window.learns = self._learns
         self._granted = await self._window.acquire(bulk=in_bulk())
         self._counts = True
         self._local = None
-        share = self._limiter._local_share  # noqa: SLF001  # its own room
-        if self._granted.is_local and share is not None:
-            self._local = share.slot(self._key, learns=self._learns)
+        if self._granted.is_local and self._share is not None:
+            self._local = self._share.slot(self._key, learns=self._learns)
             await self._local.__aenter__()
             self._window.began_locally(self._granted)
         return self

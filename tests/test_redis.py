@@ -143,7 +143,7 @@ async def test_the_slots_of_a_dead_process_come_back(connect):
     dead, alive, log = connect(2), connect(2), []
     for _ in range(2):
         await dead.slot("a").__aenter__()
-    dead._windows["a"]._timer.cancel()  # it is dead: it tells nothing and renews nothing
+    dead._windows.of("a")._timer.cancel()  # it is dead: it tells nothing and renews nothing
     async with asyncio.timeout(10 * PERIOD):
         await take(alive, log)
 

@@ -6,8 +6,10 @@ from decimal import Decimal
 from typing import Any, Literal, assert_type
 
 import aiohttp
+from redis.asyncio import Redis
 
 import lcphone_async as lc
+from lcphone_async.redis import RedisPurchaseJournal, RedisRateLimiter
 
 
 class OwnTokens:
@@ -35,6 +37,8 @@ async def construct(session: aiohttp.ClientSession) -> None:
     assert_type(await client.close(), None)
     assert_type(lc.LCPhoneClient.from_env(timeout=2.5), lc.LCPhoneClient)
     lc.LCPhoneClient(lc.StaticToken("pit-"))
+    shared = RedisRateLimiter(Redis(), local_share=lc.RateLimiter(max_requests=25))
+    lc.LCPhoneClient("pit-", limiter=shared, journal=RedisPurchaseJournal(Redis()))
     lc.LCPhoneClient(12)  # type: ignore[arg-type]
     lc.LCPhoneClient("pit-", "https://example.org")  # type: ignore[call-arg]
 
