@@ -197,6 +197,8 @@ class Purchases:
             try:
                 if await self._is_listed(request.location_id, request.phone_number):
                     return True
+            except ClientClosedError:
+                return False
             except LCPhoneError:
                 pass  # the list may be readable at the next look
             if now() + wait > deadline:
