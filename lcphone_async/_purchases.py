@@ -50,20 +50,26 @@ class Purchases:
     journal: Journal
     read_back_time: float
     """Seconds for which a purchase without a clear answer is looked for in the list."""
-    _running: dict[tuple[str, str], asyncio.Future[Purchase]] = field(factory=dict)
+    _running: dict[tuple[str, str], asyncio.Future[Purchase | None]] = field(factory=dict)
+    """The outcomes to come; `None` where nothing was sent, and another may try."""
 
     async def make(self, request: Request, order_id: str | None = None) -> Purchase:
         """Buys the number, once, however many tasks ask for it at the same time."""
         key = (request.location_id, request.phone_number)
-        if (running := self._running.get(key)) is not None:
-            return await asyncio.shield(running)
+        while (running := self._running.get(key)) is not None:
+            if (bought := await asyncio.shield(running)) is not None:
+                return bought
         outcome = self._running[key] = asyncio.get_running_loop().create_future()
+        tries = Tries()
         try:
-            bought = await self._make(request, order_id)
+            bought = await self._make(request, order_id, tries)
         except BaseException as error:
-            outcome.set_exception(
-                error if isinstance(error, LCPhoneError) else _unknown(request, "it was cancelled")
-            )
+            if isinstance(error, LCPhoneError):
+                outcome.set_exception(error)
+            elif tries.in_doubt:
+                outcome.set_exception(_unknown(request, _reason(error)))
+            else:
+                outcome.set_result(None)
             outcome.exception()  # seen: often nobody else waits for it
             raise
         else:
@@ -71,7 +77,6 @@ class Purchases:
             return bought
         finally:
             del self._running[key]
-
     async def make_many(
         self,
         affordable: Iterable[Request],
@@ -147,13 +152,12 @@ class Purchases:
         open_records = [record for record in await journal.records() if record.is_open]
         return [await self._settle(journal, record, late) for record in open_records]
 
-    async def _make(self, request: Request, order_id: str | None) -> Purchase:
+    async def _make(self, request: Request, order_id: str | None, tries: Tries) -> Purchase:
         self.calls.check_open(request)
         number, fingerprint = request.phone_number, (request.json or {}).get("fingerprintId")
         record = PurchaseRecord.begin(request.location_id, number, fingerprint, order_id)
         known_not_owned = await self._know_not_owned(request)
         await self.journal.begin(record)
-        tries = Tries()
         try:
             purchase = await self._send(request, record, tries, known_not_owned=known_not_owned)
         except BaseException as error:
