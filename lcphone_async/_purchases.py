@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ from .models import ActiveNumbersPage, Purchase, PurchaseOrder
 if TYPE_CHECKING:
     from ._wire.requests import Request
 
+_logger = logging.getLogger("lcphone_async")
 
 # So many last digits make a search that shows one number, or few.
 _TELLING_DIGITS = 7
@@ -77,6 +79,7 @@ class Purchases:
             return bought
         finally:
             del self._running[key]
+
     async def make_many(
         self,
         affordable: Iterable[Request],
@@ -160,13 +163,21 @@ class Purchases:
         await self.journal.begin(record)
         try:
             purchase = await self._send(request, record, tries, known_not_owned=known_not_owned)
+            tries.in_doubt = True  # to a caller who is cancelled before being told
+            await self._keep(record.now(PurchaseState.BOUGHT))
         except BaseException as error:
             in_doubt = tries.in_doubt or isinstance(error, PurchaseOutcomeUnknownError)
             state = PurchaseState.UNKNOWN if in_doubt else PurchaseState.NOT_BOUGHT
-            await self.journal.change(record.now(state, _reason(error)))
+            await self._keep(record.now(state, _reason(error)))
             raise
-        await self.journal.change(record.now(PurchaseState.BOUGHT))
         return purchase
+
+    async def _keep(self, record: PurchaseRecord) -> None:
+        """A journal that fails leaves the purchase open; its caller is told all the same."""
+        try:
+            await self.journal.change(record)
+        except Exception:  # a journal's own error may be any
+            _logger.exception("The journal failed: purchase %s is left to be settled", record.id)
 
     async def _know_not_owned(self, request: Request) -> bool:
         """`False` where the list cannot be read: then finding the number later proves nothing."""
