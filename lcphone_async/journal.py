@@ -165,8 +165,8 @@ class PurchaseJournal:
     A purchase is on the disk before it is sent. Give it to `LCPhoneClient` as its `journal`, and
     call `client.settle()` when the program starts, in case it was killed before.
 
-    >>> journal = PurchaseJournal("purchases.db")
-    >>> journal.close()
+    >>> async def start(client_class):
+    ...     return client_class.from_env(journal=PurchaseJournal("purchases.db"))
 
     Raises `sqlite3.Error` where the file cannot be used.
     """
