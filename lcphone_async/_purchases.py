@@ -163,21 +163,21 @@ class Purchases:
         await self.journal.begin(record)
         try:
             purchase = await self._send(request, record, tries, known_not_owned=known_not_owned)
-            tries.in_doubt = True  # to a caller who is cancelled before being told
-            await self._keep(record.now(PurchaseState.BOUGHT))
+            tries.in_doubt = True  # to a caller who is not told: it stays open then
+            await self.journal.change(record.now(PurchaseState.BOUGHT))
         except BaseException as error:
             in_doubt = tries.in_doubt or isinstance(error, PurchaseOutcomeUnknownError)
             state = PurchaseState.UNKNOWN if in_doubt else PurchaseState.NOT_BOUGHT
-            await self._keep(record.now(state, _reason(error)))
+            await self._try_to_keep(record.now(state, _reason(error)))
             raise
         return purchase
 
-    async def _keep(self, record: PurchaseRecord) -> None:
-        """A journal that fails leaves the purchase open; its caller is told all the same."""
+    async def _try_to_keep(self, record: PurchaseRecord) -> None:
+        """A journal that fails leaves the purchase open, and does not hide its error."""
         try:
             await self.journal.change(record)
-        except Exception:  # a journal's own error may be any
-            _logger.exception("The journal failed: purchase %s is left to be settled", record.id)
+        except Exception as error:  # noqa: BLE001  # a journal's own may be any
+            _logger.warning("purchase %s is left to be settled: %r", record.id, error)
 
     async def _know_not_owned(self, request: Request) -> bool:
         """`False` where the list cannot be read: then finding the number later proves nothing."""
