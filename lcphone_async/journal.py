@@ -158,6 +158,12 @@ WHERE NOT EXISTS (
 )
 """
 
+# Whoever looked into the list before it was bought must not have the last word.
+_CHANGE = """
+UPDATE purchases SET state = :state, reason = :reason, changed_at = :changed_at
+WHERE id = :id AND NOT (state = 'bought' AND :state = 'not bought')
+"""
+
 
 class PurchaseJournal:
     """A journal in a SQLite file, which the processes of one machine may share.
@@ -237,10 +243,7 @@ class PurchaseJournal:
         return self._database.execute(statement, row).rowcount == 1
 
     def _update(self, record: PurchaseRecord) -> None:
-        self._database.execute(
-            "UPDATE purchases SET state = ?, reason = ?, changed_at = ? WHERE id = ?",
-            (record.state.value, record.reason, record.changed_at.isoformat(), record.id),
-        )
+        self._database.execute(_CHANGE, record.to_row())
 
     def _select(self) -> list[PurchaseRecord]:
         rows = self._database.execute("SELECT * FROM purchases ORDER BY started_at, id")
