@@ -249,6 +249,8 @@ class Purchases:
     async def _settle(
         self, journal: Journal, record: PurchaseRecord, late: float
     ) -> PurchaseRecord:
+        if (record.location_id, record.phone_number) in self._running:
+            return record  # this client is making it
         try:
             listed = await self._is_listed(record.location_id, record.phone_number)
         except LCPhoneError as error:
