@@ -87,7 +87,7 @@ def country_code(name: str, value: object) -> str:
 def several(name: str, values: object) -> list[Any]:
     """The values of an iterable that is not itself a string."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise TypeError(f"{name} must be several strings, such as ['US'], not one value")
+        raise TypeError(f"{name} must be a list or another iterable of several values")
     return list(values)
 
 
@@ -106,10 +106,8 @@ def number_type(name: str, value: object) -> str:
     spelled = identifier(name, value)
     if "," in spelled:
         raise ValueError(f"{name} holds a comma: pass each type on its own")
-    try:
-        return NumberType(spelled).value
-    except ValueError:
-        return spelled
+    squeezed = spelled.casefold().replace("-", "").replace(" ", "")
+    return next((known for known in NumberType if known.casefold() == squeezed), spelled)
 
 
 def country_of(phone_number: str) -> str | None:

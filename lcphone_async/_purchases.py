@@ -133,7 +133,7 @@ class Purchases:
                 raise PurchaseInProgressError(location_id, number)
         if not await self._is_for_sale(request):
             raise NumberUnavailableError(
-                404, "no search shows the number", method=request.method, path=request.path
+                404, "no search shows the number", method="a dry run of POST", path=request.path
             )
 
     async def _is_for_sale(self, request: Request) -> bool:

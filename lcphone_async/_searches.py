@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ._tasks import OwnTasks
-from .errors import LCPhoneError
+from .errors import ClientClosedError, LCPhoneError
 from .models import AvailableNumbers, CountrySearch
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ async def search_side_by_side(
     async def search(country_code: str, request: Request) -> CountrySearch:
         try:
             return CountrySearch(country_code, result=await send(request))
+        except ClientClosedError:
+            raise  # it concerns them all
         except LCPhoneError as error:
             return CountrySearch(country_code, error=error)
 

@@ -35,7 +35,9 @@ class Transport:
         if session is not None and not isinstance(session, aiohttp.ClientSession):
             raise TypeError("session must be an aiohttp.ClientSession")
         if api_version not in API_VERSIONS:
-            raise ValueError(f"api_version must be one of {API_VERSIONS}, not {api_version!r}")
+            raise ValueError(
+                f"api_version must be {' or '.join(API_VERSIONS)}, not {api_version!r}"
+            )
         self._base_url = _checked_base_url(base_url)
         self._headers = {
             "Accept": "application/json",
@@ -73,7 +75,8 @@ class Transport:
         except aiohttp.ConnectionTimeoutError:
             failure, reason = ConnectFailedError, "no connection in time"
         except aiohttp.ClientConnectorError as error:
-            raise ConnectFailedError(request.method, request.path, _reason(error)) from error
+            reason = f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
+            raise ConnectFailedError(request.method, request.path, reason) from error
         except TimeoutError:
             failure, reason = RequestTimeoutError, f"no answer within {_told(self._timeout)}"
         except aiohttp.ClientHttpProxyError as error:

@@ -295,8 +295,8 @@ class LCPhoneClient:
         - `number`: one that a search found, which fills in its country, type, locality and
           region, or any number in E.164 format.
         - `fingerprint_id`: that of the search's result.
-        - `max_price`: a limit on the price that the search gave; `ValueError` if the number
-          costs more or does not say.
+        - `max_price`: a limit on the price that the search gave, a `Decimal` or an `int` in the
+          price's own currency; `ValueError` if the number costs more or does not say.
         - `dry_run`: check all that can be checked without spending, and buy nothing.
 
         Where no clear answer comes, the number is looked for in the list, and a purchase that is

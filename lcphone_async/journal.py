@@ -171,8 +171,10 @@ class PurchaseJournal:
     A purchase is on the disk before it is sent. Give it to `LCPhoneClient` as its `journal`, and
     call `client.settle()` when the program starts, in case it was killed before.
 
-    >>> async def start(client_class):
-    ...     return client_class.from_env(journal=PurchaseJournal("purchases.db"))
+    >>> async def main(client_class):
+    ...     with PurchaseJournal("purchases.db") as journal:
+    ...         async with client_class.from_env(journal=journal) as client:
+    ...             await client.settle()
 
     Raises `sqlite3.Error` where the file cannot be used.
     """

@@ -57,8 +57,9 @@ _NUMBER_GONE = re.compile(
     r"number (is )?(no longer available|not (found|available))", re.IGNORECASE
 )
 _NOT_CONNECTED = re.compile(r"phone system is not connected", re.IGNORECASE)
+_PHONE_NUMBER = re.compile(r"(\+|%2B)\d{7,15}", re.IGNORECASE)
 _LOOKS_LIKE_A_PHONE_NUMBER = re.compile(
-    r"((\+|%2B)\d|(?<!\w)\(?\d{3})[\d ().-]{5,}\d(?!\w)", re.IGNORECASE
+    r"((\+|%2B)\d|(?<![\w-])\(?\d{3})[\d ().-]{5,}\d(?![\w-])", re.IGNORECASE
 )
 
 
@@ -71,7 +72,7 @@ def error_of(request: Request, answer: Answer, token: str) -> APIError:
         status=answer.status,
         message=_clean("; ".join(messages), token) or "",
         error=_clean(body.get("error"), token),
-        trace_id=_clean(body.get("traceId"), token),
+        trace_id=_clean(body.get("traceId"), token, numbers=_PHONE_NUMBER),
         method=request.method,
         path=request.path,
         retry_after=_wait(answer),
@@ -146,10 +147,12 @@ def _object(body: bytes) -> Mapping[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _clean(text: object, token: str) -> str | None:
+def _clean(
+    text: object, token: str, *, numbers: re.Pattern[str] = _LOOKS_LIKE_A_PHONE_NUMBER
+) -> str | None:
     """A text of the service without the token, without phone numbers, and not too long."""
     if not isinstance(text, str):
         return None
     if len(token) >= _SHORTEST_SECRET:
         text = text.replace(token, "…")
-    return _LOOKS_LIKE_A_PHONE_NUMBER.sub("+…", text)[:_MAX_MESSAGE]
+    return numbers.sub("+…", text)[:_MAX_MESSAGE]

@@ -15,6 +15,7 @@ import click
 from .._version import __version__
 from ..client import LCPhoneClient
 from ..errors import LCPhoneError
+from ..models import AvailableNumber
 from . import tables
 from .buying import look_up, purchase, settle
 from .journals import CommandJournal, of_journal
@@ -200,6 +201,10 @@ def buy(
         )
     offer, found_in = service.run(lambda client: look_up(client, location_id, number, country))
     new_console(stderr=True).print(tables.offer(offer, location_id))
+    if yes and offer == AvailableNumber(number):
+        raise click.ClickException(
+            "no search shows this number (is --country right?): to buy it unseen, leave --yes out"
+        )
     if not yes and not click.confirm("Buy it?", err=True):
         raise click.ClickException("nothing was bought")
     options |= {"fingerprint_id": fingerprint_id or found_in, "country_code": country}

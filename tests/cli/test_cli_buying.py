@@ -69,11 +69,11 @@ def test_max_price_is_a_price(lcphone, lcphone_sandbox, price):
 
 
 def test_a_number_that_no_search_shows(lcphone, lcphone_sandbox):
-    """With `--max-price` it is not bought, since its price is not known."""
+    """Is not bought without a person's word, since what it is and costs is not known."""
     lcphone_sandbox.stock.take(LOCAL)
-    refused = lcphone.run("buy", LOCAL, "--yes", "--max-price", "2")
+    refused = lcphone.run("buy", LOCAL, "--yes")
     assert "not known" in refused.err
-    assert "the number does not say its price" in refused.err.splitlines()[-1]
+    assert "no search shows this number" in refused.err.splitlines()[-1]
     assert refused.code == 1
 
 
