@@ -213,6 +213,17 @@ class PurchaseJournal:
         """Every purchase, oldest first."""
         return await self._run(self._select)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
     def close(self) -> None:
         """Closes the file, once all that was asked is done."""
         self._thread.shutdown()
