@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
 from uuid import uuid4
 
 from attrs import asdict, evolve, field, frozen
