@@ -1,0 +1,104 @@
+"""A sandbox that sells one number, clients that buy it, and what each side knows afterwards."""
+
+import asyncio
+import threading
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from lcphone_async import LCPhoneClient, PurchaseJournal, PurchaseRecord, RetryPolicy
+from lcphone_async.sandbox import Fault, Sandbox
+
+PLACE, NUMBER = "loc1", "+18305551234"
+
+ONCE = RetryPolicy(max_tries=1, read_back_time=0.1)
+PATIENT = RetryPolicy(max_tries=1, read_back_time=5)
+
+
+class HeldJournal(PurchaseJournal):
+    """A journal whose disk can be made to wait, or to fail, when a purchase begins or ends."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.hold: str | None = None
+        self.reached = threading.Event()
+        self.go_on = threading.Event()
+        self.error: Exception | None = None
+
+    def _insert(self, record: PurchaseRecord) -> bool:
+        self._disk("begin")
+        return super()._insert(record)
+
+    def _update(self, record: PurchaseRecord) -> None:
+        self._disk("end")
+        super()._update(record)
+
+    def _disk(self, moment: str) -> None:
+        if moment != self.hold:
+            return
+        if self.error is not None:
+            raise self.error
+        self.hold = None
+        self.reached.set()
+        assert self.go_on.wait(20)
+
+
+class Shop:
+    """One sandbox and one journal file, for as long as the `async with` block lasts."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.sandbox = Sandbox(period=0.1)  # so that a 429 passes soon
+
+    async def __aenter__(self) -> Self:
+        self._stack = AsyncExitStack()
+        await self._stack.enter_async_context(self.sandbox)
+        self.journal = self.journal_of_another()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.journal.go_on.set()
+        await self._stack.aclose()
+
+    def journal_of_another(self) -> HeldJournal:
+        """The same file, opened again."""
+        journal = HeldJournal(self.path)
+        self._stack.callback(journal.close)
+        return journal
+
+    def client(self, **options: Any) -> LCPhoneClient:
+        """A client that tries once, with the journal file unless told otherwise."""
+        options = {"base_url": self.sandbox.url, "retry": ONCE, "journal": self.journal, **options}
+        client = LCPhoneClient("token", **options)
+        self._stack.push_async_callback(client.close)
+        return client
+
+    def fails(self, *faults: Fault) -> None:
+        """Says what goes wrong from now on."""
+        self.sandbox.faults.clear()
+        self.sandbox.faults.extend(faults)
+
+    @property
+    def paid(self) -> list[str]:
+        """The numbers in the ledger."""
+        return [entry.phone_number for entry in self.sandbox.ledger]
+
+    @property
+    def posts(self) -> int:
+        """How many POSTs the service is done with, answered or not."""
+        return [record.method for record in self.sandbox.requests].count("POST")
+
+    async def states(self) -> list[str]:
+        """What the journal file says of each purchase, oldest first."""
+        return [record.state.value for record in await self.journal.records()]
+
+    async def struck(self, fault: Fault) -> None:
+        """Waits until the sandbox is at this fault."""
+        await until(lambda: fault in self.sandbox.faults.struck)
+
+
+async def until(happened: Any) -> None:
+    """Looks again and again."""
+    async with asyncio.timeout(20):
+        while not happened():
+            await asyncio.sleep(0.005)
