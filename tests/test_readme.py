@@ -12,6 +12,30 @@ README = Path(__file__).parents[1] / "README.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
 
+def test_the_inventory_example(lcphone_sandbox):
+    """Writes every number of several locations, and tells of the one that failed."""
+    lcphone_sandbox.location("bad").connected = False
+    environment = {"LCPHONE_BASE_URL": lcphone_sandbox.url, "LCPHONE_TOKEN": "any"}
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "error",
+            README.parent / "examples" / "inventory.py",
+            "a",
+            "bad",
+            "b",
+        ],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = run.stdout.splitlines()
+    assert len(lines) == 1 + 2 * len(lcphone_sandbox.location("a").numbers)
+    assert "bad is not complete" in run.stderr
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_examples_run(example, lcphone_sandbox, tmp_path):
     """Runs against the sandbox and prints something, without an error or a warning."""
