@@ -1,0 +1,397 @@
+"""Purchases cut short at each stage, and what `settle` finds out: arrows 15 to 19."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+
+import pytest
+from attrs import frozen
+from shop import NUMBER, ONCE, PATIENT, PLACE, HeldJournal, Shop, until
+
+from lcphone_async import (
+    ClientClosedError,
+    LCPhoneError,
+    NumberAlreadyOwnedError,
+    PurchaseOutcomeUnknownError,
+    RateLimiter,
+)
+from lcphone_async.journal import MemoryJournal
+from lcphone_async.sandbox import Fault
+
+
+@pytest.fixture
+async def shop(tmp_path):
+    async with Shop(tmp_path / "purchases.db") as shop:
+        yield shop
+
+
+@frozen
+class Stage:
+    """A moment of a purchase at which it is held up."""
+
+    name: str
+    faults: tuple[Fault, ...] = ()
+    """The last of them holds it up."""
+    hold: str | None = None
+    """Or the journal does."""
+    in_line: bool = False
+    """Or the limiter."""
+    sent: bool = False
+    """Whether the service has got the POST."""
+    acts: bool = False
+    """Whether it acts on it, now or later."""
+
+    def __str__(self):
+        return self.name
+
+
+RESET = Fault(operation="purchase", damage="reset")
+ACTED_RESET = Fault(operation="purchase", point="after", damage="reset")
+STALLED_LIST = Fault(operation="active", nth=2, damage="stall")
+
+STAGES = [
+    Stage("looking up", (Fault(operation="active", damage="stall"),)),
+    Stage("intending", hold="begin"),
+    Stage("in line", in_line=True),
+    Stage("sent", (Fault(operation="purchase", damage="stall"),), sent=True),
+    Stage("sent, acts late", (Fault(operation="purchase", delay=0.5),), sent=True, acts=True),
+    Stage(
+        "sent, acted",
+        (Fault(operation="purchase", point="after", damage="stall"),),
+        sent=True,
+        acts=True,
+    ),
+    Stage(
+        "sent, answers late",
+        (Fault(operation="purchase", point="after", delay=0.5),),
+        sent=True,
+        acts=True,
+    ),
+    Stage("reading back", (RESET, STALLED_LIST), sent=True),
+    Stage("reading back, acted", (ACTED_RESET, STALLED_LIST), sent=True, acts=True),
+    Stage("ending", hold="end", sent=True, acts=True),
+]
+
+each_stage = pytest.mark.parametrize("stage", STAGES, ids=str)
+each_stage_without_a_file = pytest.mark.parametrize(
+    "stage", [stage for stage in STAGES if not stage.hold], ids=str
+)
+
+
+class Line(RateLimiter):
+    """A limiter in whose line every second request waits, and which counts them."""
+
+    asked = 0
+
+    def __init__(self, period):
+        super().__init__(1, period)
+
+    def slot(self, key, **options):
+        self.asked += 1
+        return super().slot(key, **options)
+
+
+@contextlib.asynccontextmanager
+async def held_up(shop, client, stage):
+    """A task that buys the number, and has come to a stage."""
+    shop.fails(*stage.faults)
+    shop.journal.hold = stage.hold
+    buying = asyncio.create_task(client.purchase(PLACE, NUMBER))
+    if stage.hold:
+        await until(shop.journal.reached.is_set)
+    elif stage.in_line:
+        await until(lambda: client._calls._limiter.asked == 2)
+    else:
+        await shop.struck(stage.faults[-1])
+    yield buying
+    shop.journal.go_on.set()
+    await asyncio.wait([buying])
+
+
+def client_for(shop, stage, **options):
+    """A client whose second request waits for long, where the stage is in the limiter's line."""
+    limiter = Line(3600) if stage.in_line else None
+    return shop.client(retry=PATIENT, limiter=limiter, **options)
+
+
+async def finds_out(shop, stage, client):
+    """Fails unless `settle` tells what the ledger says, and the number may be bought after that."""
+    shop.fails()
+    settled = await client.settle(late=3600)
+    if not stage.sent:
+        assert settled == []
+    elif not stage.acts:
+        assert [record.state for record in settled] == ["unknown"]
+        assert [record.state for record in await client.settle(late=0)] == ["not bought"]
+    else:
+        await until(lambda: shop.paid)
+        settled = [record for record in settled if not record.is_open] or await client.settle()
+        assert [record.state for record in settled] == ["bought"]
+    assert await client.settle() == []
+    assert shop.paid == ([NUMBER] if stage.acts else [])
+    if stage.acts:
+        with pytest.raises(NumberAlreadyOwnedError):
+            await shop.client().purchase(PLACE, NUMBER)
+    else:
+        await shop.client().purchase(PLACE, NUMBER)
+    assert shop.paid == [NUMBER]
+
+
+@each_stage
+async def test_15_cancelled(shop, stage):
+    """Whoever cancels a purchase at any stage can find out what became of it."""
+    client = client_for(shop, stage)
+    async with held_up(shop, client, stage) as buying:
+        buying.cancel()
+    assert buying.cancelled()
+    await finds_out(shop, stage, client)
+
+
+@each_stage_without_a_file
+async def test_15_cancelled_without_a_journal(shop, stage):
+    """So can whoever keeps no journal, of the same client."""
+    client = client_for(shop, stage, journal=None)
+    async with held_up(shop, client, stage) as buying:
+        buying.cancel()
+    assert buying.cancelled()
+    await finds_out(shop, stage, client)
+
+
+@each_stage
+async def test_15_out_of_time(shop, stage):
+    """A timeout of the caller's own is a cancellation."""
+    client = client_for(shop, stage)
+    async with held_up(shop, client, stage) as buying:
+        asyncio.get_running_loop().call_later(0.05, shop.journal.go_on.set)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(buying, 0.01)
+    await finds_out(shop, stage, client)
+
+
+@each_stage
+async def test_15_closed(shop, stage):
+    """Closing the client at any stage ends the purchase, and another client finds out."""
+    client = client_for(shop, stage)
+    async with held_up(shop, client, stage) as buying:
+        await client.close()
+    if stage.hold == "end":
+        assert (await buying).confirmed_by == "answer"
+        assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
+        return
+    expected = PurchaseOutcomeUnknownError if stage.sent else ClientClosedError
+    assert type(buying.exception()) is expected
+    await finds_out(shop, stage, shop.client())
+
+
+async def test_15_closed_before(shop):
+    """A client that is closed sends and keeps nothing."""
+    client = shop.client()
+    await client.close()
+    with pytest.raises(ClientClosedError):
+        await client.purchase(PLACE, NUMBER)
+    assert (shop.sandbox.requests, await shop.states()) == ([], [])
+
+
+@each_stage_without_a_file
+async def test_15_cancelled_with_another_waiting(shop, stage):
+    """Another task of the same purchase buys it if nothing was sent, else is told to settle."""
+    client = shop.client(retry=PATIENT, limiter=Line(1) if stage.in_line else None)
+    async with held_up(shop, client, stage) as buying:
+        other = asyncio.create_task(client.purchase(PLACE, NUMBER))
+        await asyncio.sleep(0)
+        buying.cancel()
+        shop.fails()
+        with contextlib.suppress(LCPhoneError):
+            await other
+    assert buying.cancelled()
+    if stage.sent:
+        assert isinstance(other.exception(), PurchaseOutcomeUnknownError)
+        await finds_out(shop, stage, client)
+    else:
+        assert other.result().number == NUMBER
+        assert (shop.paid, shop.posts) == ([NUMBER], 1)
+
+
+async def test_15_cancelled_while_another_buys(shop):
+    """Whoever only waited for another task's purchase may leave it, and it goes on."""
+    on_its_way = Fault(operation="purchase", delay=0.1)
+    shop.fails(on_its_way)
+    client = shop.client()
+    buying, other = (asyncio.create_task(client.purchase(PLACE, NUMBER)) for _ in range(2))
+    await shop.struck(on_its_way)
+    other.cancel()
+    assert (await buying).confirmed_by == "answer"
+    assert other.cancelled()
+    assert (shop.paid, shop.posts, await shop.states()) == ([NUMBER], 1, ["bought"])
+
+
+PROGRAM = """
+import asyncio, sys
+from lcphone_async import LCPhoneClient, PurchaseJournal
+
+async def main(url, path, place, number):
+    async with LCPhoneClient("token", base_url=url, journal=PurchaseJournal(path)) as client:
+        await client.purchase(place, number, fingerprint_id="f1")
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "stage", [stage for stage in STAGES if stage.sent and not stage.hold], ids=str
+)
+async def test_16_killed(shop, stage):
+    """What a process was buying when it was killed is in the file, and another settles it."""
+    shop.fails(*stage.faults)
+    arguments = (shop.sandbox.url, str(shop.path), PLACE, NUMBER)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, *arguments)
+    await shop.struck(stage.faults[-1])
+    process.kill()
+    assert await process.wait() == -9
+    (record,) = await shop.journal.records()
+    assert (record.state, record.fingerprint_id) == ("sending", "f1")
+    await finds_out(shop, stage, shop.client())
+
+
+async def test_16_killed_before_it_was_sent(shop):
+    """A process that was killed in its look-up leaves nothing behind."""
+    stage = STAGES[0]
+    shop.fails(*stage.faults)
+    arguments = (shop.sandbox.url, str(shop.path), PLACE, NUMBER)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, *arguments)
+    await shop.struck(stage.faults[-1])
+    process.kill()
+    await process.wait()
+    assert await shop.states() == []
+    await finds_out(shop, stage, shop.client())
+
+
+# Settling
+
+
+async def left_unknown(shop, *, acted, place=PLACE, client=None):
+    """A purchase whose outcome is unknown: its answer was lost, and the list could not be read."""
+    shop.fails(
+        ACTED_RESET if acted else RESET,
+        *(Fault(operation="active", nth=nth, status=503) for nth in range(2, 30)),
+    )
+    with pytest.raises(PurchaseOutcomeUnknownError):
+        await (client or shop.client()).purchase(place, NUMBER)
+    shop.fails()
+
+
+async def test_17_listed(shop):
+    """A purchase whose number is in the list is bought, and is told once."""
+    await left_unknown(shop, acted=True)
+    client = shop.client()
+    (record,) = await client.settle()
+    assert (record.state, record.is_open) == ("bought", False)
+    assert (record.location_id, record.phone_number) == (PLACE, NUMBER)
+    assert await shop.states() == ["bought"]
+    assert await client.settle() == []
+
+
+async def test_17_listed_of_another_journal(shop, tmp_path):
+    """Any client can settle any journal, such as the file of a program that is gone."""
+    await left_unknown(shop, acted=True)
+    with contextlib.closing(HeldJournal(tmp_path / "another.db")) as own:
+        client = shop.client(journal=own)
+        assert await client.settle() == []
+        assert [record.state for record in await client.settle(shop.journal)] == ["bought"]
+
+
+async def test_18_not_listed_and_old(shop):
+    """A purchase that is older than `late` and not in the list was not made."""
+    await left_unknown(shop, acted=False)
+    (record,) = await shop.client().settle(late=0)
+    assert (record.state, record.reason) == ("not bought", "it is not in the list")
+    assert await shop.states() == ["not bought"]
+
+
+async def test_19_not_listed_and_young(shop):
+    """A purchase that is not in the list yet stays open, with its reason, until it is late."""
+    await left_unknown(shop, acted=False)
+    (before,) = await shop.journal.records()
+    (record,) = await shop.client().settle()
+    assert (record.state, record.reason) == ("unknown", before.reason)
+    assert await shop.states() == ["unknown"]
+
+
+async def test_19_unreadable(shop):
+    """A location whose list cannot be read stays open, however old, and stops no other."""
+    await left_unknown(shop, acted=True)
+    await left_unknown(shop, acted=False, place="loc2")
+    shop.fails(Fault(operation="active", location=PLACE, status=401))
+    first, second = await shop.client().settle(late=0)
+    assert (first.location_id, first.is_open) == (PLACE, True)
+    assert "401" in first.reason
+    assert (second.location_id, second.state) == ("loc2", "not bought")
+    assert await shop.states() == ["unknown", "not bought"]
+
+
+@pytest.mark.parametrize("kept_in", ["file", "memory"])
+async def test_a_purchase_under_way_is_not_settled(shop, kept_in):
+    """A client leaves alone what it is making itself, however late it may be."""
+    on_its_way = Fault(operation="purchase", delay=0.3)
+    shop.fails(on_its_way)
+    client = shop.client(**({} if kept_in == "file" else {"journal": None}))
+    buying = asyncio.create_task(client.purchase(PLACE, NUMBER))
+    await shop.struck(on_its_way)
+    assert [record.state for record in await client.settle(late=0)] == ["sending"]
+    assert (await buying).confirmed_by == "answer"
+    assert await client.settle() == []
+
+
+@pytest.mark.parametrize(("late", "then"), [(3600, "unknown"), (0, "bought")])
+async def test_a_settle_that_looked_too_early(shop, late, then):
+    """A look before the service acted undoes no 'bought'; at most it is to be settled again."""
+    on_its_way = Fault(operation="purchase", delay=0.3)
+    slow_list = Fault(operation="active", point="after", delay=0.6)
+    shop.fails(on_its_way)
+    buying = asyncio.create_task(shop.client().purchase(PLACE, NUMBER))
+    await shop.struck(on_its_way)
+    shop.sandbox.faults.append(slow_list)
+    settling = asyncio.create_task(shop.client().settle(late=late))
+    await shop.struck(slow_list)
+    await buying
+    await settling
+    shop.fails()
+    assert await shop.states() == [then]
+    await shop.client().settle()
+    assert await shop.states() == ["bought"]
+
+
+async def test_a_settle_in_memory_that_looked_too_early(shop):
+    """In memory a purchase that ended meanwhile is not opened again."""
+    journal = MemoryJournal()
+    await left_unknown(shop, acted=True, client=shop.client(journal=journal))
+    slow_list = Fault(operation="active", delay=0.3)
+    shop.fails(slow_list)
+    one, other = (shop.client(journal=journal, retry=ONCE) for _ in range(2))
+    settling = asyncio.create_task(one.settle())
+    await shop.struck(slow_list)
+    shop.fails()
+    await other.settle()
+    shop.sandbox.location(PLACE).release(NUMBER)
+    assert [record.state for record in await settling] == ["unknown"]
+    assert await journal.records() == []
+
+
+def test_many_processes_make_the_same_file(tmp_path):
+    """Processes that start together may share a journal that is not there yet."""
+    program = (
+        "import sys; from lcphone_async import PurchaseJournal;"
+        "print(flush=True); sys.stdin.readline(); PurchaseJournal(sys.argv[1]).close()"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "new.db")]
+    pipe = subprocess.PIPE
+    processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe) for _ in range(6)]
+    for process in processes:
+        process.stdout.readline()
+    for process in processes:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate()
+    assert [process.returncode for process in processes] == [0] * 6
