@@ -15,6 +15,7 @@ from lcphone_async import (
     NumberAlreadyOwnedError,
     PurchaseOutcomeUnknownError,
     RateLimiter,
+    RetryPolicy,
 )
 from lcphone_async.journal import MemoryJournal
 from lcphone_async.sandbox import Fault
@@ -112,7 +113,7 @@ async def held_up(shop, client, stage):
 def client_for(shop, stage, **options):
     """A client whose second request waits for long, where the stage is in the limiter's line."""
     limiter = Line(3600) if stage.in_line else None
-    return shop.client(retry=PATIENT, limiter=limiter, **options)
+    return shop.client(**{"retry": PATIENT, "limiter": limiter, **options})
 
 
 async def finds_out(shop, stage, client):
@@ -172,7 +173,8 @@ async def test_15_out_of_time(shop, stage):
 @each_stage
 async def test_15_closed(shop, stage):
     """Closing the client at any stage ends the purchase, and another client finds out."""
-    client = client_for(shop, stage)
+    for_hours = RetryPolicy(max_tries=1, read_back_time=36_000)
+    client = client_for(shop, stage, retry=for_hours)
     async with held_up(shop, client, stage) as buying:
         await client.close()
     if stage.hold == "end":
