@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -180,12 +181,17 @@ class Purchases:
             _logger.warning("purchase %s is left to be settled: %r", record.id, error)
 
     async def _know_not_owned(self, request: Request) -> bool:
-        """`False` where the list cannot be read: then finding the number later proves nothing."""
+        """`False` where the list cannot be read: then finding the number later proves nothing.
+
+        A number that was bought before is not bought again as long as that is so.
+        """
         try:
             await self.check_not_owned(request)
         except RateLimitedError:
             raise
         except (APIError, ResponseFormatError):
+            if await self.journal.was_bought(request.location_id, request.phone_number):
+                raise
             return False
         return True
 
@@ -239,9 +245,10 @@ class Purchases:
             return _wire.answers.active_numbers(asked, await self.calls.send(asked), page)
 
         try:
-            async for page in walk_pages(fetch, Walk(request(0).path, 1000), lambda: 0):
-                if any(listed.phone_number == number for listed in page.numbers):
-                    return True
+            async with aclosing(walk_pages(fetch, Walk(request(0).path, 1000), lambda: 0)) as pages:
+                async for page in pages:
+                    if any(listed.phone_number == number for listed in page.numbers):
+                        return True
         except IncompleteListError:
             pass  # the total may be that of the list without the filter
         return False

@@ -103,6 +103,10 @@ class Journal(Protocol):
         """Keeps what has become known of a purchase."""
         ...
 
+    async def was_bought(self, location_id: str, phone_number: str) -> bool:
+        """Whether the location bought the number, whatever became of it later."""
+        ...
+
     async def records(self) -> list[PurchaseRecord]:
         """Every purchase, oldest first."""
         ...
@@ -113,6 +117,7 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str], PurchaseRecord] = {}
+        self._bought: set[tuple[str, str]] = set()
 
     async def begin(self, record: PurchaseRecord) -> None:
         """Keeps a purchase before it is sent."""
@@ -131,6 +136,12 @@ class MemoryJournal:
             self._open[key] = record
         else:
             del self._open[key]
+        if record.state == PurchaseState.BOUGHT:
+            self._bought.add(key)
+
+    async def was_bought(self, location_id: str, phone_number: str) -> bool:
+        """Whether the location bought the number, whatever became of it later."""
+        return (location_id, phone_number) in self._bought
 
     async def records(self) -> list[PurchaseRecord]:
         """The open purchases, oldest first."""
@@ -210,6 +221,10 @@ class PurchaseJournal:
         """Keeps what has become known of a purchase."""
         await self._run(self._update, record)
 
+    async def was_bought(self, location_id: str, phone_number: str) -> bool:
+        """Whether the location bought the number, whatever became of it later."""
+        return await self._run(self._has_bought, location_id, phone_number)
+
     async def records(self) -> list[PurchaseRecord]:
         """Every purchase, oldest first."""
         return await self._run(self._select)
@@ -258,6 +273,13 @@ class PurchaseJournal:
 
     def _update(self, record: PurchaseRecord) -> None:
         self._database.execute(_CHANGE, record.to_row())
+
+    def _has_bought(self, location_id: str, phone_number: str) -> bool:
+        statement = (
+            "SELECT 1 FROM purchases "
+            "WHERE location_id = ? AND phone_number = ? AND state = 'bought'"
+        )
+        return self._database.execute(statement, (location_id, phone_number)).fetchone() is not None
 
     def _select(self) -> list[PurchaseRecord]:
         rows = self._database.execute("SELECT * FROM purchases ORDER BY started_at, id")

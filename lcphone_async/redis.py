@@ -169,6 +169,10 @@ class RedisPurchaseJournal:
             await self._redis.hset(self._settled, record.id, row)
             await self._redis.hdel(self._open, _field(record))
 
+    async def was_bought(self, location_id: str, phone_number: str) -> bool:
+        """Whether the location bought the number, whatever became of it later."""
+        return bool(await self._redis.hexists(self._bought, f"{location_id} {phone_number}"))
+
     async def records(self) -> list[PurchaseRecord]:
         """Every purchase, oldest first."""
         # Read in the order in which `change` writes, so that none is missed on its way.

@@ -11,6 +11,7 @@ from lcphone_async import (
     PurchaseJournal,
     PurchaseState,
     RetryPolicy,
+    ServerError,
 )
 from lcphone_async.sandbox import Fault, Sandbox, TokenSettings
 
@@ -168,4 +169,14 @@ async def test_a_number_bought_meanwhile_is_not_bought_again(sandbox, journal):
         await second.purchase("a", number)
         with pytest.raises(NumberAlreadyOwnedError):
             await late
+    assert [request.method for request in sandbox.requests].count("POST") == 1
+
+
+async def test_nothing_is_bought_twice_where_the_list_cannot_be_read(sandbox, client):
+    """Raises what the list raised, for a number that the journal says was bought."""
+    number = "+18305551234"
+    await client.purchase("a", number)
+    sandbox.faults.append(Fault(operation="active", status=503))
+    with pytest.raises(ServerError):
+        await client.purchase("a", number)
     assert [request.method for request in sandbox.requests].count("POST") == 1
