@@ -71,6 +71,12 @@ STAGES = [
     ),
     Stage("reading back", (RESET, STALLED_LIST), sent=True),
     Stage("reading back, acted", (ACTED_RESET, STALLED_LIST), sent=True, acts=True),
+    Stage(
+        "reading back, acted and 503",
+        (Fault(operation="purchase", point="after", status=503), STALLED_LIST),
+        sent=True,
+        acts=True,
+    ),
     Stage("ending", hold="end", sent=True, acts=True),
 ]
 
