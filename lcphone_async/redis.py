@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,7 +13,7 @@ from ._line import in_bulk
 from ._shared_window import Link, SharedWindow
 from ._windows import Windows
 from .errors import NumberAlreadyOwnedError, PurchaseInProgressError
-from .journal import PurchaseRecord, PurchaseState
+from .journal import PurchaseRecord
 from .limiter import RateLimiter
 from .models import RateLimitStatus
 
@@ -131,20 +132,27 @@ class RedisSlot:
         self._window.answered(self._granted, counts=self._counts)
 
 
+_CHANGE = Path(__file__).with_name("_journal.lua").read_text(encoding="utf-8")
+
+
 class RedisPurchaseJournal:
     """A journal in Redis, for services on several machines that buy the same numbers.
 
     One hash holds the open purchases, a field for each number of a location, so that only one can
     be open; the others hold those that are settled, and when a number was bought. A purchase is
     as durable as Redis' own settings make it: without `appendonly yes` and `appendfsync always`
-    it may be lost with the server.
+    it may be lost with the server. The clocks of the machines should agree to within the time
+    that a look into the list takes. The `prefix` holds a hash tag, for clusters.
 
     >>> from redis.asyncio import Redis
     >>> journal = RedisPurchaseJournal(Redis())
     """
 
-    def __init__(self, redis: Redis | RedisCluster, *, prefix: str = "lcphone:purchases:") -> None:
+    def __init__(
+        self, redis: Redis | RedisCluster, *, prefix: str = "{lcphone:purchases}:"
+    ) -> None:
         self._redis: Any = redis
+        self._change: Any = redis.register_script(_CHANGE)
         self._open = f"{prefix}open"
         self._settled = f"{prefix}settled"
         self._bought = f"{prefix}bought"
@@ -160,14 +168,12 @@ class RedisPurchaseJournal:
 
     async def change(self, record: PurchaseRecord) -> None:
         """Keeps what has become known of a purchase."""
+        changed_at = record.changed_at.isoformat()
         row = json.dumps(record.to_row())
-        if record.state == PurchaseState.BOUGHT:
-            await self._redis.hset(self._bought, _field(record), record.changed_at.isoformat())
-        if record.is_open:
-            await self._redis.hset(self._open, _field(record), row)
-        else:
-            await self._redis.hset(self._settled, record.id, row)
-            await self._redis.hdel(self._open, _field(record))
+        await self._change(
+            keys=[self._open, self._settled, self._bought],
+            args=[_field(record), record.id, row, record.state.value, changed_at],
+        )
 
     async def was_bought(self, location_id: str, phone_number: str) -> bool:
         """Whether the location bought the number, whatever became of it later."""

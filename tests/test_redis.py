@@ -12,6 +12,7 @@ from lcphone_async import (
     DailyQuotaExhaustedError,
     LCPhoneClient,
     PurchaseInProgressError,
+    PurchaseRecord,
     PurchaseState,
     RateLimiter,
     RateLimitStatus,
@@ -311,6 +312,46 @@ async def test_a_journal_for_many_machines(server):
         assert (settled.state, await first.settle()) == (PurchaseState.BOUGHT, [])
         assert [record.id for record in await RedisPurchaseJournal(one).records()] == [settled.id]
         assert len(sandbox.ledger) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        (["bought", "unknown"], "unknown"),  # its caller was cancelled before being told
+        (["bought", "not bought"], "bought"),
+        (["unknown", "bought"], "bought"),
+        (["not bought"], "not bought"),
+    ],
+    ids=" ".join,
+)
+async def test_the_last_word_on_a_purchase(server, changes, state):
+    """Keeps one record of each purchase, and what is bought stays bought."""
+    async with Redis(port=server.port) as redis:
+        await redis.flushall()
+        journal = RedisPurchaseJournal(redis)
+        record = PurchaseRecord.begin("a", NUMBER, None, None)
+        await journal.begin(record)
+        for change in changes:
+            await journal.change(record.now(PurchaseState(change)))
+        (kept,) = await journal.records()
+        assert kept.state == state
+        assert await redis.hexists("{lcphone:purchases}:open", f"a {NUMBER}") == kept.is_open
+
+
+async def test_an_old_purchase_does_not_end_a_newer_one(server):
+    """Leaves the open purchase of the same number alone when an earlier one is settled late."""
+    async with Redis(port=server.port) as redis:
+        await redis.flushall()
+        journal = RedisPurchaseJournal(redis)
+        first = PurchaseRecord.begin("a", NUMBER, None, None)
+        await journal.begin(first)
+        await journal.change(first.now(PurchaseState.NOT_BOUGHT))
+        second = PurchaseRecord.begin("a", NUMBER, None, None)
+        await journal.begin(second)
+        await journal.change(first.now(PurchaseState.NOT_BOUGHT))
+        await journal.change(first.now(PurchaseState.UNKNOWN))
+        with pytest.raises(PurchaseInProgressError):
+            await journal.begin(PurchaseRecord.begin("a", NUMBER, None, None))
 
 
 def client_with(sandbox, journal):
