@@ -278,7 +278,9 @@ def _reason(error: BaseException) -> str:
     """Why a purchase is not bought or not known to be, for its record."""
     if isinstance(error, PurchaseOutcomeUnknownError):
         return error.reason
-    return str(error) if isinstance(error, LCPhoneError) else "the caller was cancelled"
+    if isinstance(error, asyncio.CancelledError):
+        return "the caller was cancelled"
+    return str(error) or type(error).__name__
 
 
 def _from(record: PurchaseRecord) -> Purchase:

@@ -159,6 +159,7 @@ CREATE TABLE IF NOT EXISTS purchases (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS one_open_purchase_a_number
     ON purchases (location_id, phone_number) WHERE state IN ('sending', 'unknown');
+CREATE INDEX IF NOT EXISTS purchases_of_a_number ON purchases (location_id, phone_number);
 """
 
 
