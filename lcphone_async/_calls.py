@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ class Tries:
     count: int = 0
     in_doubt: bool = False
     """Whether the service may have got a request that it has not answered."""
+    before_each: Callable[[], Awaitable[None]] | None = None
+    """What must be done before a request is sent, once there is a slot for it."""
 
 
 class Calls:
@@ -109,6 +112,8 @@ class Calls:
         token = checked_token(await self._tokens.token(request.location_id))
         try:
             async with self._limiter.slot(request.location_id, learns=True) as slot:
+                if tries.before_each is not None:
+                    await tries.before_each()
                 answer = await self._logged(request, token, tries)
                 refused = answer.status == HTTPStatus.TOO_MANY_REQUESTS
                 slot.learn(_wire.limits.rate_limit(answer.headers), refused=refused)

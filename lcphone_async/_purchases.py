@@ -12,7 +12,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from . import _checks as checks
 from . import _wire
@@ -30,10 +30,9 @@ from .errors import (
     PurchaseOutcomeUnknownError,
     RateLimitedError,
     ResponseFormatError,
-    ServerError,
     TransportError,
 )
-from .journal import Journal, PurchaseRecord, PurchaseState
+from .journal import Journal, Past, PurchaseRecord, PurchaseState
 from .models import ActiveNumbersPage, Purchase, PurchaseOrder
 
 if TYPE_CHECKING:
@@ -43,6 +42,35 @@ _logger = logging.getLogger("lcphone_async")
 
 # So many last digits make a search that shows one number, or few.
 _TELLING_DIGITS = 7
+
+# What a service says before it acts. Others (408, 499, a redirect) a proxy may say at any time.
+_REFUSALS = {400, 401, 402, 403, 404, 405, 409, 410, 413, 414, 415, 422, 429, 431}
+
+
+@define
+class _Intention:
+    """A purchase in its journal, which has it before each POST."""
+
+    journal: Journal
+    record: PurchaseRecord
+    times_bought: int
+    """How often the number was bought before it was looked up."""
+    is_begun: bool = False
+
+    async def keep(self) -> None:
+        """Makes it durable; raises where the number is being bought elsewhere, or was."""
+        self.is_begun = True
+        self.record = self.record.sent_again()
+        await self.journal.begin(self.record, self.times_bought)
+
+    async def end(self, state: PurchaseState, reason: str | None = None) -> None:
+        """A journal that fails leaves the purchase open, and does not hide its error."""
+        if not self.is_begun:
+            return
+        try:
+            await self.journal.change(self.record.now(state, reason))
+        except Exception as error:  # noqa: BLE001  # a journal's own may be any
+            _logger.warning("purchase %s is left to be settled: %r", self.record.id, error)
 
 
 @frozen
@@ -124,14 +152,8 @@ class Purchases:
 
     async def check(self, request: Request) -> None:
         """All that can be checked of a purchase without spending: raises what it would raise."""
+        await self._past(request)
         await self.check_not_owned(request)
-        location_id, number = request.location_id, request.phone_number
-        for record in await self.journal.records():
-            if record.is_open and (record.location_id, record.phone_number) == (
-                location_id,
-                number,
-            ):
-                raise PurchaseInProgressError(location_id, number)
         if not await self._is_for_sale(request):
             raise NumberUnavailableError(
                 404, "no search shows the number", method="a dry run of POST", path=request.path
@@ -158,29 +180,33 @@ class Purchases:
 
     async def _make(self, request: Request, order_id: str | None, tries: Tries) -> Purchase:
         self.calls.check_open(request)
-        number, fingerprint = request.phone_number, (request.json or {}).get("fingerprintId")
-        record = PurchaseRecord.begin(request.location_id, number, fingerprint, order_id)
-        known_not_owned = await self._know_not_owned(request)
-        await self.journal.begin(record)
+        past = await self._past(request)
+        known_not_owned = await self._know_not_owned(request, past)
+        fingerprint = (request.json or {}).get("fingerprintId")
+        record = PurchaseRecord.new(
+            request.location_id, request.phone_number, fingerprint, order_id
+        )
+        intention = _Intention(self.journal, record, past.times_bought)
+        tries.before_each = intention.keep
         try:
-            purchase = await self._send(request, record, tries, known_not_owned=known_not_owned)
+            purchase = await self._send(request, intention, tries, known_not_owned=known_not_owned)
             tries.in_doubt = True  # to a caller who is not told: it stays open then
-            await self.journal.change(record.now(PurchaseState.BOUGHT))
+            await self.journal.change(intention.record.now(PurchaseState.BOUGHT))
         except BaseException as error:
             in_doubt = tries.in_doubt or isinstance(error, PurchaseOutcomeUnknownError)
             state = PurchaseState.UNKNOWN if in_doubt else PurchaseState.NOT_BOUGHT
-            await self._try_to_keep(record.now(state, _reason(error)))
+            await intention.end(state, _reason(error))
             raise
         return purchase
 
-    async def _try_to_keep(self, record: PurchaseRecord) -> None:
-        """A journal that fails leaves the purchase open, and does not hide its error."""
-        try:
-            await self.journal.change(record)
-        except Exception as error:  # noqa: BLE001  # a journal's own may be any
-            _logger.warning("purchase %s is left to be settled: %r", record.id, error)
+    async def _past(self, request: Request) -> Past:
+        """What the journal knows of the number; raises where a purchase of it is open."""
+        past = await self.journal.past(request.location_id, request.phone_number)
+        if past.is_open:
+            raise PurchaseInProgressError(request.location_id, request.phone_number)
+        return past
 
-    async def _know_not_owned(self, request: Request) -> bool:
+    async def _know_not_owned(self, request: Request, past: Past) -> bool:
         """`False` where the list cannot be read: then finding the number later proves nothing.
 
         A number that was bought before is not bought again as long as that is so.
@@ -190,25 +216,31 @@ class Purchases:
         except RateLimitedError:
             raise
         except (APIError, ResponseFormatError):
-            if await self.journal.was_bought(request.location_id, request.phone_number):
+            if past.times_bought:
                 raise
             return False
         return True
 
     async def _send(
-        self, request: Request, record: PurchaseRecord, tries: Tries, *, known_not_owned: bool
+        self, request: Request, intention: _Intention, tries: Tries, *, known_not_owned: bool
     ) -> Purchase:
         try:
             return _wire.answers.purchase(request, await self.calls.send(request, tries))
-        except (ServerError, ResponseFormatError, TransportError) as error:
-            if isinstance(error, TransportError) and not tries.in_doubt:
+        except TransportError as error:
+            if not tries.in_doubt:
                 raise
+            cause: LCPhoneError = error
+        except APIError as error:
+            if error.status in _REFUSALS:
+                raise
+            cause = error
+        except ResponseFormatError as error:
             cause = error
         tries.in_doubt = True  # an answer came, but it does not tell
         may_read_back = known_not_owned and not isinstance(cause, ClientClosedError)
         if may_read_back and await self._read_back(request):
             return Purchase(request.phone_number, request.location_id, confirmed_by="read-back")
-        raise _unknown(request, str(cause), record.started_at) from cause
+        raise _unknown(request, str(cause), intention.record.sent_at) from cause
 
     async def _read_back(self, request: Request) -> bool:
         """Whether the number turns up in the list within the time for that."""
@@ -264,7 +296,7 @@ class Purchases:
             return record.now(record.state, str(error))  # one location does not stop the others
         if listed:
             settled = record.now(PurchaseState.BOUGHT)
-        elif datetime.now(UTC) - record.started_at > timedelta(seconds=late):
+        elif datetime.now(UTC) - record.sent_at > timedelta(seconds=late):
             settled = record.now(PurchaseState.NOT_BOUGHT, "it is not in the list")
         else:
             settled = record.now(

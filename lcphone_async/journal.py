@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -49,7 +50,8 @@ class PurchaseRecord:
     state: PurchaseState
     reason: str | None
     """Why it is not bought, or not known to be."""
-    started_at: datetime
+    sent_at: datetime
+    """When it was sent, the last time."""
     changed_at: datetime
 
     @property
@@ -58,8 +60,12 @@ class PurchaseRecord:
         return self.state in _OPEN
 
     @classmethod
-    def begin(
-        cls, location_id: str, phone_number: str, fingerprint_id: str | None, order_id: str | None
+    def new(
+        cls,
+        location_id: str,
+        phone_number: str,
+        fingerprint_id: str | None = None,
+        order_id: str | None = None,
     ) -> PurchaseRecord:
         """A purchase that is about to be sent."""
         now = datetime.now(UTC)
@@ -68,13 +74,18 @@ class PurchaseRecord:
             uuid4().hex, location_id, phone_number, fingerprint_id, order_id, state, None, now, now
         )
 
+    def sent_again(self) -> PurchaseRecord:
+        """The purchase, about to be sent once more."""
+        now = datetime.now(UTC)
+        return evolve(self, state=PurchaseState.SENDING, reason=None, sent_at=now, changed_at=now)
+
     def now(self, state: PurchaseState, reason: str | None = None) -> PurchaseRecord:
         """The record with what has become known."""
         return evolve(self, state=state, reason=reason, changed_at=datetime.now(UTC))
 
     def to_row(self) -> dict[str, str | None]:
         """Its fields as texts, to be kept."""
-        dates = {"started_at": self.started_at, "changed_at": self.changed_at}
+        dates = {"sent_at": self.sent_at, "changed_at": self.changed_at}
         return {
             **asdict(self),
             **{name: date.isoformat() for name, date in dates.items()},
@@ -84,27 +95,38 @@ class PurchaseRecord:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> PurchaseRecord:
         """The record that `to_row` was made from."""
-        dates = {name: datetime.fromisoformat(row[name]) for name in ("started_at", "changed_at")}
+        dates = {name: datetime.fromisoformat(row[name]) for name in ("sent_at", "changed_at")}
         return cls(**{**row, **dates, "state": PurchaseState(row["state"])})
+
+
+@frozen
+class Past:
+    """What a journal knows of a number of a location."""
+
+    is_open: bool
+    """Whether a purchase of it is still to be settled."""
+    times_bought: int
+    """How often it was bought, whatever became of it later."""
 
 
 class Journal(Protocol):
     """Where a client keeps its purchases."""
 
-    async def begin(self, record: PurchaseRecord) -> None:
-        """Keeps a purchase before it is sent.
+    async def past(self, location_id: str, phone_number: str) -> Past:
+        """What is known of the number, to be asked before the service is."""
+        ...
 
-        Raises `PurchaseInProgressError` where one of the same number for the same location is
-        open, and `NumberAlreadyOwnedError` where one was bought since this one was started.
+    async def begin(self, record: PurchaseRecord, times_bought: int) -> None:
+        """Keeps a purchase before it is sent, each time.
+
+        Raises `PurchaseInProgressError` where another one of the same number for the same
+        location is open, and `NumberAlreadyOwnedError` where the number was not bought as often
+        as `times_bought` any more.
         """
         ...
 
     async def change(self, record: PurchaseRecord) -> None:
-        """Keeps what has become known of a purchase."""
-        ...
-
-    async def was_bought(self, location_id: str, phone_number: str) -> bool:
-        """Whether the location bought the number, whatever became of it later."""
+        """Keeps what has become known of a purchase that was begun."""
         ...
 
     async def records(self) -> list[PurchaseRecord]:
@@ -117,13 +139,20 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str], PurchaseRecord] = {}
-        self._bought: set[tuple[str, str]] = set()
+        self._bought: Counter[tuple[str, str]] = Counter()
 
-    async def begin(self, record: PurchaseRecord) -> None:
-        """Keeps a purchase before it is sent."""
+    async def past(self, location_id: str, phone_number: str) -> Past:
+        """What is known of the number."""
+        key = (location_id, phone_number)
+        return Past(key in self._open, self._bought[key])
+
+    async def begin(self, record: PurchaseRecord, times_bought: int) -> None:
+        """Keeps a purchase before it is sent, each time."""
         key = (record.location_id, record.phone_number)
-        if key in self._open:
-            raise PurchaseInProgressError(record.location_id, record.phone_number)
+        if self._open.get(key, record).id != record.id:
+            raise PurchaseInProgressError(*key)
+        if self._bought[key] != times_bought:
+            raise NumberAlreadyOwnedError(*key)
         self._open[key] = record
 
     async def change(self, record: PurchaseRecord) -> None:
@@ -137,11 +166,7 @@ class MemoryJournal:
         else:
             del self._open[key]
         if record.state == PurchaseState.BOUGHT:
-            self._bought.add(key)
-
-    async def was_bought(self, location_id: str, phone_number: str) -> bool:
-        """Whether the location bought the number, whatever became of it later."""
-        return (location_id, phone_number) in self._bought
+            self._bought[key] += 1
 
     async def records(self) -> list[PurchaseRecord]:
         """The open purchases, oldest first."""
@@ -149,26 +174,34 @@ class MemoryJournal:
 
 
 _TIMEOUT = 30.0
-_CANCELLED = "the caller was cancelled before it was sent"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS purchases (
     id TEXT PRIMARY KEY, location_id TEXT NOT NULL, phone_number TEXT NOT NULL,
     fingerprint_id TEXT, order_id TEXT, state TEXT NOT NULL, reason TEXT,
-    started_at TEXT NOT NULL, changed_at TEXT NOT NULL
+    sent_at TEXT NOT NULL, changed_at TEXT NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS one_open_purchase_a_number
     ON purchases (location_id, phone_number) WHERE state IN ('sending', 'unknown');
 CREATE INDEX IF NOT EXISTS purchases_of_a_number ON purchases (location_id, phone_number);
 """
 
+_PAST = """
+SELECT count(*) FILTER (WHERE state IN ('sending', 'unknown')) AS open,
+    count(*) FILTER (WHERE state = 'bought') AS bought
+FROM purchases WHERE location_id = ? AND phone_number = ?
+"""
 
-_NOT_BOUGHT_SINCE = """
-WHERE NOT EXISTS (
-    SELECT 1 FROM purchases
-    WHERE location_id = :location_id AND phone_number = :phone_number
-        AND state = 'bought' AND changed_at >= :started_at
+_BEGIN = """
+INSERT INTO purchases SELECT
+    :id, :location_id, :phone_number, :fingerprint_id, :order_id, :state, :reason,
+    :sent_at, :changed_at
+WHERE :times_bought = (
+    SELECT count(*) FROM purchases
+    WHERE location_id = :location_id AND phone_number = :phone_number AND state = 'bought'
 )
+ON CONFLICT (id) DO UPDATE
+SET state = :state, reason = :reason, sent_at = :sent_at, changed_at = :changed_at
 """
 
 # Whoever looked into the list before it was bought must not have the last word.
@@ -206,25 +239,22 @@ class PurchaseJournal:
             self._database.close()
             raise
 
-    async def begin(self, record: PurchaseRecord) -> None:
-        """Keeps a purchase before it is sent."""
+    async def past(self, location_id: str, phone_number: str) -> Past:
+        """What is known of the number."""
+        return await self._run(self._past, location_id, phone_number)
+
+    async def begin(self, record: PurchaseRecord, times_bought: int) -> None:
+        """Keeps a purchase before it is sent, each time."""
         try:
-            inserted = await self._run(self._insert, record)
+            is_kept = await self._run(self._begin, record, times_bought)
         except sqlite3.IntegrityError:
             raise PurchaseInProgressError(record.location_id, record.phone_number) from None
-        except asyncio.CancelledError:  # it may be kept, or about to be
-            self._thread.submit(self._update, record.now(PurchaseState.NOT_BOUGHT, _CANCELLED))
-            raise
-        if not inserted:
+        if not is_kept:
             raise NumberAlreadyOwnedError(record.location_id, record.phone_number)
 
     async def change(self, record: PurchaseRecord) -> None:
-        """Keeps what has become known of a purchase."""
-        await self._run(self._update, record)
-
-    async def was_bought(self, location_id: str, phone_number: str) -> bool:
-        """Whether the location bought the number, whatever became of it later."""
-        return await self._run(self._has_bought, location_id, phone_number)
+        """Keeps what has become known of a purchase that was begun."""
+        await self._run(self._change, record)
 
     async def records(self) -> list[PurchaseRecord]:
         """Every purchase, oldest first."""
@@ -265,23 +295,18 @@ class PurchaseJournal:
             else:
                 return
 
-    def _insert(self, record: PurchaseRecord) -> bool:
-        """Whether it was kept: not where another process bought the number meanwhile."""
-        row = record.to_row()
-        marks = ", ".join(f":{name}" for name in row)
-        statement = f"INSERT INTO purchases ({', '.join(row)}) SELECT {marks} {_NOT_BOUGHT_SINCE}"
-        return self._database.execute(statement, row).rowcount == 1
+    def _past(self, location_id: str, phone_number: str) -> Past:
+        row = self._database.execute(_PAST, (location_id, phone_number)).fetchone()
+        return Past(row["open"] > 0, row["bought"])
 
-    def _update(self, record: PurchaseRecord) -> None:
+    def _begin(self, record: PurchaseRecord, times_bought: int) -> bool:
+        """Whether it is kept: not where another process bought the number meanwhile."""
+        row = {**record.to_row(), "times_bought": times_bought}
+        return self._database.execute(_BEGIN, row).rowcount == 1
+
+    def _change(self, record: PurchaseRecord) -> None:
         self._database.execute(_CHANGE, record.to_row())
 
-    def _has_bought(self, location_id: str, phone_number: str) -> bool:
-        statement = (
-            "SELECT 1 FROM purchases "
-            "WHERE location_id = ? AND phone_number = ? AND state = 'bought'"
-        )
-        return self._database.execute(statement, (location_id, phone_number)).fetchone() is not None
-
     def _select(self) -> list[PurchaseRecord]:
-        rows = self._database.execute("SELECT * FROM purchases ORDER BY started_at, id")
+        rows = self._database.execute("SELECT * FROM purchases ORDER BY sent_at, id")
         return [PurchaseRecord.from_row(dict(row)) for row in rows]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,7 +12,7 @@ from ._line import in_bulk
 from ._shared_window import Link, SharedWindow
 from ._windows import Windows
 from .errors import NumberAlreadyOwnedError, PurchaseInProgressError
-from .journal import PurchaseRecord
+from .journal import Past, PurchaseRecord
 from .limiter import RateLimiter
 from .models import RateLimitStatus
 
@@ -132,17 +131,16 @@ class RedisSlot:
         self._window.answered(self._granted, counts=self._counts)
 
 
-_CHANGE = Path(__file__).with_name("_journal.lua").read_text(encoding="utf-8")
+_JOURNAL = Path(__file__).with_name("_journal.lua").read_text(encoding="utf-8")
 
 
 class RedisPurchaseJournal:
     """A journal in Redis, for services on several machines that buy the same numbers.
 
     One hash holds the open purchases, a field for each number of a location, so that only one can
-    be open; the others hold those that are settled, and when a number was bought. A purchase is
-    as durable as Redis' own settings make it: without `appendonly yes` and `appendfsync always`
-    it may be lost with the server. The clocks of the machines should agree to within the time
-    that a look into the list takes. The `prefix` holds a hash tag, for clusters.
+    be open; the others hold those that are settled, and how often a number was bought. A purchase
+    is as durable as Redis' own settings make it: without `appendonly yes` and `appendfsync always`
+    it may be lost with the server. The `prefix` holds a hash tag, for clusters.
 
     >>> from redis.asyncio import Redis
     >>> journal = RedisPurchaseJournal(Redis())
@@ -152,32 +150,29 @@ class RedisPurchaseJournal:
         self, redis: Redis | RedisCluster, *, prefix: str = "{lcphone:purchases}:"
     ) -> None:
         self._redis: Any = redis
-        self._change: Any = redis.register_script(_CHANGE)
+        self._keep: Any = redis.register_script(_JOURNAL)
         self._open = f"{prefix}open"
         self._settled = f"{prefix}settled"
         self._bought = f"{prefix}bought"
 
-    async def begin(self, record: PurchaseRecord) -> None:
-        """Keeps a purchase before it is sent."""
-        if not await self._redis.hsetnx(self._open, _field(record), json.dumps(record.to_row())):
+    async def past(self, location_id: str, phone_number: str) -> Past:
+        """What is known of the number."""
+        field = f"{location_id} {phone_number}"
+        # An open purchase becomes a bought one, never the other way round.
+        is_open = await self._redis.hexists(self._open, field)
+        return Past(bool(is_open), int(await self._redis.hget(self._bought, field) or 0))
+
+    async def begin(self, record: PurchaseRecord, times_bought: int) -> None:
+        """Keeps a purchase before it is sent, each time."""
+        in_the_way = await self._run(record, times_bought)
+        if in_the_way == "open":
             raise PurchaseInProgressError(record.location_id, record.phone_number)
-        bought = await self._redis.hget(self._bought, _field(record))
-        if bought is not None and datetime.fromisoformat(_text(bought)) >= record.started_at:
-            await self._redis.hdel(self._open, _field(record))
+        if in_the_way == "bought":
             raise NumberAlreadyOwnedError(record.location_id, record.phone_number)
 
     async def change(self, record: PurchaseRecord) -> None:
-        """Keeps what has become known of a purchase."""
-        changed_at = record.changed_at.isoformat()
-        row = json.dumps(record.to_row())
-        await self._change(
-            keys=[self._open, self._settled, self._bought],
-            args=[_field(record), record.id, row, record.state.value, changed_at],
-        )
-
-    async def was_bought(self, location_id: str, phone_number: str) -> bool:
-        """Whether the location bought the number, whatever became of it later."""
-        return bool(await self._redis.hexists(self._bought, f"{location_id} {phone_number}"))
+        """Keeps what has become known of a purchase that was begun."""
+        await self._run(record)
 
     async def records(self) -> list[PurchaseRecord]:
         """Every purchase, oldest first."""
@@ -185,12 +180,14 @@ class RedisPurchaseJournal:
         still_open = await self._redis.hvals(self._open)
         rows = still_open + await self._redis.hvals(self._settled)
         records = {row["id"]: PurchaseRecord.from_row(row) for row in map(json.loads, rows)}
-        return sorted(records.values(), key=lambda record: record.started_at)
+        return sorted(records.values(), key=lambda record: record.sent_at)
 
-
-def _text(value: bytes | str) -> str:
-    return value if isinstance(value, str) else value.decode()
-
-
-def _field(record: PurchaseRecord) -> str:
-    return f"{record.location_id} {record.phone_number}"
+    async def _run(self, record: PurchaseRecord, *times_bought: int) -> str:
+        """Changes the record at once; or tells what is in the way of a purchase that begins."""
+        field = f"{record.location_id} {record.phone_number}"
+        row = json.dumps(record.to_row())
+        in_the_way = await self._keep(
+            keys=[self._open, self._settled, self._bought],
+            args=[field, record.id, row, record.state.value, *times_bought],
+        )
+        return in_the_way if isinstance(in_the_way, str) else in_the_way.decode()

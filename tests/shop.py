@@ -25,13 +25,13 @@ class HeldJournal(PurchaseJournal):
         self.go_on = threading.Event()
         self.error: Exception | None = None
 
-    def _insert(self, record: PurchaseRecord) -> bool:
+    def _begin(self, record: PurchaseRecord, times_bought: int) -> bool:
         self._disk("begin")
-        return super()._insert(record)
+        return super()._begin(record, times_bought)
 
-    def _update(self, record: PurchaseRecord) -> None:
+    def _change(self, record: PurchaseRecord) -> None:
         self._disk("end")
-        super()._update(record)
+        super()._change(record)
 
     def _disk(self, moment: str) -> None:
         if moment != self.hold:

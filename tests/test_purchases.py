@@ -225,8 +225,8 @@ class Closing(HeldJournal):
         super().__init__(shop.path)
         self.sandbox = shop.sandbox
 
-    async def begin(self, record):
-        await super().begin(record)
+    async def begin(self, record, times_bought):
+        await super().begin(record, times_bought)
         await self.sandbox.close()
 
 
@@ -427,7 +427,7 @@ async def test_13_not_found(shop, what):
     assert (shop.paid, shop.posts, await shop.states()) == ([], 1, ["unknown"])
     (record,) = await shop.journal.records()
     assert record.reason == error.reason
-    assert record.started_at == error.sent_at
+    assert record.sent_at == error.sent_at
 
 
 async def test_12_found_late(shop):

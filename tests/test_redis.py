@@ -329,8 +329,8 @@ async def test_the_last_word_on_a_purchase(server, changes, state):
     async with Redis(port=server.port) as redis:
         await redis.flushall()
         journal = RedisPurchaseJournal(redis)
-        record = PurchaseRecord.begin("a", NUMBER, None, None)
-        await journal.begin(record)
+        record = PurchaseRecord.new("a", NUMBER)
+        await journal.begin(record, 0)
         for change in changes:
             await journal.change(record.now(PurchaseState(change)))
         (kept,) = await journal.records()
@@ -343,15 +343,15 @@ async def test_an_old_purchase_does_not_end_a_newer_one(server):
     async with Redis(port=server.port) as redis:
         await redis.flushall()
         journal = RedisPurchaseJournal(redis)
-        first = PurchaseRecord.begin("a", NUMBER, None, None)
-        await journal.begin(first)
+        first = PurchaseRecord.new("a", NUMBER)
+        await journal.begin(first, 0)
         await journal.change(first.now(PurchaseState.NOT_BOUGHT))
-        second = PurchaseRecord.begin("a", NUMBER, None, None)
-        await journal.begin(second)
+        second = PurchaseRecord.new("a", NUMBER)
+        await journal.begin(second, 0)
         await journal.change(first.now(PurchaseState.NOT_BOUGHT))
         await journal.change(first.now(PurchaseState.UNKNOWN))
         with pytest.raises(PurchaseInProgressError):
-            await journal.begin(PurchaseRecord.begin("a", NUMBER, None, None))
+            await journal.begin(PurchaseRecord.new("a", NUMBER), 0)
 
 
 def client_with(sandbox, journal):

@@ -31,10 +31,10 @@ class CommandJournal(PurchaseJournal):
             command += ["--journal", str(self.path)]
         return shlex.join(command)
 
-    async def begin(self, record: PurchaseRecord) -> None:
+    async def begin(self, record: PurchaseRecord, times_bought: int) -> None:
         """Keeps a purchase before it is sent, or says that nothing is."""
         try:
-            await super().begin(record)
+            await super().begin(record, times_bought)
         except sqlite3.Error as error:
             raise _unusable(self.path, f"{error}: nothing was sent") from None
 

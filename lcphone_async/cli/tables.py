@@ -160,7 +160,7 @@ _PURCHASES = (
     Column("Number", lambda r: r.phone_number, 16, "bold"),
     Column("Location", lambda r: r.location_id, 20),
     Column("State", lambda r: r.state, 10, "cyan"),
-    Column("When", lambda r: f"{r.started_at.astimezone():%Y-%m-%d %H:%M}", 16),
+    Column("When", lambda r: f"{r.sent_at.astimezone():%Y-%m-%d %H:%M}", 16),
     Column("Why", lambda r: r.reason, whole=True),
 )
 

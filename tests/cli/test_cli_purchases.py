@@ -38,12 +38,12 @@ def posts(sandbox):
 def make_older(journal):
     """Lets the purchases of a journal have begun an hour ago."""
     before = datetime.now(UTC) - timedelta(hours=1)
-    change(journal, "UPDATE purchases SET started_at = ?", before.isoformat())
+    change(journal, "UPDATE purchases SET sent_at = ?", before.isoformat())
 
 
 def break_on(journal, event):
     """Lets a journal fail at an event, as a full disk would."""
-    failing = "BEGIN INSERT INTO missing VALUES (1); END"
+    failing = "BEGIN SELECT abs(-9223372036854775807 - 1); END"
     change(journal, f"CREATE TRIGGER broken BEFORE {event} ON purchases {failing}")
 
 
@@ -60,7 +60,7 @@ def test_a_killed_purchase_is_in_the_journal(bare, journal, killed, point):
     assert (record["phone_number"], record["location_id"]) == (LOCAL, "loc1")
     assert record["state"] == "sending"
     assert record["fingerprint_id"]
-    assert datetime.fromisoformat(record["started_at"]).tzinfo
+    assert datetime.fromisoformat(record["sent_at"]).tzinfo
     assert {stat.S_IMODE(file.stat().st_mode) for file in journal.parent.iterdir()} == {0o600}
 
 
@@ -145,7 +145,7 @@ def test_a_journal_that_takes_no_purchase(lcphone, lcphone_sandbox, journal):
     refused = lcphone.run("buy", LOCAL, "--yes")
     assert refused.code == 1
     last = refused.err.splitlines()[-1]
-    assert last == f"Error: journal {journal}: no such table: main.missing: nothing was sent"
+    assert last == f"Error: journal {journal}: integer overflow: nothing was sent"
     assert posts(lcphone_sandbox) == []
 
 
