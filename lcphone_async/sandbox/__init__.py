@@ -22,35 +22,44 @@ if TYPE_CHECKING:
     from .faults import Fault
     from .inventory import Location
     from .numbers import Number
+    from .oauth import Grant, OAuth, TokenEntry
     from .pools import Pool
     from .server import RequestRecord, Sandbox
-    from .settings import LocationSettings, TokenSettings
+    from .settings import LocationSettings, OAuthSettings, TokenSettings
     from .state import LedgerEntry
     from .stock import Stock
 
 __all__ = [
     "Fault",
+    "Grant",
     "LedgerEntry",
     "Location",
     "LocationSettings",
     "Number",
+    "OAuth",
+    "OAuthSettings",
     "Pool",
     "RequestRecord",
     "Sandbox",
     "Stock",
+    "TokenEntry",
     "TokenSettings",
 ]
 
 _HOMES = {
     "Fault": "faults",
+    "Grant": "oauth",
     "LedgerEntry": "state",
     "Location": "inventory",
     "LocationSettings": "settings",
     "Number": "numbers",
+    "OAuth": "oauth",
+    "OAuthSettings": "settings",
     "Pool": "pools",
     "RequestRecord": "server",
     "Sandbox": "server",
     "Stock": "stock",
+    "TokenEntry": "oauth",
     "TokenSettings": "settings",
 }
 

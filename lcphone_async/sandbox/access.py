@@ -1,9 +1,10 @@
-"""Who may do what: the bearer token, its scopes and its locations."""
+"""Who may do what: the bearer token, its kind, its scopes and its locations."""
 
 from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 
+from .oauth import OAuth
 from .refusals import RefusedError
 from .settings import TokenSettings
 
@@ -22,17 +23,31 @@ def _settings(
 
 @frozen
 class Tokens:
-    """The tokens that a sandbox knows; `None` takes any."""
+    """The tokens that a sandbox was told of, and those that it issued."""
 
     known: Mapping[str, TokenSettings] | None = field(converter=_settings)
+    oauth: OAuth
 
     def settings(self, authorization: str) -> TokenSettings:
         """Say what the token of an `Authorization` header may do."""
         scheme, _, token = authorization.partition(" ")
-        settings = _ANY if self.known is None else self.known.get(token)
+        settings = self._of(token)
         if scheme.lower() != "bearer" or not token.strip() or settings is None:
             raise RefusedError(401, "Invalid token: access token is invalid")
         return settings
+
+    def _of(self, token: str) -> TokenSettings | None:
+        if self.oauth.is_revoked(token):
+            return None
+        if not self.oauth.is_enforced:
+            return _ANY
+        return (self.known or {}).get(token) or self.oauth.access(token)
+
+
+def check_kind(token: TokenSettings, kind: str) -> None:
+    """Refuse an agency's token where a location's is wanted, and the other way about."""
+    if token.kind not in (None, kind):
+        raise RefusedError(401, "This authClass type is not allowed to access this scope.")
 
 
 def check_scope(token: TokenSettings, scope: str) -> None:

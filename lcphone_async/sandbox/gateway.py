@@ -4,13 +4,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
+from typing import Final
 from uuid import UUID
 
 import msgspec
 from aiohttp import web
 from attrs import define, field
 
-from .access import Tokens, check_location, check_scope
+from .access import Tokens, check_kind, check_location, check_scope
 from .bodies import CONTRACTS, Contract
 from .faults import Faults
 from .inventory import Location
@@ -21,6 +22,7 @@ from .settings import TokenSettings
 from .state import State
 from .trouble import Trouble
 
+_LEGACY: Final = "2021-07-28"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -59,8 +61,10 @@ class Gateway:
         return _json(refusal.status, refusal.body(str(trace_id)))
 
     async def _answer(self, operation: Operation, request: web.Request) -> web.StreamResponse:
+        if operation.scope is None:
+            return await self._admitted(operation, request, TokenSettings())
         token = self.tokens.settings(request.headers.get("Authorization", ""))
-        budget = self._budget(token, _location_id(request))
+        budget = self._budget(token, _location_id(request) if operation.is_for_locations else "")
         admitted = budget.admit(self.clock())
         headers = budget.headers()  # those of this request, not of one that comes meanwhile
         if admitted:
@@ -87,11 +91,16 @@ class Gateway:
         self, operation: Operation, request: web.Request, token: TokenSettings, body: bytes
     ) -> web.Response:
         try:
-            contract = _contract(request)
-            check_scope(token, operation.scope)
-            locations = self._locations(token, contract, _location_id(request))
+            version = _version(request, operation)
+            locations: Sequence[Location] = ()
+            if operation.scope is not None:
+                check_kind(token, "location" if operation.is_for_locations else "agency")
+                check_scope(token, operation.scope)
+            if operation.is_for_locations:
+                locations = self._locations(token, CONTRACTS[version], _location_id(request))
             time = datetime.fromtimestamp(self.clock(), UTC)
-            call = Call(self.state, contract, locations, request.query, body, time)
+            content = request.content_type, body
+            call = Call(self.state, version, locations, request.query, *content, time)
             return _json(*operation.answer(call))
         except RefusedError as refusal:
             return self.refuse(refusal)
@@ -124,13 +133,15 @@ def _location_id(request: web.Request) -> str:
     return request.match_info.get("location_id") or request.query.get("locationId", "")
 
 
-def _contract(request: web.Request) -> Contract:
-    version = request.headers.get("Version")
+def _version(request: web.Request, operation: Operation) -> str:
+    # The older document of the token endpoint has no such header.
+    default = _LEGACY if operation.scope is None else None
+    version = request.headers.get("Version", default)
     if version is None:
         raise RefusedError(401, "version header was not found.")
-    if version not in CONTRACTS:
+    if version not in CONTRACTS or operation.version not in (None, version):
         raise RefusedError(401, "version header is invalid")
-    return CONTRACTS[version]
+    return version
 
 
 async def _body(request: web.Request) -> bytes:

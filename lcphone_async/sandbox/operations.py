@@ -1,4 +1,4 @@
-"""The four operations, as pure steps from a call to a status and a body."""
+"""What an operation is, and the four of LC Phone: pure steps from a call to status and body."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -6,14 +6,16 @@ from typing import Final, Literal
 
 from attrs import frozen
 
-from .bodies import JSON, Contract, available_numbers, number_pools
+from .bodies import CONTRACTS, JSON, Contract, available_numbers, number_pools
 from .inventory import Location
 from .parameters import Query, list_query, phone_number_to_buy, search_query
 from .refusals import RefusedError
 from .state import State
 
 Answer = tuple[int, JSON]
-OperationName = Literal["pools", "available", "purchase", "active"]
+OperationName = Literal[
+    "pools", "available", "purchase", "active", "token", "location-token", "installed-locations"
+]
 
 
 @frozen
@@ -21,10 +23,12 @@ class Call:
     """A request that passed the checks which all operations share."""
 
     state: State
-    contract: Contract
+    version: str
+    """The contract, as the `Version` header names it."""
     locations: Sequence[Location]
     """The one it names; of pools without a `locationId`, all that the token may see."""
     query: Query
+    content_type: str
     body: bytes
     time: datetime
 
@@ -32,6 +36,11 @@ class Call:
     def location(self) -> Location:
         """The location that the path names."""
         return self.locations[0]
+
+    @property
+    def contract(self) -> Contract:
+        """What words the answer."""
+        return CONTRACTS[self.version]
 
 
 @frozen
@@ -41,8 +50,16 @@ class Operation:
     name: OperationName
     method: str
     path: str
-    scope: str
+    scope: str | None
+    """What a token must be good for; `None` is for an operation without a token."""
     answer: Callable[[Call], Answer]
+    version: str | None = None
+    """The contract that has it; `None` is both."""
+
+    @property
+    def is_for_locations(self) -> bool:
+        """Whether it wants the token of a location, not of the agency."""
+        return self.scope is not None and not self.scope.startswith("oauth.")
 
 
 def _pools(call: Call) -> Answer:

@@ -52,8 +52,8 @@ def list_query(query: Query) -> ListQuery:
         page,
         size,
         query.get("searchFilter", ""),
-        skip_pools=_flag(query, "skipNumberPool", default=True),
-        rcs_sender_ids=_flag(query, "includeRcsSenderIds", default=False),
+        skip_pools=flag(query, "skipNumberPool", default=True),
+        rcs_sender_ids=flag(query, "includeRcsSenderIds", default=False),
     )
 
 
@@ -70,15 +70,15 @@ def search_query(query: Query) -> Wanted:
         first_part=query.get("firstPart", ""),
         last_part=query.get("lastPart", ""),
         anywhere=query.get("anywhere", ""),
-        sms=_flag(query, "smsEnabled", default=False),
-        mms=_flag(query, "mmsEnabled", default=False),
-        voice=_flag(query, "voiceEnabled", default=False),
+        sms=flag(query, "smsEnabled", default=False),
+        mms=flag(query, "mmsEnabled", default=False),
+        voice=flag(query, "voiceEnabled", default=False),
     )
 
 
 def phone_number_to_buy(body: bytes) -> str:
     """Read a purchase's body: the number is all that the service insists on."""
-    order = _json_object(body)
+    order = json_object(body)
     for name in _STRINGS:
         if not isinstance(order.get(name), str | None):
             raise RefusedError(400, f"{name} must be a string")
@@ -89,7 +89,8 @@ def phone_number_to_buy(body: bytes) -> str:
     return str(order["phoneNumber"])
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """Read a body that must be a JSON object."""
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.ValidationError:
@@ -107,7 +108,8 @@ def _count(query: Query, name: str, default: int) -> int:
     return int(text)
 
 
-def _flag(query: Query, name: str, *, default: bool) -> bool:
+def flag(query: Query, name: str, *, default: bool) -> bool:
+    """Read a parameter that is `true` or `false`."""
     text = query.get(name)
     if text not in (None, "true", "false"):
         raise RefusedError(400, f"{name} must be a boolean value")

@@ -18,12 +18,14 @@ from .gateway import Gateway, Handler
 from .inventory import Location
 from .limits import Limits
 from .numbers import MAX_NUMBERS
+from .oauth import OAuth
 from .operations import OPERATIONS
 from .refusals import RefusedError
-from .settings import LocationSettings, TokenSettings
+from .settings import LocationSettings, OAuthSettings, TokenSettings
 from .state import LedgerEntry, State
 from .stock import Stock
 from .threads import running_in_thread
+from .token_operations import TOKEN_OPERATIONS
 
 
 @frozen
@@ -56,7 +58,9 @@ class Sandbox:
     seed: int = 0
     """The same seed gives the same inventories and searches, in every process."""
     tokens: Iterable[str] | Mapping[str, TokenSettings] | None = None
-    """The tokens there are, and what each may do; `None` takes any."""
+    """The tokens there are, and what each may do; `None` takes any, unless `oauth_app` is set."""
+    oauth_app: OAuthSettings | None = None
+    """The app whose tokens are taken; `None` serves the token endpoints to anybody."""
     locations: Mapping[str, LocationSettings] | None = None
     """The locations there are; `None` takes any id."""
     numbers_per_location: int = field(
@@ -82,14 +86,19 @@ class Sandbox:
 
     @_state.default
     def _new_state(self) -> State:
-        return State(self.seed, self.locations, self.numbers_per_location)
+        is_enforced = (self.tokens, self.oauth_app) != (None, None)
+        app = self.oauth_app or OAuthSettings()
+        oauth = OAuth(app, is_enforced, self.seed, self.clock)
+        return State(self.seed, self.locations, self.numbers_per_location, oauth)
 
     @_gateway.default
     def _new_gateway(self) -> Gateway:
         limits = Limits(self.max_requests, self.period, self.daily_quota)
         faults = Faults(self.seed)
         faults.extend(self._faults)
-        return Gateway(self._state, Tokens(self.tokens), limits, self.clock, faults)
+        return Gateway(
+            self._state, Tokens(self.tokens, self._state.oauth), limits, self.clock, faults
+        )
 
     @_requests.default
     def _no_requests(self) -> deque[RequestRecord]:
@@ -107,6 +116,11 @@ class Sandbox:
     def stock(self) -> Stock:
         """The numbers for sale; `stock.take(number)` makes one unavailable."""
         return self._state.stock
+
+    @property
+    def oauth(self) -> OAuth:
+        """The app's installations and their tokens, and the ledger of what was asked for."""
+        return self._state.oauth
 
     @property
     def faults(self) -> Faults:
@@ -173,7 +187,7 @@ class Sandbox:
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._recording, self._refusing])
         app.on_shutdown.append(self._gateway.trouble.stop)
-        for operation in OPERATIONS:
+        for operation in (*OPERATIONS, *TOKEN_OPERATIONS):
             app.router.add_route(operation.method, operation.path, self._gateway.handler(operation))
         return app
 

@@ -1,16 +1,28 @@
-"""What a sandbox can be told of its locations and tokens."""
+"""What a sandbox can be told of its locations, its tokens and its app."""
 
 from collections.abc import Iterable
+from typing import Final, Literal
 
 from attrs import field, frozen, validators
+from attrs.converters import optional
 
 from .numbers import MAX_NUMBERS
 
+SCOPES: Final = frozenset(
+    {"numberpools.read", "phonenumbers.read", "phonenumbers.write", "oauth.readonly", "oauth.write"}
+)
+"""What the operations ask for."""
+_YEAR: Final = 365 * 86_400
 
-def _names(values: Iterable[str] | None) -> frozenset[str] | None:
+
+def _names(values: Iterable[str]) -> frozenset[str]:
     if isinstance(values, str):
         raise TypeError(f"expected several names, got the string {values!r}")
-    return None if values is None else frozenset(values)
+    return frozenset(values)
+
+
+def _ordered_names(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values if _names(values) else ())
 
 
 @frozen(kw_only=True)
@@ -43,7 +55,34 @@ class TokenSettings:
     >>> readonly = TokenSettings(locations=["loc1"], scopes=["phonenumbers.read"])
     """
 
-    locations: frozenset[str] | None = field(default=None, converter=_names)
-    scopes: frozenset[str] | None = field(default=None, converter=_names)
+    locations: frozenset[str] | None = field(default=None, converter=optional(_names))
+    scopes: frozenset[str] | None = field(default=None, converter=optional(_names))
+    kind: Literal["location", "agency"] | None = None
+    """Phone operations want a token of a `location`; an `agency`'s gets tokens for locations."""
     app: str = "app"
     """Tokens of one app share the budget of a location."""
+
+
+@frozen(kw_only=True)
+class OAuthSettings:
+    """The app that the token endpoints serve, and how its tokens live; `None` takes any.
+
+    >>> OAuthSettings(client_id="app-1", client_secret="s3cret", expires_in=60).grace
+    0.0
+    """
+
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    app_id: str | None = None
+    company_id: str | None = None
+    locations: tuple[str, ...] | None = field(default=None, converter=optional(_ordered_names))
+    """Where it is installed, in the order of the list; `None` is wherever there is a location."""
+    scopes: frozenset[str] = field(default=SCOPES, converter=_names)
+    """What its tokens may do."""
+    expires_in: float = field(default=86_399, validator=validators.ge(0))
+    """Seconds in which an access token is taken."""
+    refresh_expires_in: float = field(default=_YEAR, validator=validators.ge(0))
+    """Seconds in which a refresh token is taken."""
+    grace: float = field(default=0.0, validator=validators.ge(0))
+    """Seconds in which a refresh token that is used again gives the same answer again. After
+    them, its use ends the installation: none of its tokens is taken any more."""

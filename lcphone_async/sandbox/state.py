@@ -1,4 +1,4 @@
-"""What a sandbox knows: its locations, the stock, and the ledger of purchases."""
+"""What a sandbox knows: its locations, the stock, the ledger of purchases, and the tokens."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,6 +7,7 @@ from attrs import define, field, frozen
 
 from .inventory import Location
 from .numbers import new_number
+from .oauth import OAuth
 from .settings import LocationSettings
 from .stock import Offer, Stock
 
@@ -24,11 +25,12 @@ class LedgerEntry:
 
 @define
 class State:
-    """The state behind the four operations."""
+    """The state behind the operations."""
 
     seed: int
     settings: Mapping[str, LocationSettings] | None
     numbers_per_location: int
+    oauth: OAuth
     stock: Stock = field(init=False)
     ledger: list[LedgerEntry] = field(factory=list, init=False)
     locations: dict[str, Location] = field(factory=dict, init=False)
