@@ -5,6 +5,7 @@ The number of a test's name is that of its arrow. Arrows 15 to 19 are in `test_p
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import get_args
 
@@ -171,6 +172,20 @@ async def test_5_busy_with_others(shop):
     assert shop.paid == [another, NUMBER]
 
 
+async def test_5_busy_though_listed(shop):
+    """A purchase of unknown outcome is told to be open also once its number is in the list."""
+    client = shop.client(timeout=TIMEOUT)
+    shop.fails(Fault(operation="purchase", delay=3 * TIMEOUT))
+    with pytest.raises(PurchaseOutcomeUnknownError):
+        await client.purchase(PLACE, NUMBER)
+    await until(lambda: shop.paid)
+    with pytest.raises(PurchaseInProgressError):
+        await client.purchase(PLACE, NUMBER)
+    with pytest.raises(PurchaseInProgressError):
+        await client.purchase(PLACE, NUMBER, dry_run=True)
+    assert [record.state for record in await client.settle()] == ["bought"]
+
+
 async def test_6_bought_meanwhile(shop):
     """A number that another client of the journal bought after our look-up is not bought again."""
     late_answer = Fault(operation="active", point="after", delay=0.4, times=1)
@@ -199,6 +214,19 @@ async def test_7_durable(shop):
     await buying
 
 
+async def test_7_sent_when_there_is_a_slot(shop):
+    """A purchase that waits in the limiter's line is not in the journal: none can give it up."""
+    client = shop.client(limiter=RateLimiter(1, 1.0))
+    buying = asyncio.create_task(client.purchase(PLACE, NUMBER))
+    await until(lambda: shop.sandbox.requests)  # the look-up
+    assert await shop.client().settle(late=0) == []
+    looked_at = datetime.now(UTC)
+    await buying
+    (record,) = await shop.journal.records()
+    assert record.sent_at > looked_at
+    assert shop.paid == [NUMBER]
+
+
 async def test_7_not_durable(shop):
     """Where the journal cannot be written nothing is sent."""
     shop.journal.hold, shop.journal.error = "begin", OSError("disk full")
@@ -216,6 +244,37 @@ async def test_8_again_after_429(shop):
     client = shop.client(retry=RetryPolicy(max_tries=3), limiter=RateLimiter(100, 0.1))
     await client.purchase(PLACE, NUMBER)
     assert (shop.paid, shop.posts, await shop.states()) == ([NUMBER], 3, ["bought"])
+
+
+async def test_8_given_up_between_two_tries(shop):
+    """A purchase that another client's `settle` gave up is kept anew before it is sent again."""
+    refused = Fault(operation="purchase", status=429, retry_after=1, times=1)
+    shop.fails(refused)
+    client = shop.client(retry=RetryPolicy(max_tries=3), limiter=RateLimiter(100, 0.1))
+    buying = asyncio.create_task(client.purchase(PLACE, NUMBER))
+    await until(lambda: shop.posts == 1)
+    other = shop.client(journal=shop.journal_of_another())
+    assert [record.state for record in await other.settle(late=0)] == ["not bought"]
+    on_its_way = Fault(operation="purchase", delay=0.2)
+    shop.fails(on_its_way)
+    await shop.struck(on_its_way)
+    assert await shop.states() == ["sending"]
+    await buying
+    assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
+
+
+async def test_8_bought_between_two_tries(shop):
+    """A number that another client bought while this one waited to try again is not sent again."""
+    shop.fails(Fault(operation="purchase", status=429, retry_after=1, times=1))
+    client = shop.client(retry=RetryPolicy(max_tries=3), limiter=RateLimiter(100, 0.1))
+    buying = asyncio.create_task(client.purchase(PLACE, NUMBER))
+    await until(lambda: shop.posts == 1)
+    other = shop.client(journal=shop.journal_of_another())
+    await other.settle(late=0)
+    await other.purchase(PLACE, NUMBER)
+    with pytest.raises(NumberAlreadyOwnedError):
+        await buying
+    assert (shop.paid, shop.posts) == ([NUMBER], 2)
 
 
 class Closing(HeldJournal):
@@ -392,7 +451,7 @@ async def test_dry_run(shop):
 
 UNCLEAR = [
     *({"damage": damage} for damage in DAMAGES),
-    *({"status": status} for status in (500, 502, 503, 504, 520)),
+    *({"status": status} for status in (302, 408, 425, 499, 500, 502, 503, 504, 520)),
     *({"status": status, "damage": "html"} for status in (500, 502, 503, 504)),
     {"status": 201, "body": {"status": "success"}},
     {"status": 200, "body": "<h1>OK</h1>"},

@@ -2,8 +2,10 @@
 
 import asyncio
 from bisect import bisect_left
+from datetime import UTC, datetime
 
 import pytest
+from attrs import evolve
 from redis.asyncio import Redis
 from redis_server import RedisServer
 
@@ -11,6 +13,7 @@ from lcphone_async import (
     BudgetUnavailableError,
     DailyQuotaExhaustedError,
     LCPhoneClient,
+    NumberAlreadyOwnedError,
     PurchaseInProgressError,
     PurchaseRecord,
     PurchaseState,
@@ -336,6 +339,37 @@ async def test_the_last_word_on_a_purchase(server, changes, state):
         (kept,) = await journal.records()
         assert kept.state == state
         assert await redis.hexists("{lcphone:purchases}:open", f"a {NUMBER}") == kept.is_open
+
+
+async def test_a_number_bought_since_the_look_up_is_not_begun(server):
+    """Counts what was bought, so that the clocks of the machines do not matter."""
+    async with Redis(port=server.port) as redis:
+        await redis.flushall()
+        journal = RedisPurchaseJournal(redis)
+        past = await journal.past("a", NUMBER)
+        other = evolve(PurchaseRecord.new("a", NUMBER), sent_at=datetime(1999, 1, 1, tzinfo=UTC))
+        await journal.begin(other, past.times_bought)
+        assert (await journal.past("a", NUMBER)).is_open
+        await journal.change(evolve(other, state=PurchaseState.BOUGHT))
+        with pytest.raises(NumberAlreadyOwnedError):
+            await journal.begin(PurchaseRecord.new("a", NUMBER), past.times_bought)
+        past = await journal.past("a", NUMBER)
+        assert (past.is_open, past.times_bought) == (False, 1)
+        await journal.begin(PurchaseRecord.new("a", NUMBER), past.times_bought)
+
+
+async def test_a_purchase_is_begun_again_before_each_try(server):
+    """Keeps one record of a purchase that is sent again, also where it was given up meanwhile."""
+    async with Redis(port=server.port) as redis:
+        await redis.flushall()
+        journal = RedisPurchaseJournal(redis)
+        record = PurchaseRecord.new("a", NUMBER)
+        await journal.begin(record, 0)
+        await journal.change(record.now(PurchaseState.NOT_BOUGHT))
+        again = record.sent_again()
+        await journal.begin(again, 0)
+        await journal.begin(again, 0)
+        assert await journal.records() == [again]
 
 
 async def test_an_old_purchase_does_not_end_a_newer_one(server):
