@@ -366,8 +366,8 @@ class LCPhoneClient:
 
         Call it when a program starts that may have been killed, and after a purchase that was
         cancelled or of unknown outcome. Each open purchase is given as it is now: bought if its
-        number is in the list; not bought if it is not and the purchase is more than `late`
-        seconds old; unknown if it may still arrive.
+        number is in the list; not bought if it is not and the POST was sent more than `late`
+        seconds ago; unknown if it may still arrive.
         """
         age = checks.seconds("late", late, zero=True)
         return await self._purchases.settle(journal or self._purchases.journal, age)
