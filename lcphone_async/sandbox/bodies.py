@@ -13,7 +13,7 @@ from msgspec.structs import astuple
 
 from .inventory import Location
 from .numbers import Number, digest
-from .parameters import ListQuery
+from .parameters import STRINGS, ListQuery
 from .plans import Plan
 from .pools import Pool
 from .stock import Offer
@@ -32,7 +32,17 @@ class Contract(Protocol):
     def needs_location_for_pools(self) -> bool:
         """Whether a list of pools without a `locationId` is refused."""
 
-    def active_numbers(self, location: Location, query: ListQuery) -> JSON:
+    @property
+    def search_requires(self) -> tuple[str, ...]:
+        """Which parameters of a search the document marks as required."""
+
+    @property
+    def purchase_requires(self) -> tuple[str, ...]:
+        """Which fields of a purchase the document marks as required."""
+
+    def active_numbers(
+        self, location: Location, query: ListQuery, numbers: Sequence[Number], total: int
+    ) -> JSON:
         """Write the body of a page of active numbers (200)."""
 
     def purchase(self, location: Location, phone_number: str) -> JSON:
@@ -48,10 +58,22 @@ class V3:
     """`Version: v3`: an envelope round the payload."""
 
     needs_location_for_pools: bool = True
+    search_requires: tuple[str, ...] = (
+        "firstPart",
+        "lastPart",
+        "anywhere",
+        "numberTypes",
+        "smsEnabled",
+        "mmsEnabled",
+        "voiceEnabled",
+        "countryCode",
+    )
+    purchase_requires: tuple[str, ...] = (*STRINGS, "skipLocationKYC")
 
-    def active_numbers(self, location: Location, query: ListQuery) -> JSON:
+    def active_numbers(
+        self, location: Location, query: ListQuery, numbers: Sequence[Number], total: int
+    ) -> JSON:
         """Say `isUnderLc`, `total` and, if asked for, `rcsSenderIds`."""
-        numbers, total = _page(location, query)
         data = {
             "numbers": list(starmap(V3Number, map(astuple, numbers))),
             "isUnderLc": location.under_lc,
@@ -80,10 +102,13 @@ class Legacy:
     """`Version: 2021-07-28`: flat answers, no `total`."""
 
     needs_location_for_pools: bool = False
+    search_requires: tuple[str, ...] = ("countryCode",)
+    purchase_requires: tuple[str, ...] = ("phoneNumber",)
 
-    def active_numbers(self, location: Location, query: ListQuery) -> JSON:
+    def active_numbers(
+        self, location: Location, query: ListQuery, numbers: Sequence[Number], _total: int
+    ) -> JSON:
         """Say `isUnderGhl`, and numbers as they stand."""
-        numbers, _ = _page(location, query)
         return {
             "numbers": numbers,
             "isUnderGhl": location.under_lc,
@@ -129,12 +154,6 @@ def number_pools(locations: Sequence[Location]) -> JSON:
 
 def _envelope(data: JSON, message: str, status: int) -> JSON:
     return {"status": "success", "data": data, "message": message, "statusCode": status}
-
-
-def _page(location: Location, query: ListQuery) -> tuple[Sequence[Number], int]:
-    listing = location.listing(skip_pools=query.skip_pools, search=query.search)
-    start = query.page * query.page_size
-    return listing[start : start + query.page_size], len(listing)
 
 
 def _account_id(location: Location) -> str:

@@ -1,5 +1,6 @@
 """Faults by rule: which requests they strike, and what each does to them."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from random import Random
@@ -7,10 +8,28 @@ from typing import Any, Literal, get_args
 
 from attrs import define, field, frozen, validators
 
+from .changes import ListChange
+from .limits import Budget, Limits
 from .numbers import digest
 from .operations import OperationName
 
-Damage = Literal["reset", "hang-up", "stall", "cut-off", "corrupted", "html"]
+Damage = Literal[
+    "reset",
+    "reset-within",
+    "reset-after",
+    "hang-up",
+    "stall",
+    "cut-off",
+    "corrupted",
+    "html",
+    "empty",
+    "oversized",
+    "deeply-nested",
+    "wrong-type",
+    "wrong-encoding",
+    "wrong-charset",
+    "duplicate-headers",
+]
 Point = Literal["before", "after"]
 
 _one_or_more = validators.optional(validators.ge(1))
@@ -21,11 +40,14 @@ class Fault:
     """Something that goes wrong, and when.
 
     The first fields tell which requests it strikes, of those that came whole and within the limits;
-    the others what it does: it waits, answers with a status, damages the answer, or all of these.
+    the others what it does: it waits, changes the list, answers with a status, damages the answer,
+    or several of these.
 
     >>> down = Fault(status=503, retry_after=2, times=3)
     >>> bought_but_lost = Fault(operation="purchase", nth=2, point="after", damage="reset")
-    >>> late = Fault(operation="purchase", delay=1.5, probability=0.1)
+    >>> slow_now_and_then = Fault(operation="purchase", delay=1.5, probability=0.1)
+    >>> stricter_than_it_says = Fault(location="loc1", limit=20)
+    >>> shifted_under_a_walk = Fault(operation="active", nth=2, change="release")
     """
 
     operation: OperationName | None = field(
@@ -39,11 +61,19 @@ class Fault:
     """The sandbox's seed throws the dice."""
     times: int | None = field(default=None, validator=_one_or_more)
     """How often it strikes before it is spent; `None` is always."""
+    limit: int | None = field(default=None, validator=validators.optional(validators.ge(0)))
+    """Strikes the requests to a location beyond so many in a period, with a 429 unless told
+    otherwise: a limit that is lower than the headers say."""
     point: Point = field(default="before", validator=validators.in_(get_args(Point)))
     """`before` the service acts: it never does, unless all the fault does is wait.
     `after` it acted: what it did stays done, whatever becomes of the answer."""
     delay: float = field(default=0.0, validator=validators.ge(0))
     """Seconds to wait first. The service goes on also if the client has hung up meanwhile."""
+    change: ListChange | None = field(
+        default=None, validator=validators.in_((None, *get_args(ListChange)))
+    )
+    """What happens to the location's numbers: `release` takes out the first of the list, `add`
+    puts in another. The ledger does not show it."""
     status: int | None = field(
         default=None,
         validator=validators.optional([validators.ge(200), validators.le(599)]),
@@ -56,26 +86,39 @@ class Fault:
     damage: Damage | None = field(default=None, validator=validators.in_((None, *get_args(Damage))))
     """What becomes of the answer.
 
-    - `reset`: there is none, and the connection is reset.
+    - `reset`, `reset-within`, `reset-after`: the connection is reset before the answer, in the
+      middle of its body, or once it is out.
     - `hang-up`: there is none, and the connection is closed in order.
     - `stall`: there is none, until the client hangs up or the sandbox closes.
     - `cut-off`: it ends in the middle of its body.
     - `corrupted`: its body is no JSON.
     - `html`: its body is a proxy's page.
+    - `empty`: it has no body.
+    - `oversized`: its body is followed by 32 MiB of white space.
+    - `deeply-nested`: its body is an array in an array, 100,000 deep.
+    - `wrong-type`: it says that it is `text/plain`.
+    - `wrong-encoding`: it says that it is compressed, and is not.
+    - `wrong-charset`: it says that it is UTF-8, and is UTF-16.
+    - `duplicate-headers`: its type and its limits come twice, and disagree.
 
     `before` the service acts, with no status given, that answer is a 500.
     """
 
     def __attrs_post_init__(self) -> None:
-        if not (self.delay or self.answers):
-            raise ValueError("a fault needs a delay, a status or a damage")
-        if self.status is None and (self.retry_after, self.body) != (None, None):
+        if not (self.delay or self.change or self.answers):
+            raise ValueError("a fault needs a delay, a status, a damage, a limit or a change")
+        if self.says is None and (self.retry_after, self.body) != (None, None):
             raise ValueError("retry_after and body belong to a status")
 
     @property
+    def says(self) -> int | None:
+        """The status in place of the service's own, if any."""
+        return 429 if self.status is None and self.limit is not None else self.status
+
+    @property
     def answers(self) -> bool:
-        """Whether it does more than wait."""
-        return self.status is not None or self.damage is not None
+        """Whether it does more than wait and change the list."""
+        return self.says is not None or self.damage is not None
 
     def concerns(self, operation: str, location: str) -> bool:
         """Tell whether it is about such requests."""
@@ -88,17 +131,25 @@ class _Rule:
 
     fault: Fault
     dice: Random
+    period: float
     seen: int = 0
     struck: int = 0
+    _budgets: dict[str, Budget] = field(factory=dict)
 
-    def is_due(self, operation: str, location: str) -> bool:
+    def is_due(self, operation: str, location: str, now: float) -> bool:
         """Count a request that the fault is about, and tell whether it should strike."""
-        if not self.fault.concerns(operation, location):
+        if not self.fault.concerns(operation, location) or self._is_within_limit(location, now):
             return False
         self.seen += 1
         lucky = self.dice.random() >= self.fault.probability
         spent = self.fault.times is not None and self.struck >= self.fault.times
         return not (lucky or spent) and self.fault.nth in (None, self.seen)
+
+    def _is_within_limit(self, location: str, now: float) -> bool:
+        if self.fault.limit is None:
+            return False
+        limits = Limits(self.fault.limit, self.period, daily_quota=sys.maxsize)
+        return self._budgets.setdefault(location, Budget(limits)).admit(now)
 
 
 @define(eq=False)
@@ -117,6 +168,7 @@ class Faults:
     """
 
     _seed: int
+    _period: float
     struck: list[Fault] = field(factory=list, init=False)
     """Those that struck, oldest first, a fault as often as it did."""
     _rules: list[_Rule] = field(factory=list, init=False)
@@ -125,7 +177,7 @@ class Faults:
     def append(self, fault: Fault) -> None:
         """Add a fault, that begins to count now."""
         dice = Random(digest("fault", self._seed, next(self._places)))
-        self._rules.append(_Rule(fault, dice))
+        self._rules.append(_Rule(fault, dice, self._period))
 
     def extend(self, faults: Iterable[Fault]) -> None:
         """Add several."""
@@ -146,9 +198,9 @@ class Faults:
     def __len__(self) -> int:
         return len(self._rules)
 
-    def strike(self, operation: str, location: str) -> list[Fault]:
+    def strike(self, operation: str, location: str, now: float) -> list[Fault]:
         """Give what a request that has just come meets, in order; only the last one answers."""
-        due = [rule for rule in list(self._rules) if rule.is_due(operation, location)]
+        due = [rule for rule in list(self._rules) if rule.is_due(operation, location, now)]
         met: list[Fault] = []
         for rule in sorted(due, key=lambda rule: rule.fault.point == "after"):
             rule.struck += 1

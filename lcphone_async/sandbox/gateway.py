@@ -12,18 +12,23 @@ from aiohttp import web
 from attrs import define, field
 
 from .access import Tokens, check_kind, check_location, check_scope
-from .bodies import CONTRACTS, Contract
+from .bodies import CONTRACTS
+from .changes import change_list
 from .faults import Faults
 from .inventory import Location
 from .limits import Budget, Limits
-from .operations import Call, Operation
+from .operations import Asked, Call, Operation
+from .profiles import Wire
 from .refusals import RefusedError
 from .settings import TokenSettings
 from .state import State
 from .trouble import Trouble
+from .variants import Said
 
-_LEGACY: Final = "2021-07-28"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+LEGACY: Final = "2021-07-28"
+_PYTHONS: Final = ("python", "aiohttp")
 
 
 @define
@@ -35,8 +40,11 @@ class Gateway:
     limits: Limits
     clock: Callable[[], float]
     faults: Faults
+    wire: Wire
+    is_strict: bool
     trouble: Trouble = field(init=False)
-    _budgets: dict[tuple[str, str], Budget] = field(factory=dict, init=False)
+    budgets: dict[tuple[str, str], Budget] = field(factory=dict, init=False)
+    """What was used of the limits, by app and location; an agency's location is empty."""
     _dice: Random = field(init=False)
 
     @trouble.default
@@ -55,23 +63,27 @@ class Gateway:
 
         return handle
 
-    def refuse(self, refusal: RefusedError) -> web.Response:
+    def refuse(self, refusal: RefusedError, operation: str = "") -> web.Response:
         """Word a refusal as the service does."""
         trace_id = UUID(int=self._dice.getrandbits(128), version=4)
-        return _json(refusal.status, refusal.body(str(trace_id)))
+        return self._say(Said(operation, refusal.status, refusal.body(str(trace_id))))
 
     async def _answer(self, operation: Operation, request: web.Request) -> web.StreamResponse:
+        if self.wire.turns_python_away and _is_python(request):
+            return web.Response(status=403, text="error code: 1010")
         if operation.scope is None:
             return await self._admitted(operation, request, TokenSettings())
         token = self.tokens.settings(request.headers.get("Authorization", ""))
-        budget = self._budget(token, _location_id(request) if operation.is_for_locations else "")
+        location_id = _location_id(request) if operation.is_for_locations else ""
+        budget = self.budgets.setdefault((token.app, location_id), Budget(self.limits))
         admitted = budget.admit(self.clock())
         headers = budget.headers()  # those of this request, not of one that comes meanwhile
         if admitted:
             response = await self._admitted(operation, request, token)
         else:
-            response = self.refuse(RefusedError(429, "Too Many Requests"))
-        response.headers.update(headers)
+            response = self.refuse(RefusedError(429, "Too Many Requests"), operation.name)
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
         return response
 
     async def _admitted(
@@ -80,40 +92,54 @@ class Gateway:
         try:
             body = await _body(request)
         except RefusedError as refusal:
-            return self.refuse(refusal)
-        act = partial(self._perform, operation, request, token, body)
+            return self.refuse(refusal, operation.name)
+        asked = Asked(_location_id(request), request.query, request.content_type, body)
+        act = partial(self._perform, operation, request.headers.get("Version"), token, asked)
         if not self.faults:
             return act()
-        struck = self.faults.strike(operation.name, _location_id(request))
-        return await self.trouble.through(struck, act)
+        location_id = operation.location_id(self.state, asked)
+        struck = self.faults.strike(operation.name, location_id, self.clock())
+        return await self.trouble.through(
+            struck, act, partial(change_list, self.state, location_id, self._now())
+        )
 
     def _perform(
-        self, operation: Operation, request: web.Request, token: TokenSettings, body: bytes
+        self, operation: Operation, version: str | None, token: TokenSettings, asked: Asked
     ) -> web.Response:
         try:
-            version = _version(request, operation)
+            contract = _contract(version, operation)
             locations: Sequence[Location] = ()
             if operation.scope is not None:
                 check_kind(token, "location" if operation.is_for_locations else "agency")
                 check_scope(token, operation.scope)
             if operation.is_for_locations:
-                locations = self._locations(token, CONTRACTS[version], _location_id(request))
-            time = datetime.fromtimestamp(self.clock(), UTC)
-            content = request.content_type, body
-            call = Call(self.state, version, locations, request.query, *content, time)
-            return _json(*operation.answer(call))
+                locations = self._locations(token, contract, asked.location_id)
+            call = Call(
+                self.state, contract, locations, asked, self._now(), self.wire, self.is_strict
+            )
+            return self._say(Said(operation.name, *operation.answer(call)))
         except RefusedError as refusal:
-            return self.refuse(refusal)
+            return self.refuse(refusal, operation.name)
 
-    def _budget(self, token: TokenSettings, location_id: str) -> Budget:
-        return self._budgets.setdefault((token.app, location_id), Budget(self.limits))
+    def _say(self, said: Said) -> web.Response:
+        if self.wire.changes:
+            plain = msgspec.json.decode(msgspec.json.encode(said.body))
+            said = self.wire.said(Said(said.operation, said.status, plain))
+        return web.Response(
+            status=said.status,
+            headers=said.headers,
+            body=msgspec.json.encode(said.body),
+            content_type="application/json",
+            charset="utf-8",
+        )
 
-    def _locations(
-        self, token: TokenSettings, contract: Contract, location_id: str
-    ) -> Sequence[Location]:
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+    def _locations(self, token: TokenSettings, version: str, location_id: str) -> list[Location]:
         if location_id:
             return [self._location(token, location_id)]
-        if contract.needs_location_for_pools:
+        if CONTRACTS[version].needs_location_for_pools:
             raise RefusedError(400, "Invalid locationId format")
         ids = self.state.known_ids() if token.locations is None else sorted(token.locations)
         found = map(self.state.location, ids)
@@ -133,10 +159,13 @@ def _location_id(request: web.Request) -> str:
     return request.match_info.get("location_id") or request.query.get("locationId", "")
 
 
-def _version(request: web.Request, operation: Operation) -> str:
-    # The older document of the token endpoint has no such header.
-    default = _LEGACY if operation.scope is None else None
-    version = request.headers.get("Version", default)
+def _is_python(request: web.Request) -> bool:
+    return request.headers.get("User-Agent", "").casefold().startswith(_PYTHONS)
+
+
+def _contract(version: str | None, operation: Operation) -> str:
+    if version is None and operation.scope is None:
+        return LEGACY  # whose document of the token endpoint has no such header
     if version is None:
         raise RefusedError(401, "version header was not found.")
     if version not in CONTRACTS or operation.version not in (None, version):
@@ -151,12 +180,3 @@ async def _body(request: web.Request) -> bytes:
         raise RefusedError(413, "request entity too large") from None
     except ConnectionError:
         raise RefusedError(400, "request aborted") from None
-
-
-def _json(status: int, payload: object) -> web.Response:
-    return web.Response(
-        status=status,
-        body=msgspec.json.encode(payload),
-        content_type="application/json",
-        charset="utf-8",
-    )

@@ -57,8 +57,13 @@ class Location:
         """All its numbers, those in pools included, in the order of the list."""
         return self.listing()
 
-    def listing(self, *, skip_pools: bool = False, search: str = "") -> Listing:
-        """Give the numbers whose E.164 form contains `search`, with or without those in pools."""
+    def listing(
+        self, *, skip_pools: bool = False, search: str = "", newest_first: bool = False
+    ) -> Listing:
+        """Give the numbers whose E.164 form contains `search`, with or without those in pools.
+
+        What was added comes last, or first and the newest before the others.
+        """
         pooled = {index for pool in self.pools for index in pool.indexes} if skip_pools else set()
         unlisted = self._released | pooled
         added = [number for number in list(self._added.values()) if search in number.phone_number]
@@ -67,12 +72,14 @@ class Location:
         else:
             found = _matching(self._grower, self.grown, search)
             indexes = [index for index in found if index not in unlisted]
-        return Listing(self._grower.number, indexes, added)
+        if newest_first:
+            return Listing(self._grower.number, indexes, before=added[::-1])
+        return Listing(self._grower.number, indexes, after=added)
 
     def pool_numbers(self, pool: Pool) -> Sequence[Number]:
         """Give the numbers that are in a pool now."""
         held = [index for index in pool.indexes if index not in self._released]
-        return Listing(self._grower.number, held, ())
+        return Listing(self._grower.number, held)
 
     def add(self, number: Number | str) -> Number:
         """Put a number at the end of the list, with no purchase; a string is a number in E.164.

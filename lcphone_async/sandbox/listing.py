@@ -51,7 +51,7 @@ class Remaining(Sequence[int]):
 
 @frozen(eq=False)
 class Listing(Sequence[Number]):
-    """The grown numbers at some indexes, then the added ones. A slice makes only what is in it.
+    """The grown numbers at some indexes, and the added ones. A slice makes only what is in it.
 
     >>> from lcphone_async.sandbox import Sandbox
     >>> numbers = Sandbox(numbers_per_location=1_000_000).location("loc1").numbers
@@ -61,10 +61,16 @@ class Listing(Sequence[Number]):
 
     grow: Callable[[int], Number]
     indexes: Sequence[int]
-    added: Sequence[Number]
+    before: Sequence[Number] = ()
+    after: Sequence[Number] = ()
+
+    @property
+    def added(self) -> Sequence[Number]:
+        """Those that it was not grown with."""
+        return [*self.before, *self.after]
 
     def __len__(self) -> int:
-        return len(self.indexes) + len(self.added)
+        return len(self.before) + len(self.indexes) + len(self.after)
 
     @overload
     def __getitem__(self, at: int) -> Number: ...
@@ -72,18 +78,20 @@ class Listing(Sequence[Number]):
     def __getitem__(self, at: slice) -> Sequence[Number]: ...
     def __getitem__(self, at: int | slice) -> Number | Sequence[Number]:
         if isinstance(at, slice):
-            return self._slice(at)
-        position = range(len(self))[at] - len(self.indexes)
-        return self.added[position] if position >= 0 else self.grow(self.indexes[position])
+            start, stop, step = at.indices(len(self))
+            return self._between(start, stop) if step == 1 else list(self)[at]
+        position = range(len(self))[at]
+        return self._between(position, position + 1)[0]
 
     def __iter__(self) -> Iterator[Number]:
+        yield from self.before
         yield from map(self.grow, self.indexes)
-        yield from self.added
+        yield from self.after
 
-    def _slice(self, at: slice) -> Sequence[Number]:
-        start, stop, step = at.indices(len(self))
-        if step != 1:
-            return list(self)[at]
-        grown = len(self.indexes)
-        tail = self.added[max(start - grown, 0) : max(stop - grown, 0)]
-        return [*map(self.grow, self.indexes[start:stop]), *tail]
+    def _between(self, start: int, stop: int) -> Sequence[Number]:
+        """Give the numbers from a position up to another."""
+        first = len(self.before)
+        last = first + len(self.indexes)
+        middle = self.indexes[max(start - first, 0) : max(stop - first, 0)]
+        tail = self.after[max(start - last, 0) : max(stop - last, 0)]
+        return [*self.before[start:stop], *map(self.grow, middle), *tail]

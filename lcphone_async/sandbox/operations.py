@@ -8,7 +8,8 @@ from attrs import frozen
 
 from .bodies import CONTRACTS, JSON, Contract, available_numbers, number_pools
 from .inventory import Location
-from .parameters import Query, list_query, phone_number_to_buy, search_query
+from .parameters import Query, check_given, list_query, phone_number_to_buy, search_query
+from .profiles import Wire
 from .refusals import RefusedError
 from .state import State
 
@@ -16,6 +17,17 @@ Answer = tuple[int, JSON]
 OperationName = Literal[
     "pools", "available", "purchase", "active", "token", "location-token", "installed-locations"
 ]
+
+
+@frozen
+class Asked:
+    """What a request says."""
+
+    location_id: str
+    """In its path or its query; empty if in neither."""
+    query: Query
+    content_type: str
+    body: bytes
 
 
 @frozen
@@ -27,10 +39,16 @@ class Call:
     """The contract, as the `Version` header names it."""
     locations: Sequence[Location]
     """The one it names; of pools without a `locationId`, all that the token may see."""
-    query: Query
-    content_type: str
-    body: bytes
+    asked: Asked
     time: datetime
+    wire: Wire
+    is_strict: bool
+    """Whether what the contract's document requires is required."""
+
+    @property
+    def query(self) -> Query:
+        """The parameters in the URL."""
+        return self.asked.query
 
     @property
     def location(self) -> Location:
@@ -55,6 +73,8 @@ class Operation:
     answer: Callable[[Call], Answer]
     version: str | None = None
     """The contract that has it; `None` is both."""
+    location_id: Callable[[State, Asked], str] = lambda _, asked: asked.location_id
+    """Which location a request is about, for the faults' rules."""
 
     @property
     def is_for_locations(self) -> bool:
@@ -67,11 +87,15 @@ def _pools(call: Call) -> Answer:
 
 
 def _available(call: Call) -> Answer:
-    return 200, available_numbers(call.state.stock.search(search_query(call.query)))
+    if call.is_strict:
+        check_given(call.query, call.contract.search_requires)
+    wanted = search_query(call.query, call.wire.number_types)
+    return 200, available_numbers(call.state.stock.search(wanted))
 
 
 def _purchase(call: Call) -> Answer:
-    phone_number = phone_number_to_buy(call.body)
+    required = call.contract.purchase_requires if call.is_strict else ()
+    phone_number = phone_number_to_buy(call.asked.body, required)
     offer = call.state.stock.find(phone_number)
     if offer is None:
         raise RefusedError(400, "Phone number is no longer available")
@@ -80,7 +104,13 @@ def _purchase(call: Call) -> Answer:
 
 
 def _active(call: Call) -> Answer:
-    return 200, call.contract.active_numbers(call.location, list_query(call.query))
+    query = list_query(call.query)
+    listing = call.location.listing(
+        skip_pools=query.skip_pools, search=query.search, newest_first=call.wire.newest_first
+    )
+    first = call.wire.page(query.page, -(-len(listing) // query.page_size)) * query.page_size
+    numbers = listing[first : first + query.page_size]
+    return 200, call.contract.active_numbers(call.location, query, numbers, len(listing))
 
 
 _LOCATION: Final = "/phone-system/numbers/location/{location_id}"

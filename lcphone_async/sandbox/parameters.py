@@ -1,5 +1,6 @@
 """The parameters of a request, as the service reads them; what it refuses is a `RefusedError`."""
 
+from collections.abc import Container, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +14,7 @@ _BAD_PAGE: Final = "Invalid locationId format or pagination parameters"
 _LARGEST_PAGE: Final = 1000
 _DEFAULT_PAGE: Final = 50
 _MOST_DIGITS: Final = 15
-_STRINGS: Final = [
+STRINGS: Final = (
     "phoneNumber",
     "addressSid",
     "bundleSid",
@@ -25,7 +26,8 @@ _STRINGS: Final = [
     "locality",
     "region",
     "fingerprintId",
-]
+)
+"""The fields of a purchase that are strings."""
 
 Query = MultiMapping[str]
 
@@ -57,16 +59,24 @@ def list_query(query: Query) -> ListQuery:
     )
 
 
-def search_query(query: Query) -> Wanted:
+def check_given(given: Container[str], required: Iterable[str]) -> None:
+    """Refuse a request that leaves out what is required."""
+    for name in required:
+        if name not in given:
+            raise RefusedError(400, f"{name} is required")
+
+
+def search_query(query: Query, default_types: str) -> Wanted:
     """Read the parameters of a search. A capability that is `false` is one that nobody asked for.
 
     `numberTypes` is one value with commas; the vendor's Python SDK repeats it, so that is read too.
     """
     if not query.get("countryCode"):
         raise RefusedError(400, "countryCode is required")
+    types = ",".join(query.getall("numberTypes", [default_types]))
     return Wanted(
         country=query["countryCode"],
-        kinds=tuple(",".join(query.getall("numberTypes", [])).replace(" ", "").split(",")),
+        kinds=tuple(types.replace(" ", "").split(",")),
         first_part=query.get("firstPart", ""),
         last_part=query.get("lastPart", ""),
         anywhere=query.get("anywhere", ""),
@@ -76,10 +86,11 @@ def search_query(query: Query) -> Wanted:
     )
 
 
-def phone_number_to_buy(body: bytes) -> str:
+def phone_number_to_buy(body: bytes, required: Iterable[str]) -> str:
     """Read a purchase's body: the number is all that the service insists on."""
     order = json_object(body)
-    for name in _STRINGS:
+    check_given(order, required)
+    for name in STRINGS:
         if not isinstance(order.get(name), str | None):
             raise RefusedError(400, f"{name} must be a string")
     if not isinstance(order.get("skipLocationKYC"), bool | None):

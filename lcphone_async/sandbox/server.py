@@ -20,6 +20,7 @@ from .limits import Limits
 from .numbers import MAX_NUMBERS
 from .oauth import OAuth
 from .operations import OPERATIONS
+from .profiles import Wire
 from .refusals import RefusedError
 from .settings import LocationSettings, OAuthSettings, TokenSettings
 from .state import LedgerEntry, State
@@ -63,6 +64,12 @@ class Sandbox:
     """The app whose tokens are taken; `None` serves the token endpoints to anybody."""
     locations: Mapping[str, LocationSettings] | None = None
     """The locations there are; `None` takes any id."""
+    profile: str | Iterable[str] = ()
+    """Names of the wire's variants that are on, one or several; `lcphone sandbox --list` shows
+    them."""
+    strict: bool = False
+    """Whether all is required that the documents mark as required; otherwise only what the
+    service was seen to ask for."""
     numbers_per_location: int = field(
         default=120, validator=[validators.ge(0), validators.le(MAX_NUMBERS)]
     )
@@ -94,11 +101,11 @@ class Sandbox:
     @_gateway.default
     def _new_gateway(self) -> Gateway:
         limits = Limits(self.max_requests, self.period, self.daily_quota)
-        faults = Faults(self.seed)
+        faults = Faults(self.seed, self.period)
         faults.extend(self._faults)
-        return Gateway(
-            self._state, Tokens(self.tokens, self._state.oauth), limits, self.clock, faults
-        )
+        tokens = Tokens(self.tokens, self._state.oauth)
+        wire = Wire(self.profile)
+        return Gateway(self._state, tokens, limits, self.clock, faults, wire, self.strict)
 
     @_requests.default
     def _no_requests(self) -> deque[RequestRecord]:

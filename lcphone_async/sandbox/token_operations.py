@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from .operations import Answer, Call, Operation
+from .operations import Answer, Asked, Call, Operation
 from .parameters import flag, json_object
 from .refusals import RefusedError
 from .token_bodies import TOKEN_CONTRACTS, InstalledPage, location_name, start_of
@@ -23,7 +23,7 @@ _USER_TYPES: Final = ("Company", "Location")
 
 
 def _token(call: Call) -> Answer:
-    fields, settings = _fields(call), call.state.oauth.settings
+    fields, settings = _fields(call.asked), call.state.oauth.settings
     _matching(fields, "clientId", settings.client_id)
     _matching(fields, "clientSecret", settings.client_secret)
     user_type = fields.get("userType", "Location")
@@ -40,7 +40,7 @@ def _token(call: Call) -> Answer:
 
 
 def _location_token(call: Call) -> Answer:
-    fields = _fields(call)
+    fields = _fields(call.asked)
     _matching(fields, "companyId", call.state.oauth.settings.company_id)
     location_id = _required(fields, "locationId")
     everywhere = call.state.oauth.settings.locations is None
@@ -95,13 +95,13 @@ def _count(call: Call, name: str, default: int) -> int:
     return int(text)
 
 
-def _fields(call: Call) -> dict[str, str]:
+def _fields(asked: Asked) -> dict[str, str]:
     """Read a body, a form or JSON, under v3's names; both spellings are taken under both."""
     sent: dict[str, Any]
-    if call.content_type == "application/json":
-        sent = json_object(call.body)
+    if asked.content_type == "application/json":
+        sent = json_object(asked.body)
     else:
-        sent = dict(parse_qsl(call.body.decode(errors="replace"), keep_blank_values=True))
+        sent = dict(parse_qsl(asked.body.decode(errors="replace"), keep_blank_values=True))
     spelled = {new: sent[old] for new, old in _OTHER_NAMES.items() if old in sent} | sent
     for name, value in spelled.items():
         if not isinstance(value, str):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from aiohttp import web
 from attrs import define, field
 
+from .changes import ListChange
 from .damage import DAMAGES
 from .faults import Fault
 from .refusals import RefusedError, phrase
@@ -19,7 +20,10 @@ class Trouble:
     _waiting: set[Task[object]] = field(factory=set, init=False)
 
     async def through(
-        self, faults: Iterable[Fault], act: Callable[[], web.Response]
+        self,
+        faults: Iterable[Fault],
+        act: Callable[[], web.Response],
+        change: Callable[[ListChange], None],
     ) -> web.StreamResponse:
         """Let the service act, unless a fault answers before; the faults come in their order."""
         answer = None
@@ -27,6 +31,8 @@ class Trouble:
             if fault.point == "after" and answer is None:
                 answer = act()
             await self._wait(fault.delay)
+            if fault.change is not None:
+                change(fault.change)
             if fault.answers:
                 return self._spoiled(fault, answer)
         return act() if answer is None else answer
@@ -49,12 +55,12 @@ class Trouble:
             self._waiting.discard(task)
 
     def _spoiled(self, fault: Fault, answer: web.Response | None) -> web.StreamResponse:
-        if fault.status is not None or answer is None:
+        if fault.says is not None or answer is None:
             answer = self._instead(fault)
         return answer if fault.damage is None else DAMAGES[fault.damage](answer)
 
     def _instead(self, fault: Fault) -> web.Response:
-        status = 500 if fault.status is None else fault.status
+        status = 500 if fault.says is None else fault.says
         if fault.body is None:
             answer = self.refuse(RefusedError(status, phrase(status)))
         elif isinstance(fault.body, str):
