@@ -18,12 +18,15 @@ from ..models import (
     NumberPool,
     Purchase,
 )
+from .mirrors import QuickReader
+from .names import ENVELOPE
 from .requests import Request
 from .shapes import MismatchError, kind, structure
 
 T = TypeVar("T")
 
-_ENVELOPE = ("status", "message", "statusCode")
+_PAGES = QuickReader(ActiveNumbersPage, "numbers", "page")
+_SEARCHES = QuickReader(AvailableNumbers, "numbers")
 
 
 @attrs.frozen
@@ -70,7 +73,7 @@ def active_numbers(request: Request, answer: Answer, page: int) -> ActiveNumbers
         numbers = structure(found.value, tuple[ActiveNumber, ...], found.where)
         return attrs.evolve(details, numbers=numbers)
 
-    return _read(request, answer, read)
+    return _read_quickly(request, answer, read, _PAGES)
 
 
 def available_numbers(request: Request, answer: Answer) -> AvailableNumbers:
@@ -82,7 +85,7 @@ def available_numbers(request: Request, answer: Answer) -> AvailableNumbers:
         numbers = structure(found.value, tuple[AvailableNumber, ...], found.where)
         return attrs.evolve(details, numbers=numbers)
 
-    return _read(request, answer, read)
+    return _read_quickly(request, answer, read, _SEARCHES)
 
 
 def purchase(request: Request, answer: Answer) -> Purchase:
@@ -109,6 +112,17 @@ def _read(request: Request, answer: Answer, read: Callable[[Any], T]) -> T:
     except MismatchError as error:
         where, problem = error.where, f"expected {error.expected}, got {error.got}"
     raise ResponseFormatError(request.method, request.path, where, problem)
+
+
+def _read_quickly(
+    request: Request, answer: Answer, read: Callable[[Any], T], quick: QuickReader[T]
+) -> T:
+    """`_read`, but only for what the quick reader leaves to it."""
+    model = quick.read(answer.body)
+    if model is None:
+        model = _read(request, answer, read)
+        quick.learn(model)
+    return model
 
 
 def _document(body: bytes) -> Any:
@@ -151,7 +165,7 @@ def _listing(document: Any, *names: str) -> _Found:
         key = next((name for name in (*names, "data") if name in document), names[0])
         if key not in document:
             raise MismatchError("a value", f"{where}.{key}", "nothing")
-        envelope = {*_ENVELOPE, key} if key == "data" else {key}
+        envelope = {*ENVELOPE, key} if key == "data" else {key}
         siblings |= {name: value for name, value in document.items() if name not in envelope}
         document, where, around = document[key], f"{where}.{key}", where
         if key != "data":

@@ -6,6 +6,9 @@ import re
 
 from ..models import ActiveNumber, ActiveNumbersPage, Capabilities, Price, Purchase
 
+ENVELOPE = ("status", "message", "statusCode")
+"""What v3 says beside `data`."""
+
 # Where a field is not just its own name in camelCase, or has a twin in the other contract.
 _SPELLINGS: dict[tuple[type, str], tuple[str, ...]] = {
     (ActiveNumber, "date_added"): ("dateAdded", "dateCreated"),
