@@ -160,6 +160,12 @@ class OAuth:
 
         return self._noted("location", installation, given)
 
+    def location_of(self, token: str) -> str | None:
+        """Say which location a code or a refresh token is of; `None` for the agency's."""
+        held = self._refreshes.get(token)
+        installation = held.installation if held else self._codes.get(token)
+        return installation.location_id if installation else None
+
     def _rotated(self, token: str, held: _Refresh | None) -> tuple[Grant, str]:
         if held is None or not self._is_good(token, held):
             raise RefusedError(400, _BAD_REFRESH)

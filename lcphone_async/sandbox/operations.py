@@ -56,6 +56,11 @@ class Call:
         return self.locations[0]
 
     @property
+    def is_v3(self) -> bool:
+        """Whether the contract is v3."""
+        return self.version == "v3"
+
+    @property
     def contract(self) -> Contract:
         """What words the answer."""
         return CONTRACTS[self.version]

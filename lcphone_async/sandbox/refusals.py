@@ -1,5 +1,6 @@
 """Answers that say no: raised where a check fails, turned into a body at the border."""
 
+from http import HTTPStatus
 from http.client import responses
 from typing import Any
 
@@ -26,3 +27,12 @@ class RefusedError(Exception):
             "statusCode": self.status,
             "traceId": trace_id,
         }
+
+
+class AipRefusedError(RefusedError):
+    """A refusal in the envelope that v3 has for lists (AIP-193)."""
+
+    def body(self, _trace_id: str) -> dict[str, Any]:
+        """Write the error's JSON."""
+        code = "RESOURCE_NOT_FOUND" if self.status == HTTPStatus.NOT_FOUND else "INVALID_ARGUMENT"
+        return {"error": {"code": code, "message": self.message, "details": {}}}

@@ -22,11 +22,25 @@ OPERATIONS = {
 }
 LEGACY = "2021-07-28"
 VERSIONS = ("v3", LEGACY)
+TOKEN_OPERATIONS = {
+    "v3": {
+        "token": ("post", "/oauth/token"),
+        "location-token": ("post", "/oauth/location-token"),
+        "installed-locations": ("get", "/oauth/installed-locations"),
+    },
+    LEGACY: {
+        "token": ("post", "/oauth/token"),
+        "location-token": ("post", "/oauth/locationToken"),
+        "installed-locations": ("get", "/oauth/installedLocations"),
+    },
+}
 
 
 @cache
 def document(version: str) -> dict[str, Any]:
     """A contract's OpenAPI document. Four fields of v3 are declared objects, but are strings."""
+    if version.startswith("oauth-"):
+        return json.loads((REFERENCE / f"{version}.openapi.json").read_text())
     found = json.loads((REFERENCE / f"phone-system-{version}.openapi.json").read_text())
     if version == "v3":
         schemas = found["components"]["schemas"]
@@ -40,7 +54,8 @@ def document(version: str) -> dict[str, Any]:
 @cache
 def registry() -> Registry:
     common = json.loads((REFERENCE / "common-schemas.json").read_text())
-    contents = {f"{BASE}{version}.json": document(version) for version in VERSIONS}
+    names = [*VERSIONS, *(f"oauth-{version}" for version in VERSIONS)]
+    contents = {f"{BASE}{name}.json": document(name) for name in names}
     contents["http://reference.test/common/common-schemas.json"] = common
     return Registry().with_resources(
         (uri, DRAFT202012.create_resource(content)) for uri, content in contents.items()
@@ -49,8 +64,14 @@ def registry() -> Registry:
 
 def declared(version: str, operation: str, status: int) -> str | None:
     """Where the schema of an answer is; the older document speaks for what v3 leaves open."""
-    method, path = OPERATIONS[operation]
-    for name in dict.fromkeys((version if version in VERSIONS else LEGACY, LEGACY)):
+    known = version if version in VERSIONS else LEGACY
+    if operation in TOKEN_OPERATIONS[known]:
+        method, path = TOKEN_OPERATIONS[known][operation]
+        names = [f"oauth-{known}"]
+    else:
+        method, path = OPERATIONS[operation]
+        names = [known, LEGACY]
+    for name in dict.fromkeys(names):
         answer = document(name)["paths"][path][method]["responses"].get(str(status), {})
         if "content" in answer:
             escaped = path.replace("/", "~1").replace("{", "%7B").replace("}", "%7D")
