@@ -9,6 +9,7 @@ which anything else stands. That one is read the slow way, which says what is wr
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
@@ -56,10 +57,11 @@ class QuickReader(Generic[T]):
 
     def learn(self, model: T) -> None:
         """Takes in the unknown keys of a model that was read the slow way, for the next one."""
-        for cls, key in _unknown_keys(model):
-            keys = self._unknown.get(cls, ())
-            if key not in keys and len(keys) < _MOST_UNKNOWN and _PLAIN_KEY.fullmatch(key):
-                self._unknown[cls] = (*keys, key)
+        for cls, keys in _unknown_keys(self._cls, [model]):
+            known = self._unknown.get(cls, ())
+            new = [key for key in keys.difference(known) if _PLAIN_KEY.fullmatch(key)]
+            if new and len(known) < _MOST_UNKNOWN:
+                self._unknown[cls] = (*known, *new)[:_MOST_UNKNOWN]
                 self._ways = []
 
     def _all_ways(self) -> Iterator[tuple[Callable[[bytes], Any], Make]]:
@@ -208,12 +210,13 @@ def _wrapped(bare: _Mirror, unknown: tuple[str, ...]) -> _Mirror:
     return _Mirror(_struct("Envelope", known, unknown), make)
 
 
-def _unknown_keys(value: Any) -> Iterator[tuple[type, str]]:
-    """The keys in the `extra` of a model and of those in it, each with its model's class."""
-    if isinstance(value, tuple):
-        for part in value:
-            yield from _unknown_keys(part)
-    elif attrs.has(type(value)):
-        yield from ((type(value), key) for key in value.extra)
-        for field in attrs.fields(type(value)):
-            yield from _unknown_keys(getattr(value, field.name))
+def _unknown_keys(cls: type, models: list[Any]) -> Iterator[tuple[type, set[str]]]:
+    """The keys in the `extra` of models of a class, and of those in them, by class."""
+    yield cls, set().union(*(model.extra for model in models))
+    for field in attrs.fields(attrs.resolve_types(cls)):
+        inner = shapes.without_none(field.type)
+        values = [getattr(model, field.name) for model in models]
+        if shapes.is_tuple(inner):
+            inner, values = get_args(inner)[0], list(itertools.chain.from_iterable(values))
+        if attrs.has(inner):
+            yield from _unknown_keys(inner, [value for value in values if value is not None])
