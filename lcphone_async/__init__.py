@@ -4,11 +4,12 @@ from ._line import bulk
 from ._retry import RetryPolicy
 from ._version import __version__
 from ._windows import Limiter
-from .auth import StaticToken, TokenSource
+from .auth import AgencyTokens, OAuthTokens, StaticToken, TokenSource
 from .client import LCPhoneClient
 from .errors import (
     APIError,
     AuthenticationError,
+    AuthorizationLostError,
     BadRequestError,
     BudgetUnavailableError,
     ClientClosedError,
@@ -28,6 +29,7 @@ from .errors import (
     RequestTimeoutError,
     ResponseFormatError,
     ServerError,
+    TokenUnavailableError,
     TransportError,
     UnprocessableError,
 )
@@ -42,6 +44,7 @@ from .models import (
     Capabilities,
     CountrySearch,
     InboundCallService,
+    Location,
     NumberPool,
     NumberType,
     PoolNumber,
@@ -51,13 +54,16 @@ from .models import (
     RateLimitStatus,
     RcsSenderId,
 )
+from .token_store import FileTokenStore, TokenStore
 
 __all__ = [
     "APIError",
     "AccountStatus",
     "ActiveNumber",
     "ActiveNumbersPage",
+    "AgencyTokens",
     "AuthenticationError",
+    "AuthorizationLostError",
     "AvailableNumber",
     "AvailableNumbers",
     "BadRequestError",
@@ -67,16 +73,19 @@ __all__ = [
     "ConnectFailedError",
     "CountrySearch",
     "DailyQuotaExhaustedError",
+    "FileTokenStore",
     "InboundCallService",
     "IncompleteListError",
     "LCPhoneClient",
     "LCPhoneError",
     "Limiter",
+    "Location",
     "NotFoundError",
     "NumberAlreadyOwnedError",
     "NumberPool",
     "NumberType",
     "NumberUnavailableError",
+    "OAuthTokens",
     "PermissionDeniedError",
     "PhoneSystemNotConnectedError",
     "PoolNumber",
@@ -99,6 +108,8 @@ __all__ = [
     "ServerError",
     "StaticToken",
     "TokenSource",
+    "TokenStore",
+    "TokenUnavailableError",
     "TransportError",
     "UnprocessableError",
     "__version__",

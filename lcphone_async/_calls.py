@@ -12,8 +12,14 @@ from attrs import define, evolve
 
 from . import _wire
 from ._retry import RetryPolicy, retrying
-from .auth import TokenSource, checked_token
-from .errors import ClientClosedError, ConnectFailedError, DailyQuotaExhaustedError
+from ._secrets import Secret
+from .auth import TokenSource, checked_token, renewed
+from .errors import (
+    AuthenticationError,
+    ClientClosedError,
+    ConnectFailedError,
+    DailyQuotaExhaustedError,
+)
 
 if TYPE_CHECKING:
     from ._transport import Transport
@@ -34,6 +40,8 @@ class Tries:
     """Whether the service may have got a request that it has not answered."""
     before_each: Callable[[], Awaitable[None]] | None = None
     """What must be done before a request is sent, once there is a slot for it."""
+    renewed: bool = False
+    """Whether the token was renewed, which is done once."""
 
 
 class Calls:
@@ -57,8 +65,13 @@ class Calls:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a session that `close` would close."""
+        """Whether there is a session that is to be closed."""
         return self._transport.is_open
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no more calls."""
+        return self._closed
 
     def check_open(self, request: Request) -> None:
         """Raises `ClientClosedError` once the client is closed."""
@@ -75,10 +88,13 @@ class Calls:
         connections = self._transport.max_connections
         return budget if connections is None else min(budget, connections)
 
-    async def send(self, request: Request, tries: Tries | None = None) -> Answer:
+    async def send(
+        self, request: Request, tries: Tries | None = None, tokens: TokenSource | None = None
+    ) -> Answer:
         """The answer to a request, after as many tries as it needs and may have.
 
-        `tries` tells, also where it raises, whether the request may have been received.
+        `tries` tells, also where it raises, whether the request may have been received; `tokens`
+        are others than the client's.
         """
         self.check_open(request)
         send = self._read if request.repeatable else self._spend
@@ -86,7 +102,7 @@ class Calls:
         try:
             async with call:
                 self._under_way.add(call)
-                return await send(request, Tries() if tries is None else tries)
+                return await send(request, Tries() if tries is None else tries, tokens)
         except TimeoutError:
             if call.expired():  # by close()
                 self.check_open(request)
@@ -96,8 +112,13 @@ class Calls:
             if not self._under_way:
                 self._all_ended.set()
 
+    async def send_to_the_end(self, request: Request) -> Answer:
+        """The same for an answer that must not be lost: `close` does not end it."""
+        self.check_open(request)
+        return await self._read(request, Tries(), None)
+
     async def close(self) -> None:
-        """Ends the calls under way with `ClientClosedError`, then closes the session."""
+        """Ends the calls under way with `ClientClosedError`."""
         self._closed = True
         now = asyncio.get_running_loop().time()
         for call in self._under_way:
@@ -106,10 +127,25 @@ class Calls:
         self._all_ended.clear()
         while self._under_way:
             await self._all_ended.wait()
-        await self._transport.close()
 
-    async def _attempt(self, request: Request, tries: Tries) -> Answer:
-        token = checked_token(await self._tokens.token(request.location_id))
+    async def _attempt(self, request: Request, tries: Tries, tokens: TokenSource | None) -> Answer:
+        if request.scope is None:
+            return await self._answer(request, None, tries)
+        source = self._tokens if tokens is None else tokens
+        token = checked_token(await source.token(request.location_id))
+        try:
+            return await self._answer(request, token, tries)
+        except AuthenticationError as error:
+            if tries.renewed or not _wire.faults.is_invalid_token(error):
+                raise
+            refusal = error
+        tries.renewed = True
+        other = await renewed(source, request.location_id, token)
+        if other is None:
+            raise refusal
+        return await self._answer(request, other, tries)
+
+    async def _answer(self, request: Request, token: Secret | None, tries: Tries) -> Answer:
         try:
             async with self._limiter.slot(request.location_id, learns=True) as slot:
                 if tries.before_each is not None:
@@ -123,7 +159,7 @@ class Calls:
             raise _wire.faults.error_of(request, answer, token)
         return answer
 
-    async def _logged(self, request: Request, token: str, tries: Tries) -> Answer:
+    async def _logged(self, request: Request, token: Secret | None, tries: Tries) -> Answer:
         tries.count += 1
         tries.in_doubt = True
         now = asyncio.get_running_loop().time

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from .models import NumberType
 
@@ -18,6 +19,7 @@ MAX_PAGE_SIZE = 1000
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SPACE = re.compile(r"\s")
 
 
 def text(name: str, value: object) -> str:
@@ -48,6 +50,29 @@ def path_part(name: str, value: object) -> str:
     if part in {".", ".."}:
         raise ValueError(f"{name} must not be {part!r}")
     return quote(part, safe="")
+
+
+def base_url(value: object, *, allow_http: bool) -> str:
+    """Where a service is, without a slash at its end.
+
+    Plain `http://`, over which anybody on the way can read the token, only on this machine.
+    """
+    url = text("base_url", value)
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        has_host = False
+    if not has_host or parts.scheme not in {"http", "https"} or _SPACE.search(url):
+        raise ValueError("base_url must be an http:// or https:// URL")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("base_url must have no credentials, query or fragment")
+    if parts.scheme == "http" and not (allow_http or _is_this_machine(parts.hostname or "")):
+        raise ValueError(
+            "base_url must be https://, or tokens could be read on the way (allow_http=True "
+            "permits it)"
+        )
+    return url.rstrip("/")
 
 
 def flag(name: str, value: object) -> bool | None:
@@ -108,6 +133,13 @@ def number_type(name: str, value: object) -> str:
         raise ValueError(f"{name} holds a comma: pass each type on its own")
     squeezed = spelled.casefold().replace("-", "").replace(" ", "")
     return next((known for known in NumberType if known.casefold() == squeezed), spelled)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def country_of(phone_number: str) -> str | None:

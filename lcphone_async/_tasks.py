@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextvars import Context
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -20,12 +21,19 @@ class OwnTasks:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
 
-    def start(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def start(
+        self, coroutine: Coroutine[Any, Any, T], context: Context | None = None
+    ) -> asyncio.Task[T]:
         """A task of this scope."""
-        task = asyncio.create_task(coroutine)
+        task = asyncio.create_task(coroutine, context=context)
         self._running.add(task)
         task.add_done_callback(self._ended)
         return task
+
+    async def ended(self, within: float) -> None:
+        """Waits for all of them, so many seconds at the most."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=within)
 
     async def __aenter__(self) -> Self:
         return self

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from urllib.parse import urlsplit
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
 from yarl import URL
 
 from . import _checks as checks
+from ._secrets import Secret, SecretBytes
 from ._version import __version__
 from ._wire.answers import Answer
 from ._wire.requests import API_VERSIONS, Request
@@ -31,6 +31,8 @@ class Transport:
         api_version: str,
         session: aiohttp.ClientSession | None,
         timeout: float | aiohttp.ClientTimeout | None,
+        *,
+        allow_http: bool = False,
     ) -> None:
         if session is not None and not isinstance(session, aiohttp.ClientSession):
             raise TypeError("session must be an aiohttp.ClientSession")
@@ -38,11 +40,12 @@ class Transport:
             raise ValueError(
                 f"api_version must be {' or '.join(API_VERSIONS)}, not {api_version!r}"
             )
-        self._base_url = _checked_base_url(base_url)
+        self.base_url = checks.base_url(base_url, allow_http=allow_http)
+        self.api_version = api_version
+        self.allow_http = allow_http
         self._headers = {
             "Accept": "application/json",
             "User-Agent": _USER_AGENT,
-            "Version": api_version,
         }
         self._session = session
         # Those of the call replace those of the session, which aiohttp does not show.
@@ -64,51 +67,71 @@ class Transport:
         connector = self._session.connector
         return min(filter(None, (connector.limit, connector.limit_per_host)), default=None)
 
-    async def send(self, request: Request, token: str) -> Answer:
+    async def send(self, request: Request, token: str | None) -> Answer:
         """The service's answer, read whole, whatever its status.
 
         Raises `ConnectFailedError`, `RequestTimeoutError` or `TransportError`.
         """
         failure: type[TransportError] = TransportError
+        limits = self._limits(request)
         try:
-            return await self._send(request, token)
+            return await self._send(request, token, limits)
         except aiohttp.ConnectionTimeoutError:
             failure, reason = ConnectFailedError, "no connection in time"
         except aiohttp.ClientConnectorError as error:
             reason = f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
-            raise ConnectFailedError(request.method, request.path, reason) from error
+            raise ConnectFailedError(request.method, request.path, reason) from _bare(error)
         except TimeoutError:
-            failure, reason = RequestTimeoutError, f"no answer within {_told(self._timeout)}"
+            failure, reason = RequestTimeoutError, f"no answer within {_told(limits)}"
         except aiohttp.ClientHttpProxyError as error:
             failure, reason = ConnectFailedError, f"the proxy refused with {error.status}"
         except aiohttp.ClientResponseError:
             reason = "the answer is not HTTP, or in an encoding that cannot be read"
         except (aiohttp.ClientError, OSError) as error:
-            raise TransportError(request.method, request.path, _reason(error)) from error
+            raise TransportError(request.method, request.path, _reason(error)) from _bare(error)
         # aiohttp's own errors hold the URL with its query here, or the headers with the token.
         raise failure(request.method, request.path, reason)
 
-    async def _send(self, request: Request, token: str) -> Answer:
+    async def _send(
+        self, request: Request, token: str | None, limits: aiohttp.ClientTimeout
+    ) -> Answer:
         session = self._open_session(request)
-        target = f"{self._base_url}{request.path}"
+        target = f"{request.base_url or self.base_url}{request.path}"
         if request.query:
             target += f"?{request.query}"
-        headers = {**self._headers, "Authorization": f"Bearer {token}"}
-        body = None
-        if request.json is not None:
-            headers["Content-Type"] = "application/json"
-            body = msgspec.json.encode(request.json)
         async with session.request(
             request.method,
             URL(target, encoded=True),
-            data=body,
-            headers=headers,
-            timeout=self._timeout,
+            data=_body(request),
+            headers=self._headers_of(request, token),
+            timeout=limits,
             allow_redirects=False,
             raise_for_status=False,
             middlewares=(*self._middlewares, _send_once),
         ) as response:
             return Answer(response.status, response.headers, await response.read())
+
+    def _headers_of(self, request: Request, token: str | None) -> dict[str, str]:
+        headers = {**self._headers, "Version": request.api_version or self.api_version}
+        if token is not None:
+            headers["Authorization"] = Secret(f"Bearer {token}")
+        if request.json is not None:
+            headers["Content-Type"] = "application/json"
+        elif request.form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return headers
+
+    def _limits(self, request: Request) -> aiohttp.ClientTimeout:
+        if request.timeout is None:
+            return self._timeout
+        total = min(request.timeout, self._timeout.total or request.timeout)
+        return aiohttp.ClientTimeout(
+            total=total,
+            connect=self._timeout.connect,
+            sock_connect=self._timeout.sock_connect,
+            sock_read=self._timeout.sock_read,
+            ceil_threshold=self._timeout.ceil_threshold,
+        )
 
     def _open_session(self, request: Request) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
@@ -146,19 +169,6 @@ async def _send_once(
         raise _NoAnswerError(_reason(error)) from error
 
 
-def _checked_base_url(base_url: str) -> str:
-    try:
-        parts = urlsplit(checks.text("base_url", base_url))
-        has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        has_host = False
-    if not has_host or parts.scheme not in {"http", "https"} or re.search(r"\s", base_url):
-        raise ValueError("base_url must be an http:// or https:// URL")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("base_url must have no credentials, query or fragment")
-    return base_url.rstrip("/")
-
-
 def _client_timeout(timeout: float | aiohttp.ClientTimeout | None) -> aiohttp.ClientTimeout:
     if timeout is None:
         return DEFAULT_TIMEOUT
@@ -172,6 +182,13 @@ def _client_timeout(timeout: float | aiohttp.ClientTimeout | None) -> aiohttp.Cl
     )
 
 
+def _body(request: Request) -> SecretBytes | None:
+    if request.json is not None:
+        # What it does not know are secrets, which are strings.
+        return SecretBytes(msgspec.json.encode(request.json, enc_hook=str))
+    return None if request.form is None else SecretBytes(urlencode(request.form).encode())
+
+
 def _told(timeout: aiohttp.ClientTimeout) -> str:
     limits = {"in all": timeout.total, "between bytes": timeout.sock_read}
     told = [f"{limit:g} s {what}" for what, limit in limits.items() if limit is not None]
@@ -181,3 +198,12 @@ def _told(timeout: aiohttp.ClientTimeout) -> str:
 def _reason(error: Exception) -> str:
     """What happened, in aiohttp's words, on one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _bare(error: BaseException) -> BaseException:
+    """An error without the frames of aiohttp's traceback, whose locals hold the token."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error

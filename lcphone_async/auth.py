@@ -1,14 +1,38 @@
-"""Where tokens come from."""
+"""Where tokens come from: a source gives the token of each call, and may renew it."""
 
 from __future__ import annotations
 
+import asyncio
 import re
-from typing import Protocol, runtime_checkable
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
+from datetime import datetime
+from inspect import isawaitable
+from typing import Any, Protocol, runtime_checkable
 
-from attrs import field, frozen
+from attrs import define, field, frozen
+
+from ._checks import identifier, seconds, whole_number
+from ._flight import Flight
+from ._secrets import Secret
+from ._tokens import Grant, TokenPair, digest
+from .errors import AuthorizationLostError, LCPhoneError, TokenUnavailableError
+from .token_store import MemoryTokenStore, TokenStore
 
 # What may stand in a bearer token: visible ASCII (RFC 9110, 5.5, less white space).
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+
+# Where a token that replaced a refused one is refused so soon, no other will do better.
+_YOUNG = 1.0
+
+# No refresh takes so many seconds: whoever holds the store's lock for longer hangs.
+_LOCK_WAIT = 120.0
+
+
+TokenCall = Callable[[str], Awaitable[str]]
+"""An async function from a location's id to its token."""
 
 
 @runtime_checkable
@@ -18,6 +42,8 @@ class TokenSource(Protocol):
     >>> class FromVault:
     ...     async def token(self, location_id: str) -> str:
     ...         return await vault.read(f"lcphone/{location_id}")
+
+    An async function does as well: `LCPhoneClient(lambda location_id: vault.read(location_id))`.
     """
 
     async def token(self, location_id: str) -> str:
@@ -25,32 +51,400 @@ class TokenSource(Protocol):
         ...
 
 
+@runtime_checkable
+class RenewableTokenSource(TokenSource, Protocol):
+    """A token source that can do something about a token which the service calls invalid."""
+
+    async def renew(self, location_id: str, refused: str) -> str:
+        """Another token than the one that was refused; the call is made again with it, once."""
+        ...
+
+
+@runtime_checkable
+class BoundTokenSource(TokenSource, Protocol):
+    """A token source that asks the service itself, or hands on to others that do."""
+
+    def bind(self, service: TokenService) -> None:
+        """Called by each client that it is given to, with its way to the service."""
+        ...
+
+
+class TokenService(Protocol):
+    """The service's token endpoints, as a client reaches them."""
+
+    @property
+    def base_url(self) -> str:
+        """Where they are."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client can still be used."""
+        ...
+
+    def at(self, base_url: str | None, api_version: str | None) -> TokenService:
+        """The same at another base URL or under the other contract."""
+        ...
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A task that the client gives time to end when it is closed."""
+        ...
+
+    async def refresh(self, client_id: str, client_secret: str, refresh_token: str) -> Grant:
+        """New tokens; raises `AuthorizationLostError` where the refresh token is refused."""
+        ...
+
+    async def location_token(self, company_id: str, location_id: str, agency: TokenSource) -> Grant:
+        """A token of the location, for one of the agency."""
+        ...
+
+
+def _checked(token: str) -> Secret:
+    return checked_token(token)
+
+
 @frozen
 class StaticToken:
     """One token for every call, such as a private integration token (`pit-…`)."""
 
-    _value: str = field(repr=False)
+    _value: Secret = field(repr=False, converter=_checked)
 
     async def token(self, location_id: str) -> str:  # noqa: ARG002  # the same for all
         """The token, whatever the location."""
         return self._value
 
 
-def checked_token(token: object) -> str:
+@frozen
+class CallableTokens:
+    """An async function as a token source."""
+
+    _give: TokenCall
+
+    async def token(self, location_id: str) -> str:
+        """What the function gives."""
+        given = self._give(location_id)
+        if not isawaitable(given):
+            raise TypeError("token must be an async function: this one does not give an awaitable")
+        return await given
+
+
+@define(eq=False)
+class _Service:
+    """The way to the service that a source was given: that of a client which is still open."""
+
+    base_url: str | None
+    api_version: str | None
+    _bound: list[TokenService] = field(factory=list)
+
+    def bind(self, service: TokenService) -> None:
+        """Takes one more client's; all must be of one base URL."""
+        service = service.at(self.base_url, self.api_version)
+        self._bound = [other for other in self._bound if other.is_open]
+        if any(other.base_url != service.base_url for other in self._bound):
+            raise ValueError(
+                f"this token source is in use for {self._bound[0].base_url}: its tokens must not "
+                f"go to {service.base_url}, make another source for that"
+            )
+        self._bound.append(service)
+
+    def get(self) -> TokenService:
+        """The one that was bound last, of those that are open, or else of all."""
+        if not self._bound:
+            raise ValueError("this token source was given to no LCPhoneClient yet (see `bind`)")
+        return next((each for each in self._bound[::-1] if each.is_open), self._bound[-1])
+
+
+class OAuthTokens:
+    """The tokens of an installed OAuth app, which renew themselves.
+
+    - `client_id`, `client_secret`: the app's.
+    - `refresh_token`: what the installation's last token answer gave.
+    - `access_token`, `expires_at` (an aware `datetime` or seconds since the epoch): its access
+      token, where it is still good.
+    - `store`: where the newest tokens are kept, such as a `FileTokenStore`. What it holds goes
+      before the arguments. Without one they live as long as this object, and the refresh token
+      that was given is used up by the first refresh.
+    - `base_url`, `api_version`: of the token endpoint; by default those of the client.
+    - `pause`: seconds after a failed refresh in which its error is raised without another try.
+
+    Tokens are refreshed shortly before they expire, while calls go on with the old one, and after
+    a 401 that says that the token is invalid. However many tasks ask, one refresh is sent; with a
+    shared store, however many processes. `docs/tokens.md` draws what happens when it goes wrong.
+
+    Raises `TokenUnavailableError` where a refresh fails, and `AuthorizationLostError` where the
+    refresh token is refused: then the app has to be authorized again.
+    """
+
+    def __init__(
+        self,
+        *,
+        client_id: str,
+        client_secret: str,
+        refresh_token: str | None = None,
+        access_token: str | None = None,
+        expires_at: datetime | float | None = None,
+        store: TokenStore | None = None,
+        base_url: str | None = None,
+        api_version: str | None = None,
+        pause: float = 10.0,
+    ) -> None:
+        self._client_id = identifier("client_id", client_id)
+        self._client_secret = Secret(identifier("client_secret", client_secret))
+        self._given = TokenPair.of(
+            None if access_token is None else checked_token(access_token, "access_token"),
+            None if refresh_token is None else checked_token(refresh_token, "refresh_token"),
+            expires_at,
+        )
+        self._store = MemoryTokenStore() if store is None else store
+        self._service = _Service(base_url, api_version)
+        self._flight: Flight[TokenPair] = Flight(seconds("pause", pause))
+        self._pair: TokenPair | None = None
+        self._replaced_at = -_YOUNG
+        self._refused: str | None = None
+        self._used_up: dict[str, AuthorizationLostError] = {}
+        self._unsaved: tuple[str | None, TokenPair] | None = None
+
+    def __repr__(self) -> str:
+        return f"OAuthTokens(client_id={self._client_id!r})"
+
+    def bind(self, service: TokenService) -> None:
+        """Called by each client that it is given to, with its way to the service."""
+        self._service.bind(service)
+
+    async def token(self, location_id: str) -> str:  # noqa: ARG002  # the same for all
+        """The access token, renewed where that is due."""
+        pair = self._pair
+        if pair is None or not self._is_good(pair):
+            pair = await self._flight.join(self._start, self._renewed)
+        elif pair.is_due(time.time()) and self._flight.failure is None:
+            self._flight.begin(self._start, self._renewed)
+        return pair.bearer
+
+    async def renew(self, location_id: str, refused: str) -> str:
+        """Another access token than the one that was refused."""
+        is_young = asyncio.get_running_loop().time() < self._replaced_at + _YOUNG
+        if self._pair is not None and self._pair.access_token == refused and not is_young:
+            self._refused = refused
+        return await self.token(location_id)
+
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        return self._service.get().start(work)
+
+    def _is_good(self, pair: TokenPair) -> bool:
+        return pair.access_token != self._refused and not pair.is_expired(time.time())
+
+    def _fresh(self, text: str | None) -> TokenPair | None:
+        """What the store holds, where it need not be renewed."""
+        pair = self._given if text is None else TokenPair.from_text(text)
+        return pair if self._is_good(pair) and not pair.is_due(time.time()) else None
+
+    async def _renewed(self) -> TokenPair:
+        try:
+            pair = await self._newest()
+        except LCPhoneError as error:
+            failure = _unavailable(error)
+        except Exception as error:  # noqa: BLE001  # a store's own may be any
+            failure = TokenUnavailableError(f"the token store failed: {_told(error)}")
+        else:
+            self._pair, self._refused = pair, None
+            return pair
+        raise failure  # without the frames of the cause: they hold the tokens
+
+    async def _newest(self) -> TokenPair:
+        """The pair that somebody else has got meanwhile, or a new one, which is kept by then."""
+        if pair := self._fresh(await self._store.load()):
+            return pair
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(_LOCK_WAIT):
+                    await stack.enter_async_context(self._store.lock())
+            except TimeoutError:
+                reason = f"another process has locked the token store for {_LOCK_WAIT:g} s"
+                raise TokenUnavailableError(reason) from None
+            text = await self._store.load()
+            return self._fresh(text) or await self._refreshed(text)
+
+    async def _refreshed(self, text: str | None) -> TokenPair:
+        """A new pair in the place of the one that the store holds."""
+        if self._unsaved is None or self._unsaved[0] != text:
+            self._unsaved = (text, await self._ask(text))
+        _, pair = self._unsaved
+        if not await self._store.replace(text, pair.to_text()):
+            if theirs := self._fresh(await self._store.load()):
+                return theirs
+            raise TokenUnavailableError("the token store changed during the refresh")
+        self._unsaved = None
+        if self._refused is not None:
+            self._replaced_at = asyncio.get_running_loop().time()
+        return pair
+
+    async def _ask(self, text: str | None) -> TokenPair:
+        """Sends the refresh token, and where it is refused one that was given since."""
+        refusal = TokenUnavailableError("no refresh token was given: authorize the app first")
+        for refresh_token, began_with in self._candidates(text):
+            if refresh_token not in self._used_up:
+                asked_at = time.time()
+                try:
+                    grant = await self._service.get().refresh(
+                        self._client_id, self._client_secret, refresh_token
+                    )
+                except AuthorizationLostError as error:
+                    self._used_up[refresh_token] = error.with_traceback(None)
+                else:
+                    return TokenPair.granted(grant, asked_at, refresh_token, began_with)
+            refusal = self._used_up[refresh_token]
+        raise refusal
+
+    def _candidates(self, text: str | None) -> Iterator[tuple[str, str]]:
+        """The refresh tokens to try, with what their line began with; never one that was used."""
+        given = self._given.refresh_token
+        kept = None if text is None else TokenPair.from_text(text)
+        if kept is not None and kept.refresh_token is not None:
+            yield kept.refresh_token, kept.began_with or ""
+        if given is not None and (kept is None or kept.began_with != digest(given)):
+            yield given, digest(given)
+
+
+@define(eq=False)
+class _Place:
+    """What is known of one location's token."""
+
+    flight: Flight[TokenPair]
+    pair: TokenPair | None = None
+
+    def token(self) -> str | None:
+        """The token, where it is good for a while yet."""
+        if self.pair is None or self.pair.is_due(time.time()):
+            return None
+        return self.pair.bearer
+
+
+class AgencyTokens:
+    """An agency's token, turned into one for each location when a call needs it.
+
+    - `company_id`: the agency's id.
+    - `source`: where its own token comes from: a string or a token source, such as `OAuthTokens`.
+    - `max_locations`: how many locations' tokens are kept; those used least lately go first.
+    - `base_url`, `api_version`, `pause`: as of `OAuthTokens`.
+
+    A location's token is asked for once, however many tasks need it, and kept until shortly
+    before it expires. Asking counts in the agency's own budget, 100 requests in 10 s.
+
+    Raises `TokenUnavailableError` where a location's token cannot be had.
+
+    >>> source = OAuthTokens(client_id="…", client_secret="…", refresh_token="…")
+    >>> tokens = AgencyTokens(company_id="…", source=source)
+    """
+
+    def __init__(
+        self,
+        *,
+        company_id: str,
+        source: str | TokenSource | TokenCall,
+        max_locations: int = 10_000,
+        base_url: str | None = None,
+        api_version: str | None = None,
+        pause: float = 10.0,
+    ) -> None:
+        self._company_id = identifier("company_id", company_id)
+        self._source = token_source(source)
+        self._max = whole_number("max_locations", max_locations, 1)
+        self._pause = seconds("pause", pause)
+        self._service = _Service(base_url, api_version)
+        self._places: OrderedDict[str, _Place] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"AgencyTokens(company_id={self._company_id!r}, source={self._source!r})"
+
+    def bind(self, service: TokenService) -> None:
+        """Called by each client that it is given to, with its way to the service."""
+        self._service.bind(service)
+        bind(self._source, service)
+
+    async def token(self, location_id: str) -> str:
+        """The location's token, or the agency's own for calls on the agency."""
+        if location_id == self._company_id:
+            return await self._source.token(location_id)
+        place = self._place(location_id)
+        if (token := place.token()) is not None:
+            return token
+
+        async def ask() -> TokenPair:
+            place.pair = await self._ask(location_id)
+            return place.pair
+
+        return (await place.flight.join(self._service.get().start, ask)).bearer
+
+    async def renew(self, location_id: str, refused: str) -> str:
+        """Another token than the one that was refused."""
+        if location_id == self._company_id:
+            return await renewed(self._source, location_id, refused) or refused
+        place = self._place(location_id)
+        if place.pair is not None and place.pair.access_token == refused:
+            place.pair = None
+        return await self.token(location_id)
+
+    def _place(self, location_id: str) -> _Place:
+        place = self._places.pop(location_id, None) or _Place(Flight(self._pause))
+        self._places[location_id] = place
+        while len(self._places) > self._max:
+            self._places.popitem(last=False)
+        return place
+
+    async def _ask(self, location_id: str) -> TokenPair:
+        asked_at = time.time()
+        try:
+            grant = await self._service.get().location_token(
+                self._company_id, location_id, self._source
+            )
+        except LCPhoneError as error:
+            failure = _unavailable(error)
+        else:
+            return TokenPair.granted(grant, asked_at)
+        raise failure
+
+
+def checked_token(token: object, name: str = "token") -> Secret:
     """A token that can be a header; white space around it, as pasted, is taken off.
 
     Raises `TypeError` or `ValueError`, neither of which shows the token.
     """
     if not isinstance(token, str):
-        raise TypeError(f"token must be a string or a token source, not {type(token).__name__}")
+        raise TypeError(f"{name} must be a string or a token source, not {type(token).__name__}")
     stripped = token.strip()
     if not stripped:
-        raise ValueError("token is empty")
+        raise ValueError(f"{name} is empty")
     if not _TOKEN.fullmatch(stripped):
-        raise ValueError("token holds white space, a control character or a non-ASCII one")
-    return stripped
+        raise ValueError(f"{name} holds white space, a control character or a non-ASCII one")
+    return Secret(stripped)
 
 
-def token_source(token: str | TokenSource) -> TokenSource:
+def token_source(token: str | TokenSource | TokenCall) -> TokenSource:
     """The source that a client's `token` argument stands for."""
-    return token if isinstance(token, TokenSource) else StaticToken(checked_token(token))
+    if isinstance(token, TokenSource):
+        return token
+    return CallableTokens(token) if callable(token) else StaticToken(token)
+
+
+def bind(source: TokenSource, service: TokenService) -> None:
+    """Gives a source its way to the service, where it wants one."""
+    if isinstance(source, BoundTokenSource):
+        source.bind(service)
+
+
+async def renewed(source: TokenSource, location_id: str, refused: str) -> Secret | None:
+    """Another token than the one that was refused, where the source can give one."""
+    if not isinstance(source, RenewableTokenSource):
+        return None
+    token = checked_token(await source.renew(location_id, refused))
+    return None if token == refused else token
+
+
+def _unavailable(error: LCPhoneError) -> TokenUnavailableError:
+    if isinstance(error, TokenUnavailableError):
+        return error
+    return TokenUnavailableError(str(error), getattr(error, "status", None))
+
+
+def _told(error: Exception) -> str:
+    return ": ".join(filter(None, (type(error).__name__, str(error))))

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 from . import _checks as checks
 from . import _wire
 from ._calls import Calls
+from ._locations import walk_locations
 from ._paging import Walk, numbers_of, walk_pages
 from ._purchases import Purchases
 from ._retry import RetryPolicy
 from ._searches import search_side_by_side
+from ._token_service import ClientTokenService
 from ._windows import Limiter
-from ._wire import requests
-from .auth import TokenSource, token_source
+from ._wire import requests, token_requests
+from .auth import TokenCall, TokenSource, bind, token_source
 from .journal import Journal, MemoryJournal, PurchaseRecord
 from .limiter import RateLimiter
 from .models import (
@@ -27,6 +29,7 @@ from .models import (
     AvailableNumber,
     AvailableNumbers,
     CountrySearch,
+    Location,
     NumberPool,
     Purchase,
     PurchaseOrder,
@@ -44,8 +47,10 @@ _DEFAULT_NUMBER_TYPES = ("local", "tollFree")
 class LCPhoneClient:
     """A client of the LC Phone API.
 
-    - `token`: a private integration token, a location's access token or a token source.
-    - `base_url`: where the service is.
+    - `token`: a private integration token, a location's access token, a token source such as
+      `OAuthTokens` or `AgencyTokens`, or an async function that gives a location's token.
+    - `base_url`: where the service is; the token is sent nowhere else.
+    - `allow_http`: permits a `base_url` with `http://` that is not on this machine.
     - `api_version`: `v3` or `2021-07-28`.
     - `session`: an `aiohttp.ClientSession` to send through (for its proxy, connector or trace
       configs); it stays open, and must add no `Authorization` of its own. Without one the client
@@ -65,7 +70,7 @@ class LCPhoneClient:
 
     def __init__(
         self,
-        token: str | TokenSource,
+        token: str | TokenSource | TokenCall,
         *,
         base_url: str = "https://services.leadconnectorhq.com",
         api_version: str = "v3",
@@ -74,6 +79,7 @@ class LCPhoneClient:
         retry: RetryPolicy | None = None,
         timeout: float | aiohttp.ClientTimeout | None = None,
         journal: Journal | None = None,
+        allow_http: bool = False,
     ) -> None:
         from ._transport import Transport
 
@@ -82,12 +88,13 @@ class LCPhoneClient:
             raise TypeError("retry must be a RetryPolicy")
         if limiter is not None and not hasattr(limiter, "slot"):
             raise TypeError("limiter must be a RateLimiter, or have its methods")
+        source = token_source(token)
+        self._transport = Transport(base_url, api_version, session, timeout, allow_http=allow_http)
         self._calls = Calls(
-            token_source(token),
-            Transport(base_url, api_version, session, timeout),
-            RateLimiter() if limiter is None else limiter,
-            policy,
+            source, self._transport, RateLimiter() if limiter is None else limiter, policy
         )
+        self._tokens = ClientTokenService.over(self._calls, self._transport)
+        bind(source, self._tokens)
         journal = MemoryJournal() if journal is None else journal
         self._purchases = Purchases(self._calls, journal, policy.read_back_time)
 
@@ -377,6 +384,32 @@ class LCPhoneClient:
         request = requests.number_pools(location_id)
         return _wire.answers.number_pools(request, await self._calls.send(request))
 
+    def locations(
+        self, company_id: str, app_id: str, *, query: str | None = None, page_size: int = 100
+    ) -> AsyncGenerator[Location, None]:
+        """Every location of an agency where the app is installed, each once.
+
+        It wants a token of the agency, such as `AgencyTokens` have.
+
+        - `query`: a part of the location's name.
+        - `page_size`: locations a page, 1 to 100.
+
+        Raises `RepeatedPageError` if the service keeps giving the same page, and
+        `IncompleteListError`, after all were handed out, if there were fewer than it had promised.
+        """
+        return walk_locations(
+            self._calls,
+            lambda start: token_requests.locations(
+                self._transport.api_version,
+                company_id,
+                app_id,
+                query=query,
+                page_size=page_size,
+                start=start,
+            ),
+            page_size,
+        )
+
     def rate_limit(self, location_id: str) -> RateLimitStatus:
         """What the service's last answer said of a location's limits; empty before the first."""
         return self._calls.rate_limit(location_id)
@@ -384,9 +417,12 @@ class LCPhoneClient:
     async def close(self) -> None:
         """Ends the calls that are under way with `ClientClosedError`, and closes the session.
 
-        It may be called more than once. A session that the caller gave stays open.
+        It may be called more than once. A session that the caller gave stays open. A refresh of
+        tokens under way is given up to 15 seconds: its answer must not be lost.
         """
         await self._calls.close()
+        await self._tokens.close()
+        await self._transport.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -21,6 +21,8 @@ Everything else is an `LCPhoneError`:
      │   │   └─ DailyQuotaExhaustedError
      │   └─ ServerError                   5xx
      ├─ BudgetUnavailableError            a budget shared through Redis cannot be reached
+     ├─ TokenUnavailableError             a token source has no usable token
+     │   └─ AuthorizationLostError        the app must be authorized again
      ├─ NumberAlreadyOwnedError           the location has the number: nothing was bought
      ├─ PurchaseInProgressError           the number is being bought, or was and is not settled
      ├─ PurchaseOutcomeUnknownError       the number may be bought or not
@@ -155,6 +157,32 @@ class BudgetUnavailableError(LCPhoneError):
 
     def __str__(self) -> str:
         return f"the shared request budget cannot be reached, nothing was sent: {self.reason}"
+
+
+@define(slots=False)
+class TokenUnavailableError(LCPhoneError):
+    """There is no token to make the call with; the service has not acted on it."""
+
+    reason: str
+    status: int | None = None
+    """The HTTP status with which the service refused a token, where it did."""
+
+    def __str__(self) -> str:
+        return f"no token for this call, which was not made: {self.reason}"
+
+
+class AuthorizationLostError(TokenUnavailableError):
+    """The service refuses the refresh token: the app has to be authorized again.
+
+    The token was revoked, it is more than a year old, or it was used before: by a program that
+    shares no token store with this one, or by one that was killed before it could keep the answer.
+    """
+
+    def __str__(self) -> str:
+        return (
+            f"{super().__str__()} (authorize the app again, and give the new refresh token "
+            "to the token source)"
+        )
 
 
 @define(slots=False)

@@ -238,6 +238,22 @@ class NumberPool:
 
 
 @frozen
+class Location:
+    """A location of an agency, as the list of an app's installations shows it."""
+
+    id: str
+    name: str | None = None
+    address: str | None = None
+    is_installed: bool | None = None
+    """Whether the app is installed there; `None` where the service does not say."""
+    version_id: str | None = None
+    """Of the app's version that is installed."""
+    installed_at: datetime | None = None
+    """Aware."""
+    extra: Mapping[str, Any] = _extra()
+
+
+@frozen
 class RateLimitStatus:
     """What the limit headers of an answer said; `None` where they did not."""
 

@@ -1,15 +1,21 @@
-"""Budgets and journals shared by many machines, through Redis or Valkey (extra `redis`)."""
+"""Budgets, journals and tokens shared by many machines, through Redis or Valkey (extra `redis`)."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ._budget import Budget
+from ._checks import identifier, seconds
 from ._line import in_bulk
+from ._secrets import Secret
 from ._shared_window import Link, SharedWindow
+from ._tasks import OwnTasks
 from ._windows import Windows
 from .errors import NumberAlreadyOwnedError, PurchaseInProgressError
 from .journal import Past, PurchaseRecord
@@ -18,6 +24,7 @@ from .models import RateLimitStatus
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis, RedisCluster
+    from redis.asyncio.lock import Lock
 
 
 class RedisRateLimiter:
@@ -191,3 +198,81 @@ class RedisPurchaseJournal:
             args=[field, record.id, row, record.state.value, *times_bought],
         )
         return in_the_way if isinstance(in_the_way, str) else in_the_way.decode()
+
+
+_LOOK_AGAIN = 0.05
+
+_REPLACE = """
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
+
+
+class RedisTokenStore:
+    """A token store in Redis, for services on several machines that share an installation.
+
+    - `redis`: a client of redis-py's asyncio, for one Redis or Valkey, or for a cluster.
+    - `name`: of the installation, such as the location's id.
+    - `prefix`: of the keys, one for the tokens and one for the lock.
+    - `lease`: seconds after which the lock of a process that died is free again; one that lives
+      keeps it for as long as it needs.
+
+    Tokens are as durable as Redis' own settings make them: without `appendonly yes` and
+    `appendfsync always` they may be lost with the server. Whoever can read this Redis can use
+    them. To begin anew, after the app was authorized again, delete the key.
+
+    >>> from redis.asyncio import Redis
+    >>> store = RedisTokenStore(Redis(), "ve9EPM428h8vShlRW1KT")
+    """
+
+    def __init__(
+        self,
+        redis: Redis | RedisCluster,
+        name: str,
+        *,
+        prefix: str = "lcphone:tokens:",
+        lease: float = 10.0,
+    ) -> None:
+        self._redis: Any = redis
+        self._replace: Any = redis.register_script(_REPLACE)
+        self._key = prefix + identifier("name", name)
+        self._lease = seconds("lease", lease)
+
+    def __repr__(self) -> str:
+        return f"RedisTokenStore({self._key!r})"
+
+    @asynccontextmanager
+    async def lock(self) -> AsyncIterator[None]:
+        """Held by one at a time; one that stands still for longer than `lease` may lose it."""
+        from redis.asyncio.lock import Lock
+        from redis.exceptions import LockError
+
+        name = f"{self._key}:lock"
+        lock = Lock(self._redis, name, self._lease, _LOOK_AGAIN, thread_local=False)
+        await lock.acquire()
+        async with OwnTasks() as tasks:
+            tasks.start(_keep(lock, self._lease / 3))
+            try:
+                yield
+            finally:
+                with suppress(LockError):  # lost: `replace` looks again before it writes
+                    await lock.release()
+
+    async def load(self) -> str | None:
+        """The text; `None` before the first."""
+        text = await self._redis.get(self._key)
+        if text is None:
+            return None
+        return Secret(text if isinstance(text, str) else text.decode())
+
+    async def replace(self, old: str | None, new: str) -> bool:
+        """Makes `new` the text where it still is `old`."""
+        return bool(await self._replace(keys=[self._key], args=[Secret(old or ""), Secret(new)]))
+
+
+async def _keep(lock: Lock, every: float) -> None:
+    """Keeps a lock for as long as this runs."""
+    while True:
+        await asyncio.sleep(every)
+        await lock.reacquire()

@@ -77,7 +77,7 @@ async def test_no_connection():
 
 async def test_no_such_host():
     """Raises `ConnectFailedError` for a host name that nobody knows."""
-    async with LCPhoneClient("t", base_url="http://nowhere.invalid", retry=ONE_TRY) as client:
+    async with LCPhoneClient("t", base_url="https://nowhere.invalid", retry=ONE_TRY) as client:
         with pytest.raises(ConnectFailedError, match=r"nowhere\.invalid"):
             await client.number_pools("a")
 

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from . import answers as answers
     from . import faults as faults
     from . import limits as limits
+    from . import token_answers as token_answers
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name not in {"answers", "faults", "limits"}:
+    if name not in {"answers", "faults", "limits", "token_answers"}:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return import_module(f".{name}", __name__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeGuard
 
@@ -56,6 +56,16 @@ _HINTS = (
 _NUMBER_GONE = re.compile(
     r"number (is )?(no longer available|not (found|available))", re.IGNORECASE
 )
+_INVALID_TOKEN = re.compile(
+    r"\binvalid (access[ -]?)?(token|jwt)\b"
+    r"|\b(token|jwt) (is|has|was)\b.*\b(invalid|expired|revoked)\b",
+    re.IGNORECASE,
+)
+_INVALID_GRANT = re.compile(
+    r"invalid[ _]grant|refresh[ _]?token (is |has |was )?(invalid|expired|revoked|not found)"
+    r"|invalid refresh[ _]?token",
+    re.IGNORECASE,
+)
 _NOT_CONNECTED = re.compile(r"phone system is not connected", re.IGNORECASE)
 _PHONE_NUMBER = re.compile(r"(\+|%2B)\d{7,15}", re.IGNORECASE)
 _LOOKS_LIKE_A_PHONE_NUMBER = re.compile(
@@ -63,28 +73,44 @@ _LOOKS_LIKE_A_PHONE_NUMBER = re.compile(
 )
 
 
-def error_of(request: Request, answer: Answer, token: str) -> APIError:
+def error_of(request: Request, answer: Answer, token: str | None) -> APIError:
     """The error that an answer outside 200 to 299 is; its text holds no secret."""
     body = _object(answer.body)
     messages = _messages(body, answer)
     hint = _hint(request, answer, body, " ".join(messages))
+    secrets = [token or "", *request.secrets]
     return _class_of(request, answer, messages)(
         status=answer.status,
-        message=_clean("; ".join(messages), token) or "",
-        error=_clean(body.get("error"), token),
-        trace_id=_clean(body.get("traceId"), token, numbers=_PHONE_NUMBER),
+        message=_clean("; ".join(messages), secrets) or "",
+        error=_clean(body.get("error"), secrets),
+        trace_id=_clean(body.get("traceId"), secrets, numbers=_PHONE_NUMBER),
         method=request.method,
         path=request.path,
         retry_after=_wait(answer),
-        hint=_clean(hint, token),
+        hint=_clean(hint, secrets),
     )
+
+
+def is_invalid_token(error: AuthenticationError) -> bool:
+    """Whether a 401 says that the access token is no good, for any location and in any version.
+
+    401 also stands for a wrong version, another location and a missing scope.
+    """
+    return bool(_INVALID_TOKEN.search(error.message))
+
+
+def is_invalid_grant(error: APIError) -> bool:
+    """Whether a token endpoint says that a refresh token or a code is no good (any more)."""
+    says = f"{error.error or ''} {error.message}"
+    is_refusal = error.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}
+    return is_refusal and bool(_INVALID_GRANT.search(says))
 
 
 def _class_of(request: Request, answer: Answer, messages: list[str]) -> type[APIError]:
     status = answer.status
     if status == HTTPStatus.NOT_FOUND and any(map(_NOT_CONNECTED.search, messages)):
         return PhoneSystemNotConnectedError
-    if request.method == "POST" and _is_gone(status, messages):
+    if request.is_purchase and _is_gone(status, messages):
         return NumberUnavailableError
     if status == HTTPStatus.TOO_MANY_REQUESTS and rate_limit(answer.headers).daily_remaining == 0:
         return DailyQuotaExhaustedError
@@ -104,8 +130,8 @@ def _is_gone(status: int, messages: list[str]) -> bool:
 
 
 def _messages(body: Mapping[str, Any], answer: Answer) -> list[str]:
-    """The body's `message` (a string or a list) or `msg`, else what the body seems to be."""
-    told = body.get("message") or body.get("msg")
+    """The body's `message` (a string or a list) or its other names, else what it seems to be."""
+    told = body.get("message") or body.get("msg") or body.get("error_description")
     messages = [part for part in (told if isinstance(told, list) else [told]) if _says(part)]
     if messages:
         return messages
@@ -144,15 +170,20 @@ def _object(body: bytes) -> Mapping[str, Any]:
         document = decode_json(body)
     except ValueError:
         return {}
-    return document if isinstance(document, dict) else {}
+    if not isinstance(document, dict):
+        return {}
+    # The v3 list of locations wraps its errors: `{error: {code, message, resolution}}`.
+    wrapped = document.get("error")
+    return {**wrapped, "error": wrapped.get("code")} if isinstance(wrapped, dict) else document
 
 
 def _clean(
-    text: object, token: str, *, numbers: re.Pattern[str] = _LOOKS_LIKE_A_PHONE_NUMBER
+    text: object, secrets: Iterable[str], *, numbers: re.Pattern[str] = _LOOKS_LIKE_A_PHONE_NUMBER
 ) -> str | None:
-    """A text of the service without the token, without phone numbers, and not too long."""
+    """A text of the service without secrets, without phone numbers, and not too long."""
     if not isinstance(text, str):
         return None
-    if len(token) >= _SHORTEST_SECRET:
-        text = text.replace(token, "…")
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "…")
     return numbers.sub("+…", text)[:_MAX_MESSAGE]

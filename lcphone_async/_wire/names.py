@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..models import ActiveNumber, ActiveNumbersPage, Capabilities, Price, Purchase
+from ..models import ActiveNumber, ActiveNumbersPage, Capabilities, Location, Price, Purchase
 
 ENVELOPE = ("status", "message", "statusCode")
 """What v3 says beside `data`."""
@@ -15,6 +15,7 @@ _SPELLINGS: dict[tuple[type, str], tuple[str, ...]] = {
     (ActiveNumbersPage, "is_under_lc"): ("isUnderLc", "isUnderGhl"),
     (Capabilities, "sms"): ("sms", "SMS"),
     (Capabilities, "mms"): ("mms", "MMS"),
+    (Location, "id"): ("_id", "id"),
     (Price, "number_type"): ("number_type",),
     (Price, "price_unit"): ("price_unit",),
     (Purchase, "confirmed_by"): (),

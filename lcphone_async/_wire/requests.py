@@ -1,4 +1,4 @@
-"""The four operations as `Request` values: what goes on the wire, and for which budget."""
+"""The phone operations as `Request` values: what goes on the wire, and for which budget."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from attrs import frozen
 
 from .. import _checks as checks
+from .._secrets import Secret
 from ..models import AvailableNumber, NumberType
 from .names import camel
 
@@ -32,11 +33,20 @@ class Request:
     """The path, escaped."""
     location_id: str
     """Whose budget and whose token the call uses."""
-    scope: str
-    """The scope that the documents ask of the token."""
+    scope: str | None
+    """The scope that the documents ask of the token; `None` where they ask for no token."""
     query: str = ""
     """The query string, escaped."""
     json: Mapping[str, Any] | None = None
+    form: Mapping[str, str] | None = None
+    is_safe: bool = False
+    """Whether it may be sent again though it is no GET."""
+    timeout: float | None = None
+    """Seconds after which its answer is of no use, where that is less than the client's."""
+    base_url: str | None = None
+    """Where to send it, if not to the client's."""
+    api_version: str | None = None
+    """Its contract, if not the client's."""
 
     @property
     def phone_number(self) -> str:
@@ -44,9 +54,20 @@ class Request:
         return str((self.json or {})["phoneNumber"])
 
     @property
+    def is_purchase(self) -> bool:
+        """Whether it spends money."""
+        return self.scope == "phonenumbers.write"
+
+    @property
+    def secrets(self) -> list[str]:
+        """What of it must not be shown."""
+        values = [*(self.json or {}).values(), *(self.form or {}).values()]
+        return [value for value in values if isinstance(value, Secret)]
+
+    @property
     def repeatable(self) -> bool:
         """Whether doing it twice is the same as doing it once."""
-        return self.method == "GET"
+        return self.method == "GET" or self.is_safe
 
 
 def number_pools(location_id: str) -> Request:

@@ -71,8 +71,10 @@ def _installed_page(call: Call) -> InstalledPage:
 def _company(state: State) -> dict[str, bool]:
     """Tell of all the agency's locations whether the app is installed there."""
     installed = state.oauth.settings.locations
-    known = dict.fromkeys(state.known_ids(), installed is None)
-    return known if installed is None else dict.fromkeys(installed, True) | known
+    if installed is None:
+        return dict.fromkeys(state.known_ids(), True)
+    here = dict.fromkeys(installed, True)
+    return here | dict.fromkeys(state.known_ids(), False) | here
 
 
 def _location_of_token(state: State, asked: Asked) -> str:

@@ -9,7 +9,8 @@ import aiohttp
 from redis.asyncio import Redis
 
 import lcphone_async as lc
-from lcphone_async.redis import RedisPurchaseJournal, RedisRateLimiter
+from lcphone_async.auth import BoundTokenSource, RenewableTokenSource, TokenService
+from lcphone_async.redis import RedisPurchaseJournal, RedisRateLimiter, RedisTokenStore
 
 
 class OwnTokens:
@@ -17,6 +18,55 @@ class OwnTokens:
 
     async def token(self, location_id: str) -> str:
         return f"token of {location_id}"
+
+
+class OwnRenewableTokens(OwnTokens):
+    """One that renews what is refused, and hands on its way to the service."""
+
+    def __init__(self, inner: lc.OAuthTokens) -> None:
+        self.inner = inner
+
+    async def renew(self, location_id: str, refused: str) -> str:
+        return await self.inner.renew(location_id, refused)
+
+    def bind(self, service: TokenService) -> None:
+        self.inner.bind(service)
+
+
+async def own_token(location_id: str) -> str:
+    """A token source in a function."""
+    return f"token of {location_id}"
+
+
+def token_sources(now: datetime) -> None:
+    """The token sources and the stores take every documented argument."""
+    store: lc.TokenStore = lc.FileTokenStore("tokens.json")
+    oauth = lc.OAuthTokens(
+        client_id="id",
+        client_secret="secret",
+        refresh_token="refresh",
+        access_token="access",
+        expires_at=now,
+        store=store,
+        base_url="https://services.leadconnectorhq.com",
+        api_version="v3",
+        pause=10.0,
+    )
+    lc.OAuthTokens(client_id="id", client_secret="secret", expires_at=1.5)
+    store = RedisTokenStore(Redis(), "installation", prefix="lcphone:tokens:", lease=10.0)
+    agency = lc.AgencyTokens(
+        company_id="company",
+        source=oauth,
+        max_locations=1000,
+        base_url="https://services.leadconnectorhq.com",
+        api_version="v3",
+        pause=10.0,
+    )
+    renewable: RenewableTokenSource = OwnRenewableTokens(oauth)
+    bound: BoundTokenSource = OwnRenewableTokens(oauth)
+    for source in (oauth, agency, renewable, bound, own_token, "pit-"):
+        lc.LCPhoneClient(source, allow_http=True)
+        lc.AgencyTokens(company_id="company", source=source)
 
 
 async def construct(session: aiohttp.ClientSession) -> None:
@@ -137,6 +187,20 @@ async def operations(client: lc.LCPhoneClient) -> None:
     assert_type(await client.settle(journal, late=60), list[lc.PurchaseRecord])
     assert_type(await client.number_pools("location"), list[lc.NumberPool])
     assert_type(client.rate_limit("location"), lc.RateLimitStatus)
+    assert_type(
+        client.locations("company", "app", query="text", page_size=100),
+        AsyncGenerator[lc.Location, None],
+    )
+
+
+def location(location: lc.Location) -> None:
+    """The fields of a location."""
+    assert_type(location.id, str)
+    assert_type(location.name, str | None)
+    assert_type(location.address, str | None)
+    assert_type(location.is_installed, bool | None)
+    assert_type(location.version_id, str | None)
+    assert_type(location.installed_at, datetime | None)
 
 
 def active_number(number: lc.ActiveNumber) -> None:
@@ -245,6 +309,7 @@ def errors(
     unknown: lc.PurchaseOutcomeUnknownError,
     short: lc.IncompleteListError,
     again: lc.RepeatedPageError,
+    no_token: lc.TokenUnavailableError,
 ) -> None:
     """What the errors tell."""
     assert_type(api.status, int)
@@ -262,6 +327,8 @@ def errors(
     assert_type(short.seen, int)
     assert_type(short.total, int)
     assert_type(again.page, int)
+    assert_type(no_token.reason, str)
+    assert_type(no_token.status, int | None)
 
 
 async def limiter(limiter: lc.RateLimiter) -> None:

@@ -1,0 +1,99 @@
+"""The token endpoints, for the token sources of one client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import evolve, field, frozen
+
+from . import _checks as checks
+from . import _wire
+from ._calls import Calls
+from ._tasks import OwnTasks
+from ._wire import token_requests
+from ._wire.requests import API_VERSIONS
+from .auth import TokenSource
+from .errors import APIError, AuthorizationLostError, ClientClosedError
+
+if TYPE_CHECKING:
+    from ._tokens import Grant
+    from ._transport import Transport
+    from ._wire.requests import Request
+
+T = TypeVar("T")
+
+# So long a refresh under way may keep a client that is being closed: an answer that nobody reads
+# may hold the only refresh token that is still good.
+_TIME_TO_END = 15.0
+
+
+@frozen
+class ClientTokenService:
+    """What `auth.TokenService` describes, over the calls of a client."""
+
+    calls: Calls
+    base_url: str
+    api_version: str
+    allow_http: bool
+    _tasks: OwnTasks = field(factory=OwnTasks)
+
+    @classmethod
+    def over(cls, calls: Calls, transport: Transport) -> ClientTokenService:
+        """The service where the client's other calls go."""
+        return cls(calls, transport.base_url, transport.api_version, transport.allow_http)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client can still be used."""
+        return not self.calls.is_closed
+
+    def at(self, base_url: str | None, api_version: str | None) -> ClientTokenService:
+        """The same at another base URL or under the other contract."""
+        if api_version is not None and api_version not in API_VERSIONS:
+            raise ValueError(f"api_version must be {' or '.join(API_VERSIONS)}")
+        url = base_url and checks.base_url(base_url, allow_http=self.allow_http)
+        return evolve(
+            self, base_url=url or self.base_url, api_version=api_version or self.api_version
+        )
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task that the client gives time to end when it is closed."""
+        if not self.is_open:
+            work.close()
+            raise ClientClosedError("POST", "/oauth", "the client is closed")
+        # Its own context: it is not part of the call that happened to need it first.
+        return self._tasks.start(work, Context())
+
+    async def refresh(self, client_id: str, client_secret: str, refresh_token: str) -> Grant:
+        """New tokens; raises `AuthorizationLostError` where the refresh token is refused."""
+        request = self._here(
+            token_requests.refresh(self.api_version, client_id, client_secret, refresh_token)
+        )
+        try:
+            answer = await self.calls.send_to_the_end(request)
+        except APIError as error:
+            if not _wire.faults.is_invalid_grant(error):
+                raise
+            refusal = AuthorizationLostError(str(error), error.status)
+        else:
+            return _wire.token_answers.grant(request, answer)
+        raise refusal
+
+    async def location_token(self, company_id: str, location_id: str, agency: TokenSource) -> Grant:
+        """A token of the location, for one of the agency."""
+        request = self._here(
+            token_requests.location_token(self.api_version, company_id, location_id)
+        )
+        answer = await self.calls.send(request, tokens=agency)
+        return _wire.token_answers.grant(request, answer)
+
+    async def close(self) -> None:
+        """Gives what was started its time to end, and then ends it."""
+        async with self._tasks as tasks:
+            await tasks.ended(_TIME_TO_END)
+
+    def _here(self, request: Request) -> Request:
+        return evolve(request, base_url=self.base_url, api_version=self.api_version)

@@ -1,0 +1,119 @@
+"""What the token endpoints give, and until when it is good."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Self
+
+from attrs import asdict, field, frozen
+
+from ._secrets import Secret
+from .errors import TokenUnavailableError
+
+# A token is renewed so many seconds before it expires, or in the last tenth of its life.
+_AHEAD = 300.0
+
+
+def _secret(value: str | None) -> Secret | None:
+    return None if value is None else Secret(value)
+
+
+@frozen
+class Grant:
+    """An answer of a token endpoint."""
+
+    access_token: str = field(repr=False, converter=Secret)
+    refresh_token: str | None = field(default=None, repr=False, converter=_secret)
+    expires_in: float | None = None
+    """Seconds; `None` where the service does not say."""
+    company_id: str | None = None
+    location_id: str | None = None
+    scope: str | None = None
+    """Separated by spaces."""
+
+
+@frozen
+class TokenPair:
+    """An access token, until when it is good, and the refresh token that renews it."""
+
+    access_token: Secret | None = field(default=None, converter=_secret)
+    refresh_token: Secret | None = field(default=None, converter=_secret)
+    expires_at: float | None = None
+    """Seconds since the epoch; `None` where nobody knows."""
+    due_at: float | None = None
+    """When it is time to renew it."""
+    began_with: str | None = None
+    """A digest of the refresh token that a person gave, of which this one descends."""
+
+    @classmethod
+    def of(
+        cls,
+        access_token: str | None,
+        refresh_token: str | None,
+        expires_at: datetime | float | None,
+    ) -> Self:
+        """What a person gives; raises `ValueError` for a date without a time zone."""
+        if isinstance(expires_at, datetime):
+            if expires_at.tzinfo is None:
+                raise ValueError("expires_at has no time zone")
+            expires_at = expires_at.timestamp()
+        now = datetime.now(UTC).timestamp()
+        return cls(access_token, refresh_token, expires_at, _due(now, expires_at))
+
+    @classmethod
+    def granted(
+        cls,
+        grant: Grant,
+        asked_at: float,
+        refresh_token: str | None = None,
+        began_with: str | None = None,
+    ) -> Self:
+        """What the service gave; the refresh token stays where it gave no other."""
+        lives = grant.expires_in if grant.expires_in and grant.expires_in > 0 else None
+        expires_at = None if lives is None else asked_at + lives
+        return cls(
+            grant.access_token,
+            grant.refresh_token or refresh_token,
+            expires_at,
+            _due(asked_at, expires_at),
+            began_with,
+        )
+
+    @property
+    def bearer(self) -> str:
+        """The access token."""
+        return self.access_token or Secret()
+
+    def is_expired(self, now: float) -> bool:
+        """Whether there is no access token that may be good."""
+        return self.access_token is None or (self.expires_at is not None and now >= self.expires_at)
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to renew it."""
+        return self.is_expired(now) or (self.due_at is not None and now >= self.due_at)
+
+    def to_text(self) -> Secret:
+        """All of it, to be kept."""
+        return Secret(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """What `to_text` was made from; raises `TokenUnavailableError` where it is none."""
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError):
+            reason = "the token store holds something else than tokens: empty it to begin anew"
+        raise TokenUnavailableError(reason)
+
+
+def digest(refresh_token: str) -> str:
+    """What tells refresh tokens apart and does not give them away."""
+    return sha256(refresh_token.encode()).hexdigest()[:16]
+
+
+def _due(now: float, expires_at: float | None) -> float | None:
+    if expires_at is None:
+        return None
+    return expires_at - min(_AHEAD, max(0.0, expires_at - now) / 10)
