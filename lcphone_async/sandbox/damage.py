@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from asyncio import get_running_loop
 from collections.abc import Callable
 from typing import Final
 
@@ -15,6 +16,7 @@ _NO_LINGER: Final = struct.pack("ii", 1, 0)
 _BLOCK: Final = 1 << 20
 _BLOCKS: Final = 32
 _DEPTH: Final = 100_000
+_UNTIL_READ: Final = 0.05
 _OTHERS: Final = {
     "Content-Type": "text/html",
     "X-RateLimit-Limit-Daily": "1",
@@ -90,12 +92,24 @@ class _ResetWithin(_CutOff):
         raise ConnectionResetError
 
 
-class _ResetAfter(_ResetWithin):
-    """The whole body, and the connection is reset."""
+class _ResetAfter(web.StreamResponse):
+    """The whole body, and a little later the connection is reset."""
 
     def __init__(self, whole: web.Response) -> None:
-        super().__init__(whole)
+        super().__init__(status=whole.status, headers=whole.headers)
         self._sent = _bytes(whole)
+        self.content_length = len(self._sent)
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        _linger_not(request)
+        if request.transport is not None:
+            # A reset takes along what the client's side has not read yet.
+            get_running_loop().call_later(_UNTIL_READ, request.transport.abort)
+        return await super().prepare(request)
+
+    async def write_eof(self, _data: bytes = b"") -> None:
+        await self.write(self._sent)
+        await super().write_eof()
 
 
 class _Oversized(web.StreamResponse):

@@ -82,8 +82,7 @@ class Gateway:
             response = await self._admitted(operation, request, token)
         else:
             response = self.refuse(RefusedError(429, "Too Many Requests"), operation.name)
-        for name, value in headers.items():
-            response.headers.setdefault(name, value)
+        response.headers.extend(headers)  # a fault may have put in some of its own
         return response
 
     async def _admitted(

@@ -57,18 +57,6 @@ _POOLS: Final = "the pools' shape"
 _GONE: Final = "a number that is gone"
 
 PROFILES: Final = (
-    _profile("bare-list", "assumed", _LIST, "active numbers: a bare list",
-             to.of("active", to.bare_list)),
-    _profile("phone-numbers", "assumed", _LIST, "active numbers under `phoneNumbers`",
-             to.of_list(to.renamed_list("phoneNumbers"))),
-    _profile("data-list", "assumed", _LIST, "active numbers: `data` is the list",
-             to.of("active", to.data_is_the_list)),
-    _profile("other-envelope", "documented", _LIST,
-             "active numbers at the top in v3, under `data` in 2021-07-28",
-             to.of("active", to.other_envelope)),
-    _profile("short-empty-list", "documented", "an empty list",
-             'an empty page of active numbers is `{"numbers": [], "total": 0}`',
-             to.of("active", to.short_where_empty)),
     _profile("no-total", "documented", "totals", "no `total` in v3's active numbers",
              to.of_list(to.without("total"))),
     _profile("rfc2822-dates", "seen", _DATE, "dates as `Mon, 23 Feb 2026 22:00:52 +0000`",
@@ -101,18 +89,8 @@ PROFILES: Final = (
     Profile(name="default-number-types", ground="documented", about="types of a search",
             summary="a search without `numberTypes` looks for `local,tollFree`",
             number_types="local,tollFree"),
-    _profile("search-envelope", "assumed", "the search's shape", "a search's answer in an envelope",
-             to.of("available", to.in_envelope)),
     _profile("no-prices", "documented", "prices", "a search's numbers without prices",
              to.of("available", to.without_prices)),
-    _profile("bare-pools", "assumed", _POOLS, "pools: a bare list",
-             to.of("pools", lambda body: body["data"])),
-    _profile("pools-key", "assumed", _POOLS, "pools under `pools`",
-             to.of("pools", to.renamed_pools("pools"))),
-    _profile("number-pools-key", "assumed", _POOLS, "pools under `numberPools`",
-             to.of("pools", to.renamed_pools("numberPools"))),
-    _profile("pools-envelope", "assumed", _POOLS, "pools in an envelope",
-             to.of("pools", to.in_envelope)),
     *(
         _profile(f"gone-{status}", "assumed", _GONE,
                  f"a number that is gone is {status}, not 400", to.gone_with(status))
@@ -129,10 +107,30 @@ PROFILES: Final = (
              "a location's token comes with 201", to.created("location-token")),
     Profile(name="cloudflare", ground="seen", about="the proxy", turns_python_away=True,
             summary="403 with Cloudflare's 1010 for Python's default User-Agents"),
+    _profile("short-empty-list", "documented", "an empty list",
+             'an empty page of active numbers is `{"numbers": [], "total": 0}`',
+             to.of("active", to.short_where_empty)),
+    _profile("bare-list", "assumed", _LIST, "active numbers: a bare list",
+             to.of("active", to.bare_list)),
+    _profile("phone-numbers", "assumed", _LIST, "active numbers under `phoneNumbers`",
+             to.of_list(to.renamed_list("phoneNumbers"))),
+    _profile("data-list", "assumed", _LIST, "active numbers: `data` is the list",
+             to.of("active", to.data_is_the_list)),
+    _profile("other-envelope", "documented", _LIST,
+             "active numbers at the top in v3, under `data` in 2021-07-28",
+             to.of("active", to.other_envelope)),
+    _profile("search-envelope", "assumed", "the search's shape", "a search's answer in an envelope",
+             to.of("available", to.in_envelope)),
+    _profile("bare-pools", "assumed", _POOLS, "pools: a bare list",
+             to.of("pools", lambda body: body["data"])),
+    _profile("pools-key", "assumed", _POOLS, "pools under `pools`",
+             to.of("pools", to.renamed_pools("pools"))),
+    _profile("number-pools-key", "assumed", _POOLS, "pools under `numberPools`",
+             to.of("pools", to.renamed_pools("numberPools"))),
+    _profile("pools-envelope", "assumed", _POOLS, "pools in an envelope",
+             to.of("pools", to.in_envelope)),
 )  # fmt: skip
-"""All that there are, in the order of `lcphone sandbox --list`."""
-
-_BY_NAME: Final = {profile.name: profile for profile in PROFILES}
+"""All that there are, in the order in which they change an answer: its shape comes last."""
 
 
 def named(profile: str | Iterable[str]) -> tuple[Profile, ...]:
@@ -140,11 +138,10 @@ def named(profile: str | Iterable[str]) -> tuple[Profile, ...]:
 
     Raises `ValueError` for an unknown one, and for two that exclude each other.
     """
-    names = [profile] if isinstance(profile, str) else list(dict.fromkeys(profile))
-    for name in names:
-        if name not in _BY_NAME:
-            raise ValueError(f"no profile {name!r}: `lcphone sandbox --list` shows them")
-    found = tuple(_BY_NAME[name] for name in names)
+    names = {profile} if isinstance(profile, str) else set(profile)
+    found = tuple(one for one in PROFILES if one.name in names)
+    if unknown := names.difference(one.name for one in found):
+        raise ValueError(f"no profile {min(unknown)!r}: `lcphone sandbox --list` shows them")
     for about, count in Counter(one.about for one in found).items():
         if count > 1:
             clash = " and ".join(one.name for one in found if one.about == about)
