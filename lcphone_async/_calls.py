@@ -13,7 +13,7 @@ from attrs import define, evolve
 from . import _wire
 from ._retry import RetryPolicy, retrying
 from ._secrets import Secret
-from .auth import TokenSource, checked_token, renewed
+from ._token_sources import TokenSource, checked_token, renewed
 from .errors import (
     AuthenticationError,
     ClientClosedError,

@@ -13,9 +13,9 @@ from . import _checks as checks
 from . import _wire
 from ._calls import Calls
 from ._tasks import OwnTasks
+from ._token_sources import TokenSource
 from ._wire import token_requests
 from ._wire.requests import API_VERSIONS
-from .auth import TokenSource
 from .errors import APIError, AuthorizationLostError, ClientClosedError
 
 if TYPE_CHECKING:

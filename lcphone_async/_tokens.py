@@ -59,6 +59,10 @@ class TokenPair:
             if expires_at.tzinfo is None:
                 raise ValueError("expires_at has no time zone")
             expires_at = expires_at.timestamp()
+        if expires_at is not None and (
+            isinstance(expires_at, bool) or not isinstance(expires_at, int | float)
+        ):
+            raise TypeError("expires_at must be an aware datetime or seconds since the epoch")
         now = datetime.now(UTC).timestamp()
         return cls(access_token, refresh_token, expires_at, _due(now, expires_at))
 

@@ -3,155 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack
 from datetime import datetime
-from inspect import isawaitable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define
 
 from ._checks import identifier, seconds, whole_number
 from ._flight import Flight
 from ._secrets import Secret
-from ._tokens import Grant, TokenPair, digest
+from ._token_sources import (
+    BoundTokenSource,
+    RenewableTokenSource,
+    ServiceOfSource,
+    StaticToken,
+    TokenCall,
+    TokenService,
+    TokenSource,
+    bind,
+    checked_token,
+    renewed,
+    token_source,
+)
+from ._tokens import TokenPair, digest
 from .errors import AuthorizationLostError, LCPhoneError, TokenUnavailableError
 from .token_store import MemoryTokenStore, TokenStore
 
-# What may stand in a bearer token: visible ASCII (RFC 9110, 5.5, less white space).
-_TOKEN = re.compile(r"[\x21-\x7e]+")
+__all__ = [
+    "AgencyTokens",
+    "BoundTokenSource",
+    "OAuthTokens",
+    "RenewableTokenSource",
+    "StaticToken",
+    "TokenCall",
+    "TokenService",
+    "TokenSource",
+]
+
+_logger = logging.getLogger("lcphone_async")
 
 # Where a token that replaced a refused one is refused so soon, no other will do better.
 _YOUNG = 1.0
 
 # No refresh takes so many seconds: whoever holds the store's lock for longer hangs.
 _LOCK_WAIT = 120.0
-
-
-TokenCall = Callable[[str], Awaitable[str]]
-"""An async function from a location's id to its token."""
-
-
-@runtime_checkable
-class TokenSource(Protocol):
-    """Anything that gives a token for a location's call.
-
-    >>> class FromVault:
-    ...     async def token(self, location_id: str) -> str:
-    ...         return await vault.read(f"lcphone/{location_id}")
-
-    An async function does as well: `LCPhoneClient(lambda location_id: vault.read(location_id))`.
-    """
-
-    async def token(self, location_id: str) -> str:
-        """The bearer token for a call on this location; what it raises comes out of the call."""
-        ...
-
-
-@runtime_checkable
-class RenewableTokenSource(TokenSource, Protocol):
-    """A token source that can do something about a token which the service calls invalid."""
-
-    async def renew(self, location_id: str, refused: str) -> str:
-        """Another token than the one that was refused; the call is made again with it, once."""
-        ...
-
-
-@runtime_checkable
-class BoundTokenSource(TokenSource, Protocol):
-    """A token source that asks the service itself, or hands on to others that do."""
-
-    def bind(self, service: TokenService) -> None:
-        """Called by each client that it is given to, with its way to the service."""
-        ...
-
-
-class TokenService(Protocol):
-    """The service's token endpoints, as a client reaches them."""
-
-    @property
-    def base_url(self) -> str:
-        """Where they are."""
-        ...
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the client can still be used."""
-        ...
-
-    def at(self, base_url: str | None, api_version: str | None) -> TokenService:
-        """The same at another base URL or under the other contract."""
-        ...
-
-    def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """A task that the client gives time to end when it is closed."""
-        ...
-
-    async def refresh(self, client_id: str, client_secret: str, refresh_token: str) -> Grant:
-        """New tokens; raises `AuthorizationLostError` where the refresh token is refused."""
-        ...
-
-    async def location_token(self, company_id: str, location_id: str, agency: TokenSource) -> Grant:
-        """A token of the location, for one of the agency."""
-        ...
-
-
-def _checked(token: str) -> Secret:
-    return checked_token(token)
-
-
-@frozen
-class StaticToken:
-    """One token for every call, such as a private integration token (`pit-…`)."""
-
-    _value: Secret = field(repr=False, converter=_checked)
-
-    async def token(self, location_id: str) -> str:  # noqa: ARG002  # the same for all
-        """The token, whatever the location."""
-        return self._value
-
-
-@frozen
-class CallableTokens:
-    """An async function as a token source."""
-
-    _give: TokenCall
-
-    async def token(self, location_id: str) -> str:
-        """What the function gives."""
-        given = self._give(location_id)
-        if not isawaitable(given):
-            raise TypeError("token must be an async function: this one does not give an awaitable")
-        return await given
-
-
-@define(eq=False)
-class _Service:
-    """The way to the service that a source was given: that of a client which is still open."""
-
-    base_url: str | None
-    api_version: str | None
-    _bound: list[TokenService] = field(factory=list)
-
-    def bind(self, service: TokenService) -> None:
-        """Takes one more client's; all must be of one base URL."""
-        service = service.at(self.base_url, self.api_version)
-        self._bound = [other for other in self._bound if other.is_open]
-        if any(other.base_url != service.base_url for other in self._bound):
-            raise ValueError(
-                f"this token source is in use for {self._bound[0].base_url}: its tokens must not "
-                f"go to {service.base_url}, make another source for that"
-            )
-        self._bound.append(service)
-
-    def get(self) -> TokenService:
-        """The one that was bound last, of those that are open, or else of all."""
-        if not self._bound:
-            raise ValueError("this token source was given to no LCPhoneClient yet (see `bind`)")
-        return next((each for each in self._bound[::-1] if each.is_open), self._bound[-1])
 
 
 class OAuthTokens:
@@ -196,7 +95,7 @@ class OAuthTokens:
             expires_at,
         )
         self._store = MemoryTokenStore() if store is None else store
-        self._service = _Service(base_url, api_version)
+        self._service = ServiceOfSource(base_url, api_version)
         self._flight: Flight[TokenPair] = Flight(seconds("pause", pause))
         self._pair: TokenPair | None = None
         self._replaced_at = -_YOUNG
@@ -241,6 +140,8 @@ class OAuthTokens:
     async def _renewed(self) -> TokenPair:
         try:
             pair = await self._newest()
+            if pair.access_token == self._refused:  # which it was meanwhile
+                pair = await self._newest()
         except LCPhoneError as error:
             failure = _unavailable(error)
         except Exception as error:  # noqa: BLE001  # a store's own may be any
@@ -248,6 +149,8 @@ class OAuthTokens:
         else:
             self._pair, self._refused = pair, None
             return pair
+        if self._pair is not None and self._is_good(self._pair):  # nobody waits for this one
+            _logger.warning("tokens could not be renewed ahead of time: %s", failure.reason)
         raise failure  # without the frames of the cause: they hold the tokens
 
     async def _newest(self) -> TokenPair:
@@ -350,7 +253,7 @@ class AgencyTokens:
         self._source = token_source(source)
         self._max = whole_number("max_locations", max_locations, 1)
         self._pause = seconds("pause", pause)
-        self._service = _Service(base_url, api_version)
+        self._service = ServiceOfSource(base_url, api_version)
         self._places: OrderedDict[str, _Place] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -402,42 +305,6 @@ class AgencyTokens:
         else:
             return TokenPair.granted(grant, asked_at)
         raise failure
-
-
-def checked_token(token: object, name: str = "token") -> Secret:
-    """A token that can be a header; white space around it, as pasted, is taken off.
-
-    Raises `TypeError` or `ValueError`, neither of which shows the token.
-    """
-    if not isinstance(token, str):
-        raise TypeError(f"{name} must be a string or a token source, not {type(token).__name__}")
-    stripped = token.strip()
-    if not stripped:
-        raise ValueError(f"{name} is empty")
-    if not _TOKEN.fullmatch(stripped):
-        raise ValueError(f"{name} holds white space, a control character or a non-ASCII one")
-    return Secret(stripped)
-
-
-def token_source(token: str | TokenSource | TokenCall) -> TokenSource:
-    """The source that a client's `token` argument stands for."""
-    if isinstance(token, TokenSource):
-        return token
-    return CallableTokens(token) if callable(token) else StaticToken(token)
-
-
-def bind(source: TokenSource, service: TokenService) -> None:
-    """Gives a source its way to the service, where it wants one."""
-    if isinstance(source, BoundTokenSource):
-        source.bind(service)
-
-
-async def renewed(source: TokenSource, location_id: str, refused: str) -> Secret | None:
-    """Another token than the one that was refused, where the source can give one."""
-    if not isinstance(source, RenewableTokenSource):
-        return None
-    token = checked_token(await source.renew(location_id, refused))
-    return None if token == refused else token
 
 
 def _unavailable(error: LCPhoneError) -> TokenUnavailableError:

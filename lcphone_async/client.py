@@ -18,9 +18,9 @@ from ._purchases import Purchases
 from ._retry import RetryPolicy
 from ._searches import search_side_by_side
 from ._token_service import ClientTokenService
+from ._token_sources import TokenCall, TokenSource, bind, token_source
 from ._windows import Limiter
 from ._wire import requests, token_requests
-from .auth import TokenCall, TokenSource, bind, token_source
 from .journal import Journal, MemoryJournal, PurchaseRecord
 from .limiter import RateLimiter
 from .models import (

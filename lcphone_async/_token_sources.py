@@ -1,0 +1,175 @@
+"""What a token source is, and those that hold nothing of their own to renew."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from inspect import isawaitable
+from typing import Any, Protocol, runtime_checkable
+
+from attrs import define, field, frozen
+
+from ._secrets import Secret
+from ._tokens import Grant
+
+# What may stand in a bearer token: visible ASCII (RFC 9110, 5.5, less white space).
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+TokenCall = Callable[[str], Awaitable[str]]
+"""An async function from a location's id to its token."""
+
+
+@runtime_checkable
+class TokenSource(Protocol):
+    """Anything that gives a token for a location's call.
+
+    >>> class FromVault:
+    ...     async def token(self, location_id: str) -> str:
+    ...         return await vault.read(f"lcphone/{location_id}")
+
+    An async function does as well: `LCPhoneClient(lambda location_id: vault.read(location_id))`.
+    """
+
+    async def token(self, location_id: str) -> str:
+        """The bearer token for a call on this location; what it raises comes out of the call."""
+        ...
+
+
+@runtime_checkable
+class RenewableTokenSource(TokenSource, Protocol):
+    """A token source that can do something about a token which the service calls invalid."""
+
+    async def renew(self, location_id: str, refused: str) -> str:
+        """Another token than the one that was refused; the call is made again with it, once."""
+        ...
+
+
+@runtime_checkable
+class BoundTokenSource(TokenSource, Protocol):
+    """A token source that asks the service itself, or hands on to others that do."""
+
+    def bind(self, service: TokenService) -> None:
+        """Called by each client that it is given to, with its way to the service."""
+        ...
+
+
+class TokenService(Protocol):
+    """The service's token endpoints, as a client reaches them."""
+
+    @property
+    def base_url(self) -> str:
+        """Where they are."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client can still be used."""
+        ...
+
+    def at(self, base_url: str | None, api_version: str | None) -> TokenService:
+        """The same at another base URL or under the other contract."""
+        ...
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A task that the client gives time to end when it is closed."""
+        ...
+
+    async def refresh(self, client_id: str, client_secret: str, refresh_token: str) -> Grant:
+        """New tokens; raises `AuthorizationLostError` where the refresh token is refused."""
+        ...
+
+    async def location_token(self, company_id: str, location_id: str, agency: TokenSource) -> Grant:
+        """A token of the location, for one of the agency."""
+        ...
+
+
+def _checked(token: str) -> Secret:
+    return checked_token(token)
+
+
+@frozen
+class StaticToken:
+    """One token for every call, such as a private integration token (`pit-…`)."""
+
+    _value: Secret = field(repr=False, converter=_checked)
+
+    async def token(self, location_id: str) -> str:  # noqa: ARG002  # the same for all
+        """The token, whatever the location."""
+        return self._value
+
+
+@frozen
+class CallableTokens:
+    """An async function as a token source."""
+
+    _give: TokenCall
+
+    async def token(self, location_id: str) -> str:
+        """What the function gives."""
+        given = self._give(location_id)
+        if not isawaitable(given):
+            raise TypeError("token must be an async function: this one does not give an awaitable")
+        return await given
+
+
+@define(eq=False)
+class ServiceOfSource:
+    """The way to the service that a source was given: that of a client which is still open."""
+
+    base_url: str | None
+    api_version: str | None
+    _bound: list[TokenService] = field(factory=list)
+
+    def bind(self, service: TokenService) -> None:
+        """Takes one more client's; all must be of one base URL."""
+        service = service.at(self.base_url, self.api_version)
+        self._bound = [other for other in self._bound if other.is_open]
+        if any(other.base_url != service.base_url for other in self._bound):
+            raise ValueError(
+                f"this token source is in use for {self._bound[0].base_url}: its tokens must not "
+                f"go to {service.base_url}, make another source for that"
+            )
+        self._bound.append(service)
+
+    def get(self) -> TokenService:
+        """The one that was bound last, of those that are open, or else of all."""
+        if not self._bound:
+            raise ValueError("this token source was given to no LCPhoneClient yet (see `bind`)")
+        return next((each for each in self._bound[::-1] if each.is_open), self._bound[-1])
+
+
+def checked_token(token: object, name: str = "token") -> Secret:
+    """A token that can be a header; white space around it, as pasted, is taken off.
+
+    Raises `TypeError` or `ValueError`, neither of which shows the token.
+    """
+    if not isinstance(token, str):
+        raise TypeError(f"{name} must be a string or a token source, not {type(token).__name__}")
+    stripped = token.strip()
+    if not stripped:
+        raise ValueError(f"{name} is empty")
+    if not _TOKEN.fullmatch(stripped):
+        raise ValueError(f"{name} holds white space, a control character or a non-ASCII one")
+    return Secret(stripped)
+
+
+def token_source(token: str | TokenSource | TokenCall) -> TokenSource:
+    """The source that a client's `token` argument stands for."""
+    if isinstance(token, TokenSource):
+        return token
+    return CallableTokens(token) if callable(token) else StaticToken(token)
+
+
+def bind(source: TokenSource, service: TokenService) -> None:
+    """Gives a source its way to the service, where it wants one."""
+    if isinstance(source, BoundTokenSource):
+        source.bind(service)
+
+
+async def renewed(source: TokenSource, location_id: str, refused: str) -> Secret | None:
+    """Another token than the one that was refused, where the source can give one."""
+    if not isinstance(source, RenewableTokenSource):
+        return None
+    token = checked_token(await source.renew(location_id, refused))
+    return None if token == refused else token
