@@ -1,0 +1,82 @@
+"""Inventories of many locations: taken side by side, kept in one file, compared and reported.
+
+>>> from lcphone_async.audit import audit
+>>> async def weekly(client, location_ids):
+...     summary = await audit(client, location_ids, "inventory.duckdb")
+...     print(summary.numbers, "numbers,", summary.coverage)
+
+It needs the extra `audit`. The names below are imported at their first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .auditing import AuditSummary, Progress, audit
+    from .comparing import Change, ChangeKind, Comparison, NotCompared, compare
+    from .costing import Cost, Costs, costs
+    from .errors import StoreError
+    from .exporting import export
+    from .finding import RULES, Finding, Rule, findings, read_rules
+    from .locations import Location, read_locations
+    from .reporting import report
+    from .store import Run
+    from .walk import Coverage
+
+__all__ = [
+    "RULES",
+    "AuditSummary",
+    "Change",
+    "ChangeKind",
+    "Comparison",
+    "Cost",
+    "Costs",
+    "Coverage",
+    "Finding",
+    "Location",
+    "NotCompared",
+    "Progress",
+    "Rule",
+    "Run",
+    "StoreError",
+    "audit",
+    "compare",
+    "costs",
+    "export",
+    "findings",
+    "read_locations",
+    "read_rules",
+    "report",
+]
+
+_HOMES = {
+    "RULES": "finding",
+    "AuditSummary": "auditing",
+    "Change": "comparing",
+    "ChangeKind": "comparing",
+    "Comparison": "comparing",
+    "Cost": "costing",
+    "Costs": "costing",
+    "Coverage": "walk",
+    "Finding": "finding",
+    "Location": "locations",
+    "NotCompared": "comparing",
+    "Progress": "auditing",
+    "Rule": "finding",
+    "Run": "store",
+    "StoreError": "errors",
+    "audit": "auditing",
+    "compare": "comparing",
+    "costs": "costing",
+    "export": "exporting",
+    "findings": "finding",
+    "read_locations": "locations",
+    "read_rules": "finding",
+    "report": "reporting",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

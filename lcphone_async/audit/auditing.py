@@ -1,0 +1,231 @@
+"""`audit`: many locations side by side, into a store, with what stops it and what does not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+
+from .. import _checks as checks
+from .._line import bulk
+from .._tasks import OwnTasks
+from ..client import LCPhoneClient
+from ..errors import AuthenticationError, DailyQuotaExhaustedError, LCPhoneError
+from .errors import StoreError
+from .locations import Location, gather
+from .store import Run, Store
+from .walk import Coverage, Inventory, take_inventory
+from .writer import Writer
+
+OnPage = Callable[[int], None]
+Take = Callable[[Location, Run, Path, OnPage], Awaitable[Inventory]]
+
+# So many locations in a row whose token is refused, and it is the token, not the locations.
+_REFUSED_TOKENS = 3
+_INVALID_TOKEN = "invalid token"  # noqa: S105  # the service's words
+
+
+@define
+class Progress:
+    """How far an audit is."""
+
+    locations: int
+    """To visit in all, by this call."""
+    done: int = 0
+    """Locations in the store."""
+    numbers: int = 0
+    """Numbers that came, those of locations under way included."""
+    errors: int = 0
+    """Locations that are partial or failed."""
+    started: float = field(factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self.started
+
+    @property
+    def rate(self) -> float:
+        """Numbers a second."""
+        return self.numbers / max(self.seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """If all goes on as it did; `None` before the first location."""
+        if not self.done:
+            return None
+        return self.seconds / self.done * (self.locations - self.done)
+
+
+@frozen
+class AuditSummary:
+    """What became of an audit."""
+
+    run_id: int
+    coverage: dict[Coverage, int]
+    """Locations of the whole run, by how far they were seen."""
+    numbers: int
+    """In the store for this run."""
+    seconds: float
+    """Of this call."""
+    error: LCPhoneError | None = None
+    """What stopped it before its end; what was done by then is kept."""
+    days_spent: int = 0
+    """Locations whose requests for the day are spent; `resume` tomorrow (UTC)."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every location was seen to the end."""
+        return not self.coverage.keys() - {Coverage.COMPLETE, Coverage.NOT_CONNECTED}
+
+
+async def audit(
+    client: LCPhoneClient,
+    locations: Iterable[Any] | AsyncIterable[Any] | None,
+    store: str | Path,
+    *,
+    resume: bool = False,
+    concurrency: int = 32,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> AuditSummary:
+    """Takes the inventory of many locations into a store, each whole or not at all.
+
+    - `locations`: ids, or values with an `id` and a `name`, also as an async iterable such as
+      `client.locations(…)`. `None` only with `resume`.
+    - `store`: the path of a file; it is made if there is none.
+    - `resume`: go on with the store's last run: its locations that are not complete, and those of
+      `locations` that it does not have. Without a run, one begins.
+    - `concurrency`: locations side by side. Each has its own budget.
+    - `on_progress`: called after every page and every commit.
+
+    A location that fails is noted as such and stops no other. What stops the audit is in the
+    summary's `error`, and what was done by then is kept: a token that is refused for three
+    locations in a row, a store that cannot be written, a shared budget that cannot be reached.
+    All calls are `bulk` calls.
+
+    Raises `StoreError` if the store cannot be opened, `ValueError` or `TypeError` for bad
+    arguments.
+
+    >>> async def inventory(client):
+    ...     summary = await audit(client, ["loc1", "loc2"], "inventory.duckdb")
+    ...     print(summary.numbers, summary.coverage)
+    """
+    most = checks.whole_number("concurrency", concurrency, 1)
+
+    async def take(location: Location, run: Run, folder: Path, on_page: OnPage) -> Inventory:
+        with bulk():
+            return await take_inventory(client, location, run.run_id, folder, on_page)
+
+    return await audit_with(
+        take, locations, store, resume=resume, concurrency=most, on_progress=on_progress
+    )
+
+
+async def audit_with(
+    take: Take,
+    locations: Iterable[Any] | AsyncIterable[Any] | None,
+    store: str | Path,
+    *,
+    resume: bool,
+    concurrency: int,
+    on_progress: Callable[[Progress], None],
+) -> AuditSummary:
+    """The audit whose inventories come from `take`, be it here or on other machines."""
+    if locations is None and not resume:
+        raise ValueError("there are no locations to audit")
+    listed = None if locations is None else await gather(locations)
+    opened = await asyncio.to_thread(Store, store)
+    try:
+        run = await asyncio.to_thread(_run, opened, listed, resume=resume)
+        visit = _Visit(run, opened.unfinished(run.run_id), on_progress)
+        try:
+            async with Writer(opened, run.run_id, concurrency, visit.committed) as writer:
+                await visit.all(take, opened.folder, writer, concurrency)
+            await asyncio.to_thread(opened.finish, run.run_id)
+        except LCPhoneError as error:
+            visit.error = error
+    finally:
+        await asyncio.to_thread(opened.close)
+    return await asyncio.to_thread(_summary, opened.path, visit)
+
+
+def _run(store: Store, listed: list[Location] | None, *, resume: bool) -> Run:
+    """The run to go on with, or a new one."""
+    last = store.last_run() if resume else None
+    if last is None:
+        if listed is None:
+            raise StoreError(f"{store.path}: there is no run to resume: name its locations")
+        return store.begin(listed)
+    store.extend(last.run_id, listed or ())
+    return last
+
+
+@define
+class _Visit:
+    """The visits of one call of `audit`."""
+
+    run: Run
+    locations: list[Location]
+    on_progress: Callable[[Progress], None]
+    error: LCPhoneError | None = None
+    days_spent: int = 0
+    progress: Progress = field(init=False)
+    _refused_tokens: int = 0
+
+    @progress.default
+    def _no_progress(self) -> Progress:
+        return Progress(len(self.locations))
+
+    async def all(self, take: Take, folder: Path, writer: Writer, concurrency: int) -> None:
+        """Visits them, so many side by side; raises what ends the audit."""
+        to_visit = iter(self.locations)
+
+        async def work() -> None:
+            for location in to_visit:
+                inventory = await take(location, self.run, folder, self._page)
+                self._check(inventory)
+                await writer.put(inventory)
+
+        async with OwnTasks() as tasks:
+            workers = [tasks.start(work()) for _ in range(min(concurrency, len(self.locations)))]
+            await asyncio.gather(*workers)
+
+    def committed(self, inventories: Sequence[Inventory]) -> None:
+        """Counts what is in the store now."""
+        self.progress.done += len(inventories)
+        self.on_progress(self.progress)
+
+    def _page(self, numbers: int) -> None:
+        self.progress.numbers += numbers
+        self.on_progress(self.progress)
+
+    def _check(self, inventory: Inventory) -> None:
+        """Counts what went wrong, and raises what is wrong with more than this location."""
+        error = inventory.error
+        self.progress.errors += inventory.coverage in {Coverage.PARTIAL, Coverage.FAILED}
+        self.days_spent += isinstance(error, DailyQuotaExhaustedError)
+        if not (isinstance(error, AuthenticationError) and _INVALID_TOKEN in error.message.lower()):
+            self._refused_tokens = 0
+            return
+        self._refused_tokens += 1
+        if self._refused_tokens >= min(_REFUSED_TOKENS, len(self.locations)):
+            inventory.numbers.close()
+            raise error
+
+
+def _summary(path: Path, visit: _Visit) -> AuditSummary:
+    """What the store has; it was closed and is opened anew, as a full disk makes it unusable."""
+    with Store(path) as store:
+        found = store.coverage(visit.run.run_id)
+    return AuditSummary(
+        visit.run.run_id,
+        {coverage: locations for coverage, (locations, _) in found.items()},
+        sum(numbers for _, numbers in found.values()),
+        visit.progress.seconds,
+        visit.error,
+        visit.days_spent,
+    )

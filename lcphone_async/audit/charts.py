@@ -1,0 +1,64 @@
+"""The report's charts, as SVG that needs no script: Altair draws, vl-convert writes.
+
+A chart without a script opens offline, prints, and can do nothing with a hostile name but show it.
+Its colours are the page's own, by CSS variables, so that one drawing is light and dark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+
+_ROW, _BAR = 26, 16  # pixels
+_LABELS, _BARS = 150, 340  # pixels; the fonts of the reader may be wider than ours
+_ROOM_FOR_TEXT = 1.45  # of the longest bar, right of which its number stands
+
+
+@frozen
+class Chart:
+    """Bars with their numbers."""
+
+    title: str
+    rows: Sequence[tuple[str, int]]
+    whole: int | None = None
+    """What the bars are parts of, to tell their share."""
+    note: str = ""
+
+    @property
+    def svg(self) -> str:
+        """The drawing."""
+        import altair as alt
+        import vl_convert
+
+        values = [{"name": name, "count": n, "text": self._text(n)} for name, n in self.rows]
+        most = max((n for _, n in self.rows), default=1)
+        y = alt.Y("name:N", sort=None, title=None, axis=_AXIS)
+        x = alt.X("count:Q", axis=None, scale=alt.Scale(domain=[0, most * _ROOM_FOR_TEXT]))
+        bars = alt.Chart().mark_bar(color="var(--accent)", height=_BAR).encode(x=x, y=y)
+        style: dict[str, Any] = {"align": "left", "dx": 6, "color": "var(--ink)", "fontSize": 12}
+        texts = alt.Chart().mark_text(**style).encode(x=x, y=y, text="text:N")
+        chart = (
+            alt.layer(bars, texts, data={"values": values})
+            .properties(width=_BARS, height=_ROW * len(values))
+            .configure(font="system-ui, sans-serif", background="transparent", padding=2)
+            .configure_view(stroke=None)
+        )
+        return vl_convert.vegalite_to_svg(chart.to_dict())
+
+    def _text(self, count: int) -> str:
+        share = f"  {count / self.whole:.0%}" if self.whole else ""
+        return f"{count:,}{share}"
+
+
+_AXIS: dict[str, Any] = {
+    "labelColor": "var(--ink)",
+    "labelFontSize": 12,
+    "labelLimit": _LABELS - 25,
+    "minExtent": _LABELS,
+    "maxExtent": _LABELS,
+    "labelPadding": 8,
+    "domain": False,
+    "ticks": False,
+}

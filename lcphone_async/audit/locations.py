@@ -1,0 +1,132 @@
+"""Which locations an audit visits: what people have at hand, as one list without a twin."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterable, Iterable, Iterator
+from typing import Any, TypeGuard
+
+from attrs import frozen
+
+_ID_NAMES = ("location_id", "locationId", "location id", "location", "id", "_id")
+_NAME_NAMES = ("location_name", "locationName", "location name", "name")
+
+
+@frozen
+class Location:
+    """A location to audit."""
+
+    id: str
+    name: str | None = None
+    """What people call it; only for tables and reports."""
+
+
+async def gather(given: Iterable[Any] | AsyncIterable[Any]) -> list[Location]:
+    """The locations in their order, each once.
+
+    They may be ids, `Location`s, or other values with an `id` and perhaps a `name`, such as
+    those of `client.locations`. Raises `TypeError` for anything else, `ValueError` if there are
+    none.
+    """
+    if isinstance(given, str | bytes):
+        raise TypeError("locations must be several locations, not one string")
+    found: dict[str, Location] = {}
+    if isinstance(given, AsyncIterable):
+        async for one in given:
+            _keep(found, _location(one))
+    else:
+        for one in given:
+            _keep(found, _location(one))
+    if not found:
+        raise ValueError("there are no locations to audit")
+    return list(found.values())
+
+
+def read_locations(text: str, source: str = "the list") -> list[Location]:
+    r"""The locations of a text: an id a line, CSV with a header, or JSON lines.
+
+    Which of these it is follows from its first line. In CSV and JSON the id is called
+    `location_id`, `locationId` or `id`, and the name `name` or `location_name`; other columns
+    are left alone, and so are empty lines and lines that begin with `#`.
+
+    >>> [location.id for location in read_locations("abc\n# a comment\ndef\n")]
+    ['abc', 'def']
+    >>> read_locations('{"id": "abc", "name": "Dental Care"}')
+    [Location(id='abc', name='Dental Care')]
+
+    Raises `ValueError` with the line of what cannot be read.
+    """
+    text = text.removeprefix("\ufeff")
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if not lines:
+        return []
+    first = lines[0][1].lstrip()
+    if first.startswith(("{", '"{', "[")):
+        return [_from_json(line, f"{source}, line {number}") for number, line in lines]
+    columns = next(csv.reader([first]))
+    if len(columns) > 1 or _among(columns, _ID_NAMES) is not None:
+        return list(_from_csv("\n".join(line for _, line in lines), source))
+    return [Location(line.strip()) for _, line in lines]
+
+
+def _location(given: Any) -> Location:
+    if isinstance(given, Location):
+        return given
+    if isinstance(given, str):
+        return Location(given)
+    found, name = getattr(given, "id", None), getattr(given, "name", None)
+    if not isinstance(found, str):
+        raise TypeError(f"a location must be an id or have one, not {type(given).__name__}")
+    return Location(found, name)
+
+
+def _keep(found: dict[str, Location], location: Location) -> None:
+    found.setdefault(location.id, location)
+
+
+def _from_json(line: str, where: str) -> Location:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        raise ValueError(f"{where}: not JSON") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: not a JSON object")  # noqa: TRY004  # the text is wrong
+    found = _first(value, _ID_NAMES)
+    if not _says(found):
+        raise ValueError(f"{where}: no location_id")
+    name = _first(value, _NAME_NAMES)
+    return Location(found.strip(), name if _says(name) else None)
+
+
+def _from_csv(text: str, source: str) -> Iterator[Location]:
+    rows = csv.reader(io.StringIO(text))
+    header = next(rows)
+    id_column, name_column = _among(header, _ID_NAMES), _among(header, _NAME_NAMES)
+    if id_column is None:
+        raise ValueError(f"{source}: no column is called location_id or id")
+    for row in rows:
+        found = row[id_column].strip() if id_column < len(row) else ""
+        if not found:
+            raise ValueError(f"{source}: row {rows.line_num} has no location_id")
+        name = row[name_column] if name_column is not None and name_column < len(row) else ""
+        yield Location(found, name or None)
+
+
+def _among(columns: list[str], names: tuple[str, ...]) -> int | None:
+    """The first of `names` that is a column: its place."""
+    spelled = [column.strip().casefold() for column in columns]
+    return next((spelled.index(n.casefold()) for n in names if n.casefold() in spelled), None)
+
+
+def _first(value: dict[str, Any], names: tuple[str, ...]) -> Any:
+    return next((value[name] for name in names if name in value), None)
+
+
+def _says(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and bool(value.strip())

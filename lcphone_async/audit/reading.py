@@ -1,0 +1,145 @@
+"""One run of a store, to be read: its tables as views that show no other run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+from attrs import frozen
+
+from . import tables
+from .errors import StoreError
+from .store import Run, check_version, failing, runs_of
+from .walk import Coverage
+
+# A million numbers are sorted in less; what does not fit goes to the disk, beside the store.
+_SETTINGS: Final[dict[str, Any]] = {"memory_limit": "512MB"}
+
+_NUMBERS_AND_POOLS: Final = """
+CREATE VIEW {schema}.numbers AS
+SELECT found.*, coalesce(pool_ids, []) AS pool_ids
+FROM {catalog}.numbers AS found
+LEFT JOIN (
+    SELECT location_id, phone_number, list(DISTINCT pool_id ORDER BY pool_id) AS pool_ids
+    FROM {catalog}.pool_numbers WHERE run_id = {run_id} GROUP BY ALL
+) USING (location_id, phone_number)
+WHERE found.run_id = {run_id}
+"""
+_OTHERS: Final = "CREATE VIEW {schema}.{table} AS FROM {catalog}.{table} WHERE run_id = {run_id}"
+
+
+@frozen
+class Reading:
+    """A run, open to be read.
+
+    Its views are `numbers` (with the `pool_ids` of each), `locations`, `pools`, `pool_numbers` and
+    `rcs_sender_ids`.
+    """
+
+    path: Path
+    run: Run
+    connection: duckdb.DuckDBPyConnection
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with failing(self.path):
+            return self.connection.execute(query, values).fetchall()
+
+    def records(self, query: str, *values: Any) -> Iterator[dict[str, Any]]:
+        """The rows of a query by their columns' names, few in memory at a time."""
+        with failing(self.path):
+            found = self.connection.execute(query, values)
+            names = [column[0] for column in found.description or ()]
+            while rows := found.fetchmany(1000):
+                for row in rows:
+                    yield dict(zip(names, row, strict=True))
+
+    def do(self, statement: str, *values: Any) -> None:
+        """Runs a statement, such as one that makes a table for the time of the reading."""
+        with failing(self.path):
+            self.connection.execute(statement, values)
+
+    def coverage(self) -> dict[Coverage, int]:
+        """How many locations were seen how far."""
+        rows = self.rows("SELECT coverage, count(*) FROM locations GROUP BY coverage")
+        found = dict(rows)
+        return {kind: found[kind] for kind in Coverage if kind in found}
+
+
+@contextmanager
+def reading(store: str | Path, run_id: int | None = None) -> Iterator[Reading]:
+    """Opens a run of a store, the newest if none is named; raises `StoreError`."""
+    path = Path(store)
+    with _connected(path) as connection:
+        _attach(connection, path, "store")
+        run = _run(connection, path, "store", run_id)
+        _make_views(connection, "store", run, "main")
+        yield Reading(path, run, connection)
+
+
+@contextmanager
+def reading_two(
+    old: str | Path, new: str | Path, old_run: int | None, new_run: int | None
+) -> Iterator[tuple[Reading, Run]]:
+    """Opens two runs, of one store or of two: views in the schemas `old` and `new`.
+
+    Gives the new run's reading, and the old run. Without a run named, `new` is the newest, and
+    `old` the one before it or, in another store, the newest there.
+    """
+    old_path, new_path = Path(old), Path(new)
+    is_one = old_path.resolve() == new_path.resolve()
+    with _connected(new_path) as connection:
+        _attach(connection, new_path, "new_store")
+        later = _run(connection, new_path, "new_store", new_run)
+        if is_one:
+            earlier_id = later.run_id - 1 if old_run is None else old_run
+            earlier = _run(connection, new_path, "new_store", earlier_id)
+        else:
+            _attach(connection, old_path, "old_store")
+            earlier = _run(connection, old_path, "old_store", old_run)
+        for schema in ("old", "new"):
+            connection.execute(f"CREATE SCHEMA {schema}")
+        _make_views(connection, "new_store" if is_one else "old_store", earlier, "old")
+        _make_views(connection, "new_store", later, "new")
+        yield Reading(new_path, later, connection), earlier
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    settings = {**_SETTINGS, "temp_directory": f"{path}.tmp"}
+    with duckdb.connect(config=settings) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
+    if not path.is_file():
+        raise StoreError(f"{path}: there is no such file")
+    quoted = str(path).replace("'", "''")
+    with failing(path):
+        connection.execute(f"ATTACH '{quoted}' AS {catalog} (READ_ONLY)")
+        check_version(connection, path, catalog)
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection, path: Path, catalog: str, run_id: int | None
+) -> Run:
+    with failing(path):
+        runs = {run.run_id: run for run in runs_of(connection, f"{catalog}.")}
+    wanted = max(runs, default=None) if run_id is None else run_id
+    if wanted not in runs:
+        there = ", ".join(map(str, runs)) or "none"
+        named = "run" if wanted is None else f"run {wanted}"
+        raise StoreError(f"{path}: there is no {named} in it (runs: {there})")
+    return runs[wanted]
+
+
+def _make_views(connection: duckdb.DuckDBPyConnection, catalog: str, run: Run, schema: str) -> None:
+    names = {"catalog": catalog, "schema": schema, "run_id": run.run_id}
+    connection.execute(_NUMBERS_AND_POOLS.format(**names))
+    for table in tables.TABLES:
+        if table not in {"runs", "numbers"}:
+            connection.execute(_OTHERS.format(table=table, **names))

@@ -1,0 +1,306 @@
+"""The store: one DuckDB file, in which a location is whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import duckdb
+import pyarrow as pa
+from attrs import frozen
+
+from .._version import __version__
+from . import tables
+from .errors import StoreError
+from .locations import Location
+from .walk import Coverage, Inventory
+
+SCHEMA_VERSION: Final = 1
+
+# What DuckDB keeps in memory; a transaction of any size goes to the disk as it grows.
+_SETTINGS: Final[dict[str, Any]] = {"memory_limit": "256MB", "threads": "2"}
+
+_SEEN_TO_THE_END: Final = (Coverage.COMPLETE, Coverage.NOT_CONNECTED)
+
+
+@frozen
+class Run:
+    """One audit of a list of locations."""
+
+    run_id: int
+    """1, 2, … in the order of their start."""
+    started_at: datetime
+    finished_at: datetime | None
+    """`None` while locations are still to be visited."""
+
+
+class Store:
+    """The file, open for writing by one process at a time.
+
+    Raises `StoreError` if it is no store of audits, is in use, or cannot be written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with failing(self.path):
+            self._connection = duckdb.connect(str(self.path), config=_SETTINGS)
+            try:
+                _prepare(self._connection, self.path)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    @property
+    def folder(self) -> Path:
+        """Where the file is, and has room."""
+        return self.path.absolute().parent
+
+    def begin(self, locations: Iterable[Location]) -> Run:
+        """A new run of these locations, all of them pending."""
+        started = datetime.now(UTC)
+        with self._transaction():
+            run_id: int = self._rows("SELECT coalesce(max(run_id), 0) + 1 FROM runs")[0][0]
+            self._do("INSERT INTO runs VALUES (?, ?, NULL, ?)", run_id, started, __version__)
+            self._add(run_id, locations, 0)
+        return Run(run_id, started, None)
+
+    def last_run(self) -> Run | None:
+        """The newest run, if there is one."""
+        with failing(self.path):
+            found = runs_of(self._connection)
+        return found[-1] if found else None
+
+    def extend(self, run_id: int, locations: Iterable[Location]) -> None:
+        """Adds to a run those of the locations that it does not have yet."""
+        with self._transaction():
+            rows = self._rows("SELECT location_id FROM locations WHERE run_id = ?", run_id)
+            known = {location_id for (location_id,) in rows}
+            new = [location for location in locations if location.id not in known]
+            self._add(run_id, new, len(known))
+
+    def unfinished(self, run_id: int) -> list[Location]:
+        """The locations of a run that were not seen to the end yet, in their order."""
+        with failing(self.path):
+            rows = self._rows(
+                "SELECT location_id, location_name FROM locations WHERE run_id = ?"
+                " AND coverage NOT IN (?, ?) ORDER BY position",
+                run_id,
+                *_SEEN_TO_THE_END,
+            )
+        return [Location(*row) for row in rows]
+
+    def commit(self, run_id: int, inventories: Sequence[Inventory]) -> None:
+        """Writes locations, each of them whole, in one transaction.
+
+        What an earlier walk saw of a location is replaced, unless this one saw nothing.
+        """
+        with self._transaction():
+            seen_before = self._partly_seen(run_id)
+            better = [
+                inventory
+                for inventory in inventories
+                if inventory.coverage is not Coverage.FAILED
+                or inventory.location.id not in seen_before
+            ]
+            self._forget(run_id, seen_before & {inventory.location.id for inventory in better})
+            self._insert("numbers", chain.from_iterable(i.numbers.batches() for i in better))
+            self._insert(
+                "pools", (tables.pools(run_id, i.location.id, i.pools) for i in better if i.pools)
+            )
+            self._insert(
+                "pool_numbers",
+                (tables.pool_numbers(run_id, i.location.id, i.pools) for i in better if i.pools),
+            )
+            self._insert(
+                "rcs_sender_ids",
+                (
+                    tables.rcs_sender_ids(run_id, i.location.id, i.rcs_sender_ids)
+                    for i in better
+                    if i.rcs_sender_ids
+                ),
+            )
+            self._cover(run_id, better)
+
+    def finish(self, run_id: int) -> None:
+        """Notes that a run ended, once none of its locations is pending."""
+        with self._transaction():
+            self._do(
+                "UPDATE runs SET finished_at = ? WHERE run_id = ? AND NOT EXISTS"
+                " (FROM locations WHERE run_id = ? AND coverage = ?)",
+                datetime.now(UTC),
+                run_id,
+                run_id,
+                Coverage.PENDING,
+            )
+
+    def coverage(self, run_id: int) -> dict[Coverage, tuple[int, int]]:
+        """How many locations have which coverage, and how many numbers were seen of them."""
+        with failing(self.path):
+            rows = self._rows(
+                "SELECT coverage, count(*), coalesce(sum(numbers), 0)::BIGINT"
+                " FROM locations WHERE run_id = ? GROUP BY coverage",
+                run_id,
+            )
+        return {Coverage(coverage): (locations, numbers) for coverage, locations, numbers in rows}
+
+    def close(self) -> None:
+        """Closes the file; what was committed stays, even where this fails."""
+        with failing(self.path):
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        return self._connection.execute(query, values).fetchall()
+
+    def _do(self, statement: str, *values: Any) -> None:
+        self._connection.execute(statement, values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with failing(self.path):
+            self._do("BEGIN")
+            try:
+                yield
+                self._do("COMMIT")
+            except BaseException:
+                with suppress(duckdb.Error):  # none is open any more, or the disk is full
+                    self._do("ROLLBACK")
+                raise
+
+    def _insert(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
+        schema = tables.TABLES[table]
+        self._connection.register("arriving", pa.RecordBatchReader.from_batches(schema, batches))
+        try:
+            self._do(f"INSERT INTO {table} FROM arriving")
+        finally:
+            self._connection.unregister("arriving")
+
+    def _add(self, run_id: int, locations: Iterable[Location], start: int) -> None:
+        rows = [
+            {
+                "run_id": run_id,
+                "location_id": location.id,
+                "position": position,
+                "location_name": location.name,
+                "coverage": Coverage.PENDING,
+            }
+            for position, location in enumerate(locations, start)
+        ]
+        self._insert("locations", [pa.RecordBatch.from_pylist(rows, tables.LOCATIONS)])
+
+    def _partly_seen(self, run_id: int) -> set[str]:
+        rows = self._rows(
+            "SELECT location_id FROM locations WHERE run_id = ? AND coverage = ?",
+            run_id,
+            Coverage.PARTIAL,
+        )
+        return {location_id for (location_id,) in rows}
+
+    def _forget(self, run_id: int, location_ids: set[str]) -> None:
+        for table in tables.CONTENTS if location_ids else ():
+            self._do(
+                f"DELETE FROM {table} WHERE run_id = ? AND location_id IN (SELECT unnest(?))",
+                run_id,
+                sorted(location_ids),
+            )
+
+    def _cover(self, run_id: int, inventories: Iterable[Inventory]) -> None:
+        now = datetime.now(UTC)
+        rows = [
+            {
+                "run_id": run_id,
+                "location_id": inventory.location.id,
+                "coverage": inventory.coverage,
+                "reason": inventory.reason,
+                "account_status": inventory.account_status,
+                "is_under_lc": inventory.is_under_lc,
+                "numbers": inventory.numbers.rows,
+                "pools": len(inventory.pools),
+                "rcs_sender_ids": len(inventory.rcs_sender_ids),
+                "finished_at": now,
+                "seconds": inventory.seconds,
+            }
+            for inventory in inventories
+        ]
+        names = [name for name in rows[0] if name not in {"run_id", "location_id"}] if rows else []
+        seen = pa.Table.from_pylist(rows, tables.LOCATIONS)
+        self._connection.register("seen", seen)
+        try:
+            for_each = ", ".join(f"{name} = seen.{name}" for name in names)
+            if rows:
+                self._do(
+                    f"UPDATE locations SET {for_each} FROM seen WHERE locations.run_id ="
+                    " seen.run_id AND locations.location_id = seen.location_id"
+                )
+        finally:
+            self._connection.unregister("seen")
+
+
+def runs_of(connection: duckdb.DuckDBPyConnection, catalog: str = "") -> list[Run]:
+    """The runs of an open store, oldest first."""
+    found = connection.execute(  # for times with a zone of its own, DuckDB wants pytz
+        "SELECT run_id, started_at AT TIME ZONE 'UTC', finished_at AT TIME ZONE 'UTC'"
+        f" FROM {catalog}runs ORDER BY run_id"
+    )
+    return [
+        Run(run_id, *(time and time.replace(tzinfo=UTC) for time in times))
+        for run_id, *times in found.fetchall()
+    ]
+
+
+@contextmanager
+def failing(path: Path) -> Iterator[None]:
+    """Gives what goes wrong with a file as a `StoreError` that says what to do."""
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        raise StoreError(_told(path, str(error))) from error
+
+
+def _told(path: Path, problem: str) -> str:
+    if "Could not set lock" in problem:
+        return f"{path}: another process is using it: wait for its end"
+    if "not a valid DuckDB database" in problem:
+        return f"{path}: it is not a store of audits"
+    return f"{path}: {problem.splitlines()[0]}"
+
+
+def check_version(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
+    """Raises `StoreError` if an open file is no store, or one of a newer version."""
+    try:
+        (version,) = connection.execute(f"FROM {catalog}.main.store").fetchall()[0]
+    except duckdb.CatalogException:
+        raise StoreError(f"{path}: it is not a store of audits") from None
+    if version > SCHEMA_VERSION:
+        raise StoreError(f"{path}: a newer version of lcphone_async made it")
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Makes the tables of a new file."""
+    connection.execute("SET TimeZone = 'UTC'")
+    (catalog,) = connection.execute("SELECT current_database()").fetchall()[0]
+    if connection.execute("SHOW TABLES").fetchall():
+        check_version(connection, path, f'"{catalog}"')
+        return
+    connection.execute("BEGIN")
+    for name, schema in tables.TABLES.items():
+        connection.register("columns", schema.empty_table())
+        connection.execute(f"CREATE TABLE {name} AS FROM columns")
+        connection.unregister("columns")
+    connection.execute(f"CREATE TABLE store AS SELECT {SCHEMA_VERSION} AS schema_version")
+    connection.execute("COMMIT")

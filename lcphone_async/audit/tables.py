@@ -1,0 +1,188 @@
+"""The store's tables: their columns, in an order that stays, and how models become rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+import pyarrow as pa
+
+from ..models import ActiveNumber, InboundCallService, NumberPool, RcsSenderId
+
+_TEXT, _FLAG, _COUNT = pa.string(), pa.bool_(), pa.int64()
+_TIME = pa.timestamp("us", "UTC")
+_CAPABILITIES = pa.struct([(name, _FLAG) for name in ("voice", "sms", "mms", "fax")])
+_CALL_SERVICE = pa.struct([("type", _TEXT), ("value", _TEXT)])
+_WHERE = [("run_id", pa.int32()), ("location_id", _TEXT)]
+
+RUNS: Final = pa.schema(
+    [
+        ("run_id", pa.int32()),
+        ("started_at", _TIME),
+        ("finished_at", _TIME),
+        ("version", _TEXT),
+    ]
+)
+LOCATIONS: Final = pa.schema(
+    [
+        *_WHERE,
+        ("position", _COUNT),
+        ("location_name", _TEXT),
+        ("coverage", _TEXT),
+        ("reason", _TEXT),
+        ("account_status", _TEXT),
+        ("is_under_lc", _FLAG),
+        ("numbers", _COUNT),
+        ("pools", _COUNT),
+        ("rcs_sender_ids", _COUNT),
+        ("finished_at", _TIME),
+        ("seconds", pa.float64()),
+    ]
+)
+NUMBERS: Final = pa.schema(
+    [
+        *_WHERE,
+        ("phone_number", _TEXT),
+        ("friendly_name", _TEXT),
+        ("sid", _TEXT),
+        ("country_code", _TEXT),
+        ("capabilities", _CAPABILITIES),
+        ("type", _TEXT),
+        ("is_default_number", _FLAG),
+        ("linked_user", _TEXT),
+        ("linked_ring_all_users", pa.list_(_TEXT)),
+        ("inbound_call_service", _CALL_SERVICE),
+        ("forwarding_number", _TEXT),
+        ("is_group_conversation_enabled", _FLAG),
+        ("address_sid", _TEXT),
+        ("bundle_sid", _TEXT),
+        ("date_added", _TIME),
+        ("date_updated", _TIME),
+        ("origin", _TEXT),
+        ("extra", _TEXT),
+    ]
+)
+POOLS: Final = pa.schema(
+    [
+        *_WHERE,
+        ("pool_id", _TEXT),
+        ("name", _TEXT),
+        ("forwarding_number", _TEXT),
+        ("whisper", _FLAG),
+        ("whisper_message", _TEXT),
+        ("call_recording", _FLAG),
+        ("is_active", _FLAG),
+        ("inbound_call_service", _CALL_SERVICE),
+        ("extra", _TEXT),
+    ]
+)
+POOL_NUMBERS: Final = pa.schema(
+    [
+        *_WHERE,
+        ("pool_id", _TEXT),
+        ("phone_number", _TEXT),
+        ("friendly_name", _TEXT),
+        ("extra", _TEXT),
+    ]
+)
+RCS_SENDER_IDS: Final = pa.schema(
+    [
+        *_WHERE,
+        ("number", _TEXT),
+        ("number_type", _TEXT),
+        ("friendly_name", _TEXT),
+        ("rcs_meta", _TEXT),
+        ("extra", _TEXT),
+    ]
+)
+
+CONTENTS: Final = {
+    "numbers": NUMBERS,
+    "pools": POOLS,
+    "pool_numbers": POOL_NUMBERS,
+    "rcs_sender_ids": RCS_SENDER_IDS,
+}
+"""What a location holds, by table."""
+TABLES: Final = {"runs": RUNS, "locations": LOCATIONS, **CONTENTS}
+
+
+def numbers(run_id: int, location_id: str, numbers: Sequence[ActiveNumber]) -> pa.RecordBatch:
+    """The rows of a page of numbers."""
+    can = [number.capabilities for number in numbers]
+    own = {
+        "capabilities": pa.StructArray.from_arrays(
+            [pa.array([getattr(c, f.name) for c in can], _FLAG) for f in _CAPABILITIES],
+            fields=list(_CAPABILITIES),
+        ),
+        "inbound_call_service": _services(numbers),
+        "extra": pa.array(map(_number_extra, numbers), _TEXT),
+    }
+    return _batch(NUMBERS, run_id, location_id, numbers, own)
+
+
+def pools(run_id: int, location_id: str, pools: Sequence[NumberPool]) -> pa.RecordBatch:
+    """The rows of a location's pools."""
+    own = {
+        "pool_id": pa.array([pool.id for pool in pools], _TEXT),
+        "inbound_call_service": _services(pools),
+    }
+    return _batch(POOLS, run_id, location_id, pools, own)
+
+
+def pool_numbers(run_id: int, location_id: str, pools: Iterable[NumberPool]) -> pa.RecordBatch:
+    """The rows of the numbers in a location's pools."""
+    members = [(pool.id, number) for pool in pools for number in pool.numbers]
+    own = {"pool_id": pa.array([pool_id for pool_id, _ in members], _TEXT)}
+    return _batch(POOL_NUMBERS, run_id, location_id, [number for _, number in members], own)
+
+
+def rcs_sender_ids(run_id: int, location_id: str, senders: Sequence[RcsSenderId]) -> pa.RecordBatch:
+    """The rows of a location's RCS senders."""
+    own = {"rcs_meta": pa.array([_json(sender.rcs_meta) for sender in senders], _TEXT)}
+    return _batch(RCS_SENDER_IDS, run_id, location_id, senders, own)
+
+
+def _batch(
+    schema: pa.Schema,
+    run_id: int,
+    location_id: str,
+    models: Sequence[Any],
+    own: dict[str, pa.Array],
+) -> pa.RecordBatch:
+    """A column for each field: `own` where it is there, else the models' fields of that name."""
+    columns = own | {
+        "run_id": pa.repeat(pa.scalar(run_id, pa.int32()), len(models)),
+        "location_id": pa.repeat(location_id, len(models)),
+    }
+    for field in schema:
+        if field.name not in columns:
+            values = map(attrgetter(field.name), models)
+            if field.name == "extra":
+                values = map(_json, values)
+            columns[field.name] = pa.array(values, field.type)
+    return pa.record_batch([columns[name] for name in schema.names], schema=schema)
+
+
+def _services(owners: Iterable[Any]) -> pa.Array:
+    return pa.array([_service(owner.inbound_call_service) for owner in owners], _CALL_SERVICE)
+
+
+def _service(service: InboundCallService | None) -> dict[str, str | None] | None:
+    if service is None:
+        return None
+    value = service.value
+    as_text = value if value is None or isinstance(value, str) else json.dumps(value)
+    return {"type": service.type, "value": as_text}
+
+
+def _number_extra(number: ActiveNumber) -> str | None:
+    """What no column knows, that of the parts included."""
+    parts = {"capabilities": number.capabilities, "inboundCallService": number.inbound_call_service}
+    nested = {name: part.extra for name, part in parts.items() if part is not None and part.extra}
+    return _json({**number.extra, **nested})
+
+
+def _json(value: Mapping[str, Any]) -> str | None:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True) if value else None

@@ -1,0 +1,162 @@
+"""The inventory of one location: all that it holds, and how far it could be seen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from .._tasks import OwnTasks
+from ..client import LCPhoneClient
+from ..errors import (
+    BudgetUnavailableError,
+    ClientClosedError,
+    IncompleteListError,
+    LCPhoneError,
+    PhoneSystemNotConnectedError,
+    RepeatedPageError,
+    ResponseFormatError,
+)
+from ..models import ActiveNumbersPage, NumberPool, RcsSenderId
+from . import tables
+from .errors import StoreError
+from .locations import Location
+from .spool import Spool
+
+# Pages under way for one location. Its budget is 10 requests a second, so that this is enough for
+# answers that take 0.4 s, and many locations side by side stay small.
+_PREFETCH = 4
+
+# What a second look may mend: a list that changed meanwhile, an answer that was garbled on its
+# way. All else that passes by itself, the client has tried again already.
+_WORTH_ANOTHER_WALK = (IncompleteListError, RepeatedPageError, ResponseFormatError)
+_MORE_WALKS = 3
+
+# What concerns no single location.
+_ENDS_THE_AUDIT = (BudgetUnavailableError, ClientClosedError, StoreError)
+
+
+class Coverage(StrEnum):
+    """How far the inventory of a location could be taken."""
+
+    PENDING = "pending"
+    """Not visited yet."""
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    """Some of it, such as the pages before one that failed; the reason says why not all."""
+    FAILED = "failed"
+    """Nothing of it, for the reason given."""
+    NOT_CONNECTED = "not connected"
+    """The location has no phone system, so there is nothing to see."""
+
+
+@define
+class Inventory:
+    """What a location holds."""
+
+    location: Location
+    numbers: Spool
+    coverage: Coverage = Coverage.FAILED
+    error: Exception | None = None
+    """Why it is not complete."""
+    account_status: str | None = None
+    is_under_lc: bool | None = None
+    pools: list[NumberPool] = field(factory=list)
+    rcs_sender_ids: tuple[RcsSenderId, ...] = ()
+    seconds: float = 0.0
+    """How long it took."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not complete, in words."""
+        if self.error is None:
+            return None
+        if isinstance(self.error, LCPhoneError):
+            return str(self.error)
+        return f"{type(self.error).__name__}: {self.error}"
+
+
+async def take_inventory(
+    client: LCPhoneClient,
+    location: Location,
+    run_id: int,
+    folder: Path | None = None,
+    on_page: Callable[[int], None] = lambda _: None,
+) -> Inventory:
+    """Walks a location, numbers in pools included; its pools, RCS senders and account status too.
+
+    `folder` is where many numbers wait for the store; `on_page` is told how many a page had.
+    What goes wrong with the location is in the inventory; what ends the whole audit is raised.
+    """
+    started = time.monotonic()
+    inventory = await _attempt(client, location, run_id, folder, on_page)
+    for _ in range(_MORE_WALKS):
+        if not isinstance(inventory.error, _WORTH_ANOTHER_WALK):
+            break
+        inventory.numbers.close()
+        inventory = await _attempt(client, location, run_id, folder, on_page)
+    inventory.seconds = time.monotonic() - started
+    return inventory
+
+
+async def _attempt(
+    client: LCPhoneClient,
+    location: Location,
+    run_id: int,
+    folder: Path | None,
+    on_page: Callable[[int], None],
+) -> Inventory:
+    inventory = Inventory(location, Spool(folder))
+    try:
+        await _walk(client, inventory, run_id, on_page)
+        inventory.coverage = Coverage.COMPLETE
+    except PhoneSystemNotConnectedError as error:
+        inventory.coverage, inventory.error = Coverage.NOT_CONNECTED, error
+    except BaseException as error:
+        if isinstance(error, _ENDS_THE_AUDIT) or not isinstance(error, Exception):
+            inventory.numbers.close()
+            raise
+        # One bad location never stops the others.
+        inventory.coverage = Coverage.PARTIAL if inventory.numbers.rows else Coverage.FAILED
+        inventory.error = error
+    return inventory
+
+
+async def _walk(
+    client: LCPhoneClient, inventory: Inventory, run_id: int, on_page: Callable[[int], None]
+) -> None:
+    location_id = inventory.location.id
+    async with OwnTasks() as tasks:
+        pools = tasks.start(client.number_pools(location_id))
+        pages = client.active_number_pages(
+            location_id,
+            skip_number_pool=False,
+            include_rcs_sender_ids=True,
+            prefetch=_PREFETCH,
+        )
+        async with aclosing(pages):
+            async for page in pages:
+                await asyncio.to_thread(_keep, inventory, run_id, page)
+                on_page(len(page.numbers))
+        inventory.pools = await pools
+
+
+def _keep(inventory: Inventory, run_id: int, page: ActiveNumbersPage) -> None:
+    batch = tables.numbers(run_id, inventory.location.id, page.numbers)
+    try:
+        inventory.numbers.add(batch)
+    except OSError as error:
+        raise StoreError(f"numbers cannot be kept on the disk: {error.strerror}") from error
+    status: Any = page.account_status
+    if status is not None:
+        inventory.account_status = str(status)
+    if page.is_under_lc is not None:
+        inventory.is_under_lc = page.is_under_lc
+    if page.rcs_sender_ids:
+        inventory.rcs_sender_ids = page.rcs_sender_ids
