@@ -16,7 +16,7 @@ from ._tasks import OwnTasks
 from ._token_sources import TokenSource
 from ._wire import token_requests
 from ._wire.requests import API_VERSIONS
-from .errors import APIError, AuthorizationLostError, ClientClosedError
+from .errors import APIError, AuthorizationLostError, ClientClosedError, ResponseFormatError
 
 if TYPE_CHECKING:
     from ._tokens import Grant
@@ -73,14 +73,9 @@ class ClientTokenService:
             token_requests.refresh(self.api_version, client_id, client_secret, refresh_token)
         )
         try:
-            answer = await self.calls.send_to_the_end(request)
-        except APIError as error:
-            if not _wire.faults.is_invalid_grant(error):
-                raise
-            refusal = AuthorizationLostError(str(error), error.status)
-        else:
-            return _wire.token_answers.grant(request, answer)
-        raise refusal
+            return await self._granted(request)
+        except ResponseFormatError:  # the tokens in it are lost, if it is not given again
+            return await self._granted(request)
 
     async def location_token(self, company_id: str, location_id: str, agency: TokenSource) -> Grant:
         """A token of the location, for one of the agency."""
@@ -94,6 +89,17 @@ class ClientTokenService:
         """Gives what was started its time to end, and then ends it."""
         async with self._tasks as tasks:
             await tasks.ended(_TIME_TO_END)
+
+    async def _granted(self, request: Request) -> Grant:
+        try:
+            answer = await self.calls.send_to_the_end(request)
+        except APIError as error:
+            if not _wire.faults.is_invalid_grant(error):
+                raise
+            refusal = AuthorizationLostError(str(error), error.status)
+        else:
+            return _wire.token_answers.grant(request, answer)
+        raise refusal
 
     def _here(self, request: Request) -> Request:
         return evolve(request, base_url=self.base_url, api_version=self.api_version)

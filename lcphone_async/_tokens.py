@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Self
 
@@ -53,6 +53,7 @@ class TokenPair:
         access_token: str | None,
         refresh_token: str | None,
         expires_at: datetime | float | None,
+        now: float,
     ) -> Self:
         """What a person gives; raises `ValueError` for a date without a time zone."""
         if isinstance(expires_at, datetime):
@@ -63,7 +64,6 @@ class TokenPair:
             isinstance(expires_at, bool) or not isinstance(expires_at, int | float)
         ):
             raise TypeError("expires_at must be an aware datetime or seconds since the epoch")
-        now = datetime.now(UTC).timestamp()
         return cls(access_token, refresh_token, expires_at, _due(now, expires_at))
 
     @classmethod

@@ -6,10 +6,9 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from datetime import datetime
-from typing import Any
 
 from attrs import define
 
@@ -93,6 +92,7 @@ class OAuthTokens:
             None if access_token is None else checked_token(access_token, "access_token"),
             None if refresh_token is None else checked_token(refresh_token, "refresh_token"),
             expires_at,
+            time.time(),
         )
         self._store = MemoryTokenStore() if store is None else store
         self._service = ServiceOfSource(base_url, api_version)
@@ -114,9 +114,9 @@ class OAuthTokens:
         """The access token, renewed where that is due."""
         pair = self._pair
         if pair is None or not self._is_good(pair):
-            pair = await self._flight.join(self._start, self._renewed)
+            pair = await self._flight.join(self._service.get().start, self._renewed)
         elif pair.is_due(time.time()) and self._flight.failure is None:
-            self._flight.begin(self._start, self._renewed)
+            self._flight.begin(self._service.get().start, self._renewed)
         return pair.bearer
 
     async def renew(self, location_id: str, refused: str) -> str:
@@ -125,9 +125,6 @@ class OAuthTokens:
         if self._pair is not None and self._pair.access_token == refused and not is_young:
             self._refused = refused
         return await self.token(location_id)
-
-    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        return self._service.get().start(work)
 
     def _is_good(self, pair: TokenPair) -> bool:
         return pair.access_token != self._refused and not pair.is_expired(time.time())

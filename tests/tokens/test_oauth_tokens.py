@@ -1,0 +1,428 @@
+"""An installation's tokens renew themselves, once, and say what is wrong where they cannot."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+import pytest
+from wire.raw_server import http_json
+
+from lcphone_async import (
+    AuthenticationError,
+    AuthorizationLostError,
+    ClientClosedError,
+    LCPhoneClient,
+    OAuthTokens,
+    RetryPolicy,
+    TokenUnavailableError,
+    bulk,
+)
+from lcphone_async._line import in_bulk
+from lcphone_async.sandbox import Fault, Sandbox, TokenSettings
+from lcphone_async.token_store import MemoryTokenStore
+
+from .conftest import CLIENT_ID, CLIENT_SECRET, HOUR
+
+ONE_TRY = RetryPolicy(max_tries=1)
+EMPTY = http_json({"numbers": [], "total": 0})
+
+
+async def test_the_first_call_refreshes(app):
+    """Turns a refresh token into an access token at the first call, under both contracts."""
+    async with app.client(app.tokens()) as client:
+        assert (await client.active_numbers_page("loc1")).numbers
+    assert app.outcomes() == ["issued"]
+
+
+async def test_an_access_token_that_is_given_is_used_first(app):
+    """Refreshes nothing while the access token that was given is good."""
+    grant = app.oauth.install("loc1")
+    source = app.tokens(grant, access_token=grant.access_token)
+    async with app.client(source) as client:
+        await client.number_pools("loc1")
+    assert app.outcomes() == []
+
+
+@pytest.mark.parametrize("as_date", [True, False])
+async def test_expires_at(v3, clock, as_date):
+    """Takes the moment at which the given access token expires, as a date or as a number."""
+    grant = v3.oauth.install("loc1")
+    moment = datetime.fromtimestamp(clock.now - 1, UTC) if as_date else clock.now - 1
+    source = v3.tokens(grant, access_token=grant.access_token, expires_at=moment)
+    async with v3.client(source) as client:
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+async def test_many_tasks_share_one_refresh(app, clock):
+    """Sends one refresh for all tasks that meet an expired token."""
+    async with app.client(app.tokens()) as client:
+        await client.number_pools("loc1")
+        clock.now += HOUR
+        await asyncio.gather(*(client.number_pools("loc1") for _ in range(200)))
+    assert app.outcomes() == ["issued", "issued"]
+
+
+async def test_many_tasks_that_are_refused_share_one_refresh(app):
+    """Sends one refresh for all tasks whose token is refused, and makes each call again."""
+    grant = app.oauth.install("loc1")
+    app.oauth.revoke(grant.access_token)
+    async with app.client(app.tokens(grant, access_token=grant.access_token)) as client:
+        pools = await asyncio.gather(*(client.number_pools("loc1") for _ in range(200)))
+    assert len(pools) == 200
+    assert app.outcomes() == ["issued"]
+
+
+async def test_a_refused_purchase_is_made_with_the_new_token(app):
+    """Buys once, after a 401 that says that the token is invalid."""
+    grant = app.oauth.install("loc1")
+    async with app.client(app.tokens(grant, access_token=grant.access_token)) as client:
+        found = await client.search_available("loc1", "US")
+        app.oauth.revoke(grant.access_token)
+        bought = await client.purchase("loc1", found.numbers[0])
+    assert [entry.phone_number for entry in app.sandbox.ledger] == [bought.number]
+
+
+async def test_a_purchase_that_meets_the_401_itself(raw_server):
+    """Sends the POST again with the new token where the 401 came to the POST."""
+    raw_server.reply(
+        http_json({"message": "Invalid token: access token is invalid"}, 401),
+        http_json({"accessToken": "new-access", "refreshToken": "r2", "expiresIn": 86399}),
+        http_json({"data": {"number": "+18305551234", "id": "7"}}, 201),
+    )
+    source = OAuthTokens(
+        client_id="a", client_secret="b", refresh_token="r1", access_token="old-access"
+    )
+    async with LCPhoneClient(source, base_url=raw_server.url, retry=ONE_TRY) as client:
+        bought = await client.purchase("loc1", "+18305551234")
+    assert (bought.number, bought.confirmed_by) == ("+18305551234", "answer")
+    first, refresh, second = raw_server.requests
+    assert first.body == second.body
+    assert first.headers["authorization"] == "Bearer old-access"
+    assert "authorization" not in refresh.headers
+    assert second.headers["authorization"] == "Bearer new-access"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "version header was not found.",
+        "version header is invalid",
+        "This location is not accessible from this token!",
+        "not authorized for this scope",
+        "This authClass type is not allowed to access this scope.",
+        "Unauthorized",
+    ],
+)
+async def test_a_401_that_is_not_about_the_token(raw_server, message):
+    """Raises a 401 that says something else as it is, and refreshes nothing."""
+    raw_server.reply(http_json({"message": message}, 401))
+    source = OAuthTokens(client_id="a", client_secret="b", refresh_token="r", access_token="x")
+    async with LCPhoneClient(source, base_url=raw_server.url) as client:
+        with pytest.raises(AuthenticationError, match=r"401"):
+            await client.number_pools("loc1")
+    assert len(raw_server.requests) == 1
+
+
+@pytest.mark.parametrize("message", ["Invalid token: access token is invalid", "Invalid JWT"])
+async def test_a_service_that_takes_no_token_at_all(raw_server, message):
+    """Renews once a call, and not again at once for the next call: it would not help."""
+    refusal = http_json({"message": message}, 401)
+    raw_server.reply(
+        refusal,
+        http_json({"access_token": "new", "refresh_token": "r2", "expires_in": 86399.0}),
+        refusal,
+    )
+    source = OAuthTokens(client_id="a", client_secret="b", refresh_token="r", access_token="x")
+    options = {"base_url": raw_server.url, "api_version": "2021-07-28", "retry": ONE_TRY}
+    async with LCPhoneClient(source, **options) as client:
+        for _ in range(3):
+            with pytest.raises(AuthenticationError):
+                await client.number_pools("loc1")
+    paths = [request.path for request in raw_server.requests]
+    assert paths.count("/oauth/token") == 1
+    assert len(paths) == 5
+
+
+async def test_a_token_source_of_a_user_s_own_may_renew(app):
+    """Asks any source that has `renew` for another token, once, and then gives up."""
+    grants = [app.oauth.install("loc1") for _ in range(3)]
+    for grant in grants[:2]:
+        app.oauth.revoke(grant.access_token)
+
+    class Own:
+        asked = 0
+
+        async def token(self, location_id):
+            return grants[self.asked].access_token
+
+        async def renew(self, location_id, refused):
+            assert refused == grants[self.asked].access_token
+            self.asked += 1
+            return await self.token(location_id)
+
+    source = Own()
+    async with app.client(source) as client:
+        with pytest.raises(AuthenticationError, match="Invalid token"):
+            await client.number_pools("loc1")
+        assert source.asked == 1
+        await client.number_pools("loc1")
+        assert source.asked == 2
+
+
+async def test_an_async_function_is_a_source(v3):
+    """Takes an async function from a location's id to its token."""
+    grant = v3.oauth.install("loc1")
+
+    async def token(location_id):
+        assert location_id == "loc1"
+        return grant.access_token
+
+    async with v3.client(token) as client:
+        await client.number_pools("loc1")
+    async with v3.client(lambda _: "pit-") as client:
+        with pytest.raises(TypeError, match="async function"):
+            await client.number_pools("loc1")
+
+
+async def test_tokens_are_renewed_ahead_of_time(app, clock):
+    """Goes on with the old token while the new one is fetched, shortly before it expires."""
+    grant = app.oauth.install("loc1")
+    source = app.tokens(grant, access_token=grant.access_token, expires_at=clock.now + HOUR)
+    async with app.client(source) as client:
+        await client.number_pools("loc1")
+        assert app.outcomes() == []
+        clock.now += HOUR - 240
+        app.sandbox.faults.append(Fault(operation="token", point="before", delay=0.05))
+        await asyncio.gather(*(client.number_pools("loc1") for _ in range(50)))
+        assert app.outcomes() == []
+    assert app.outcomes() == ["issued"]  # the client was closed when it had ended
+
+
+async def test_a_refresh_ahead_of_time_that_fails(v3, clock, caplog):
+    """Warns, and lets calls go on with the token that is good still."""
+    caplog.set_level(logging.WARNING, "lcphone_async")
+    async with v3.client(v3.tokens(pause=0.01), retry=ONE_TRY) as client:
+        await client.number_pools("loc1")
+        clock.now += HOUR - 100
+        v3.sandbox.faults.append(Fault(operation="token", point="before", status=503))
+        for _ in range(3):
+            await client.number_pools("loc1")
+            await asyncio.sleep(0.02)
+        v3.sandbox.faults.clear()
+        clock.now += 100
+        await client.number_pools("loc1")
+    assert "could not be renewed ahead of time" in caplog.text
+    assert v3.outcomes() == ["issued", "issued"]
+
+
+async def test_a_failed_refresh_fails_all_and_is_tried_again_after_a_pause(v3):
+    """Raises one failure to all who wait and to all within the pause, and then tries again."""
+    v3.sandbox.faults.append(Fault(operation="token", point="before", status=503))
+    async with v3.client(v3.tokens(pause=0.2), retry=ONE_TRY) as client:
+        calls = (client.number_pools("loc1") for _ in range(50))
+        failures = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(failure) for failure in failures} == {TokenUnavailableError}
+        assert len({id(failure) for failure in failures}) == 50
+        assert "POST /oauth/token: 503" in str(failures[0])
+        assert failures[0].status == 503
+        v3.sandbox.faults.clear()
+        with pytest.raises(TokenUnavailableError):
+            await client.number_pools("loc1")
+        assert v3.asked() == 1
+        await asyncio.sleep(0.25)
+        await client.number_pools("loc1")
+    assert v3.asked() == 2
+
+
+async def test_a_purchase_without_a_token_is_not_sent(v3):
+    """Buys nothing, and leaves nothing in doubt, where no token can be had."""
+    v3.sandbox.faults.append(Fault(operation="token", point="before", status=503))
+    async with v3.client(v3.tokens(), retry=ONE_TRY) as client:
+        with pytest.raises(TokenUnavailableError):
+            await client.purchase("loc1", "+18305551234")
+        assert await client.settle() == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["reset", "reset-within", "hang-up", "stall", "cut-off", "corrupted", "html", "empty"],
+)
+async def test_a_lost_answer_within_the_grace(lenient, damage):
+    """Asks again at once where the answer was lost, and gets the same tokens again."""
+    fault = Fault(operation="token", point="after", damage=damage, times=1)
+    lenient.sandbox.faults.append(fault)
+    async with lenient.client(lenient.tokens(), timeout=0.3) as client:
+        await client.number_pools("loc1")
+    assert lenient.outcomes() == ["issued", "repeated"]
+
+
+async def test_a_lost_answer_without_a_grace(v3):
+    """Says that the app must be authorized again where the lost answer is not given twice."""
+    v3.sandbox.faults.append(Fault(operation="token", point="after", damage="reset", times=1))
+    async with v3.client(v3.tokens(pause=0.01)) as client:
+        with pytest.raises(AuthorizationLostError, match="authorize the app again") as caught:
+            await client.number_pools("loc1")
+        assert caught.value.status == 400
+        await asyncio.sleep(0.05)
+        with pytest.raises(AuthorizationLostError):
+            await client.number_pools("loc1")
+    assert v3.asked() == 2  # a token that was refused is not sent again
+
+
+async def test_a_location_that_is_suspended(v3):
+    """Raises what the service says, and goes on once the location is active again."""
+    v3.oauth.suspended.add("loc1")
+    async with v3.client(v3.tokens(pause=0.01)) as client:
+        with pytest.raises(TokenUnavailableError, match="Location is not active") as caught:
+            await client.number_pools("loc1")
+        assert not isinstance(caught.value, AuthorizationLostError)
+        v3.oauth.suspended.discard("loc1")
+        await asyncio.sleep(0.05)
+        await client.number_pools("loc1")
+
+
+@pytest.mark.parametrize("answer", [{}, {"access_token": 7}, []])
+async def test_an_answer_that_is_none(raw_server, answer):
+    """Raises `TokenUnavailableError` for an answer without tokens, and says where it looked."""
+    raw_server.reply(http_json(answer))
+    source = OAuthTokens(client_id="a", client_secret="b", refresh_token="r")
+    async with LCPhoneClient(source, base_url=raw_server.url, retry=ONE_TRY) as client:
+        with pytest.raises(TokenUnavailableError, match=r"unexpected answer: \$"):
+            await client.number_pools("loc1")
+
+
+@pytest.mark.parametrize("lives", [None, "soon", 0, -5, "3600"])
+async def test_a_lifetime_that_makes_no_sense(raw_server, lives):
+    """Uses a token of no clear lifetime until it is refused, rather than lose it."""
+    answer = {"access_token": "a2", "refresh_token": "r2", "expires_in": lives}
+    raw_server.reply(http_json(answer), EMPTY)
+    source = OAuthTokens(client_id="a", client_secret="b", refresh_token="r")
+    async with LCPhoneClient(source, base_url=raw_server.url, retry=ONE_TRY) as client:
+        await client.active_numbers_page("loc1")
+        await client.active_numbers_page("loc1")
+    assert [request.path for request in raw_server.requests].count("/oauth/token") == 1
+
+
+async def test_a_refresh_that_gives_no_new_refresh_token(raw_server):
+    """Keeps the refresh token where the answer brings no other."""
+    refused = http_json({"message": "Invalid token: access token is invalid"}, 401)
+    first, second = ({"access_token": name, "expires_in": 9} for name in ("a1", "a2"))
+    raw_server.reply(http_json(first), refused, http_json(second), EMPTY)
+    source = OAuthTokens(client_id="a", client_secret="b", refresh_token="only-one")
+    async with LCPhoneClient(source, base_url=raw_server.url, retry=ONE_TRY) as client:
+        await client.active_numbers_page("loc1")
+    refreshes = [r.body for r in raw_server.requests if r.path == "/oauth/token"]
+    assert len(refreshes) == 2
+    assert all(b"only-one" in body for body in refreshes)
+
+
+async def test_a_cancelled_task_does_not_end_the_refresh_of_others(v3):
+    """Lets the refresh go on for the rest where the task that began it is cancelled."""
+    v3.sandbox.faults.append(Fault(operation="token", point="after", delay=0.1))
+    async with v3.client(v3.tokens()) as client:
+        first = asyncio.create_task(client.number_pools("loc1"))
+        await asyncio.sleep(0.02)
+        others = [asyncio.create_task(client.number_pools("loc1")) for _ in range(5)]
+        await asyncio.sleep(0.02)
+        first.cancel()
+        await asyncio.gather(*others)
+        with pytest.raises(asyncio.CancelledError):
+            await first
+    assert v3.outcomes() == ["issued"]
+
+
+async def test_close_waits_for_a_refresh_under_way(v3):
+    """Ends the calls, and keeps the answer of the refresh, which is the only copy."""
+    v3.sandbox.faults.append(Fault(operation="token", point="after", delay=0.2))
+    source = v3.tokens()
+    before = asyncio.all_tasks()
+    async with v3.client(source) as client:
+        call = asyncio.create_task(client.number_pools("loc1"))
+        await asyncio.sleep(0.05)
+    with pytest.raises(ClientClosedError):
+        await call
+    v3.sandbox.faults.clear()
+    left = [task.get_coro().__qualname__ for task in asyncio.all_tasks() - before]
+    assert [name for name in left if name.startswith("Flight")] == []
+    async with v3.client(source) as client:
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+async def test_a_refresh_does_not_wait_behind_bulk_calls(v3):
+    """Is nobody's call in particular: one that a bulk call began is no bulk call."""
+    seen = []
+
+    class Store(MemoryTokenStore):
+        async def load(self):
+            seen.append(in_bulk())
+            return await super().load()
+
+    async with v3.client(v3.tokens(store=Store())) as client:
+        with bulk():
+            await client.number_pools("loc1")
+    assert seen == [False, False]
+
+
+async def test_a_source_belongs_to_one_base_url(v3):
+    """Refuses to be used for two services, and says why."""
+    source = v3.tokens()
+    async with v3.client(source), v3.client(source):
+        with pytest.raises(ValueError, match=r"must not go to https://elsewhere\.example"):
+            LCPhoneClient(source, base_url="https://elsewhere.example")
+
+
+async def test_a_source_of_another_base_url(v3):
+    """Goes to the base URL and the contract that it was given, whatever those of the client."""
+    async with Sandbox(tokens={"a2": TokenSettings()}) as other:
+        grant = v3.oauth.install("loc1")
+        source = v3.tokens(grant, base_url=v3.sandbox.url, api_version="2021-07-28")
+        async with LCPhoneClient(source, base_url=other.url) as client:
+            with pytest.raises(AuthenticationError):
+                await client.number_pools("loc1")
+        assert [request.path for request in other.requests].count("/oauth/token") == 0
+    assert v3.outcomes() == ["issued", "issued"]
+
+
+async def test_a_source_without_a_client():
+    """Says that it must be given to a client first."""
+    source = OAuthTokens(client_id="a", client_secret="b", refresh_token="r")
+    with pytest.raises(ValueError, match="LCPhoneClient"):
+        await source.token("loc1")
+
+
+async def test_no_refresh_token(v3):
+    """Says that there is none, where the access token alone was given and has expired."""
+    source = OAuthTokens(client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+    async with v3.client(source) as client:
+        with pytest.raises(TokenUnavailableError, match="authorize the app first"):
+            await client.number_pools("loc1")
+    assert v3.asked() == 0
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "error"),
+    [
+        ("client_id", "", ValueError),
+        ("client_secret", 5, TypeError),
+        ("refresh_token", "two words", ValueError),
+        ("access_token", b"x", TypeError),
+        ("expires_at", datetime(2026, 1, 1), ValueError),  # noqa: DTZ001
+        ("expires_at", "2026-01-01", TypeError),
+        ("pause", 0, ValueError),
+    ],
+)
+def test_refuses_what_it_cannot_use(argument, value, error):
+    """Raises `TypeError` or `ValueError`, which names the argument, from the constructor."""
+    given = {"client_id": "a", "client_secret": "b", "refresh_token": "r"}
+    with pytest.raises(error, match=argument):
+        OAuthTokens(**{**given, argument: value})
+
+
+@pytest.mark.parametrize("option", [{"base_url": "ftp://x"}, {"api_version": "v4"}])
+async def test_refuses_a_wrong_place_when_it_is_given_to_a_client(option):
+    """Raises `ValueError` from the client's constructor for a place that makes no sense."""
+    source = OAuthTokens(client_id="a", client_secret="b", refresh_token="r", **option)
+    with pytest.raises(ValueError, match=next(iter(option))):
+        LCPhoneClient(source)

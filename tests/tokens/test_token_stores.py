@@ -1,0 +1,293 @@
+"""The newest tokens are durable before they are used, and shared by all who use the store."""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import signal
+import stat
+from contextlib import aclosing
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+from redis_server import RedisServer
+
+from lcphone_async import (
+    AuthorizationLostError,
+    FileTokenStore,
+    LCPhoneClient,
+    OAuthTokens,
+    TokenUnavailableError,
+)
+from lcphone_async.redis import RedisTokenStore
+
+from .conftest import CLIENT_ID, CLIENT_SECRET, HOUR
+
+needs_redis = pytest.mark.skipif(RedisServer.program is None, reason="redis-server is missing")
+
+
+@pytest.fixture(scope="module")
+def redis_server():
+    server = RedisServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest_asyncio.fixture(params=["file", pytest.param("redis", marks=needs_redis)])
+async def new_store(request, tmp_path):
+    """Makes stores of the same tokens, as several processes would."""
+    if request.param == "file":
+        yield lambda: FileTokenStore(tmp_path / "tokens.json")
+        return
+    server = request.getfixturevalue("redis_server")
+    async with aclosing(Redis(port=server.port)) as redis:
+        await redis.flushall()
+        yield lambda: RedisTokenStore(redis, "loc1", lease=1.0)
+
+
+async def test_a_store_keeps_a_text(new_store):
+    """Gives what was put there last, to all who use it, and replaces only what it still holds."""
+    store, other = new_store(), new_store()
+    assert await store.load() is None
+    assert await store.replace(None, "first")
+    assert await other.load() == "first"
+    assert not await other.replace(None, "second")
+    assert not await other.replace("something else", "second")
+    assert await other.replace("first", "second")
+    assert await store.load() == "second"
+
+
+async def test_one_holds_the_lock(new_store):
+    """Lets one in at a time, whichever store object it came by."""
+    inside = most = 0
+
+    async def enter(store):
+        nonlocal inside, most
+        async with store.lock():
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.005)
+            inside -= 1
+
+    await asyncio.gather(*(enter(new_store()) for _ in range(10)))
+    assert most == 1
+
+
+async def test_who_waits_for_the_lock_may_be_cancelled(new_store):
+    """Leaves the lock to others where one who waited for it is cancelled."""
+    async with new_store().lock():
+        waiting = asyncio.create_task(new_store().lock().__aenter__())
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    async with asyncio.timeout(5), new_store().lock():
+        pass
+
+
+async def test_sources_that_share_a_store_refresh_once(v3, clock, new_store):
+    """Sends one refresh for all sources of a store, each of which uses the tokens it brought."""
+    grant = v3.oauth.install("loc1")
+    sources = [v3.tokens(grant, store=new_store()) for _ in range(5)]
+    clients = [v3.client(source) for source in sources]
+    for _ in range(3):
+        await asyncio.gather(*(client.number_pools("loc1") for client in clients))
+        clock.now += HOUR
+    await asyncio.gather(*(client.close() for client in clients))
+    assert v3.outcomes() == ["issued"] * 3
+
+
+async def test_a_new_program_goes_on_where_the_last_one_ended(v3, clock, new_store):
+    """Uses what the store holds, and not the refresh token that was used up long ago."""
+    grant = v3.oauth.install("loc1")
+    for _ in range(3):
+        async with v3.client(v3.tokens(grant, store=new_store())) as client:
+            await client.number_pools("loc1")
+        clock.now += HOUR
+    async with v3.client(v3.tokens(grant, refresh_token=None, store=new_store())) as client:
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"] * 4
+
+
+async def test_the_tokens_are_kept_before_they_are_used(v3, new_store):
+    """Uses no token that is not in the store."""
+    used = []
+    store = new_store()
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        async def replace(self, old, new):
+            used.append(v3.asked("/phone-system/number-pools"))
+            return await store.replace(old, new)
+
+    async with v3.client(v3.tokens(store=Watched())) as client:
+        await asyncio.gather(*(client.number_pools("loc1") for _ in range(10)))
+    assert used == [0]
+
+
+async def test_a_store_that_fails_loses_no_tokens(v3, new_store):
+    """Keeps the new tokens until the store works again, and sends no second refresh."""
+    store = new_store()
+
+    class Full:
+        full = True
+
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        async def replace(self, old, new):
+            if self.full:
+                raise OSError(28, "No space left on device")
+            return await store.replace(old, new)
+
+    full = Full()
+    async with v3.client(v3.tokens(store=full, pause=0.05)) as client:
+        with pytest.raises(TokenUnavailableError, match="No space left"):
+            await client.number_pools("loc1")
+        full.full = False
+        await asyncio.sleep(0.1)
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+async def test_the_app_is_authorized_again(v3, new_store):
+    """Takes up the new refresh token where the one in the store is refused."""
+    old = v3.oauth.install("loc1")
+    async with v3.client(v3.tokens(old, store=new_store())) as client:
+        await client.number_pools("loc1")
+    v3.oauth.uninstall(old.refresh_token)
+    async with v3.client(v3.tokens(old, store=new_store())) as client:
+        with pytest.raises(AuthorizationLostError):
+            await client.number_pools("loc1")
+    new = v3.oauth.install("loc1")
+    sent = v3.asked()
+    for _ in range(2):
+        async with v3.client(v3.tokens(new, store=new_store())) as client:
+            await client.number_pools("loc1")
+    assert v3.asked() == sent + 2  # the one that is refused, then the new one; then the store's
+
+
+async def test_another_renews_while_a_lock_is_lost(v3, new_store):
+    """Uses the tokens of another that went ahead, instead of putting its own in their place."""
+    grant = v3.oauth.install("loc1")
+    store, other = new_store(), v3.tokens(grant, store=new_store())
+
+    class Slow:
+        """One whose lock is lost during the refresh."""
+
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        async def replace(self, old, new):
+            await store.replace(old, await self.theirs())
+            return await store.replace(old, new)
+
+        async def theirs(self):
+            grant = v3.oauth.install("loc1")
+            fields = {"access_token": grant.access_token, "refresh_token": grant.refresh_token}
+            return json.dumps(fields)
+
+    async with v3.client(v3.tokens(grant, store=Slow())) as client, v3.client(other) as second:
+        await client.number_pools("loc1")
+        await second.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+@pytest.mark.parametrize("text", ["", "not JSON", "[]", '{"surprise": 1}', "null"])
+async def test_a_store_that_holds_something_else(v3, tmp_path, text):
+    """Says so, shows none of it, and sends nothing."""
+    (tmp_path / "tokens.json").write_text(text)
+    source = v3.tokens(store=FileTokenStore(tmp_path / "tokens.json"))
+    async with v3.client(source) as client:
+        with pytest.raises(TokenUnavailableError, match="holds something else than tokens"):
+            await client.number_pools("loc1")
+    assert v3.asked() == 0
+
+
+async def test_a_store_that_does_not_let_go(v3, new_store, monkeypatch):
+    """Gives up where somebody else holds the lock for longer than any refresh takes."""
+    monkeypatch.setattr("lcphone_async.auth._LOCK_WAIT", 0.05)
+    async with new_store().lock(), v3.client(v3.tokens(store=new_store())) as client:
+        with pytest.raises(TokenUnavailableError, match="has locked the token store"):
+            await client.number_pools("loc1")
+    assert v3.asked() == 0
+
+
+async def test_the_files_are_the_owner_s_alone(v3, tmp_path):
+    """Gives mode 0600 to every file, whatever the umask, and mends one that a draft had."""
+    path = tmp_path / "tokens.json"
+    (tmp_path / "tokens.json.new").touch(mode=0o644)
+    before = os.umask(0)
+    try:
+        async with v3.client(v3.tokens(store=FileTokenStore(path))) as client:
+            await client.number_pools("loc1")
+    finally:
+        os.umask(before)
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.iterdir()}
+    assert modes["tokens.json"] == 0o600
+    assert set(modes.values()) == {0o600}
+    assert "refresh_token" in json.loads(path.read_text())
+
+
+@needs_redis
+async def test_a_redis_lock_outlives_its_lease(redis_server):
+    """Keeps the lock for as long as the holder works, and frees it when the holder is gone."""
+    async with aclosing(Redis(port=redis_server.port)) as redis:
+        store = RedisTokenStore(redis, "lease", lease=0.3)
+        async with store.lock():
+            await asyncio.sleep(0.6)
+            assert await redis.exists("lcphone:tokens:lease:lock")
+        assert not await redis.exists("lcphone:tokens:lease:lock")
+        async with store.lock():
+            await redis.delete("lcphone:tokens:lease:lock")  # as if it had stood still
+
+
+def live_and_die(url, path, refresh_token):
+    """A process that is killed between the answer to its refresh and its store."""
+
+    class Deadly(FileTokenStore):
+        async def replace(self, old, new):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def call():
+        source = OAuthTokens(
+            client_id=CLIENT_ID,
+            client_secret=CLIENT_SECRET,
+            refresh_token=refresh_token,
+            store=Deadly(path),
+        )
+        async with LCPhoneClient(source, base_url=url) as client:
+            await client.number_pools("loc1")
+
+    asyncio.run(call())
+
+
+async def killed(app, path, grant):
+    spawn = multiprocessing.get_context("spawn").Process
+    process = spawn(target=live_and_die, args=(app.sandbox.url, path, grant.refresh_token))
+    process.start()
+    await asyncio.to_thread(process.join)
+    assert process.exitcode == -signal.SIGKILL
+
+
+async def test_a_process_is_killed_before_it_could_keep_the_answer(lenient, tmp_path):
+    """Gets the lost tokens within the service's grace, by asking for them again."""
+    path, grant = tmp_path / "tokens.json", lenient.oauth.install("loc1")
+    await killed(lenient, path, grant)
+    async with lenient.client(lenient.tokens(grant, store=FileTokenStore(path))) as client:
+        async with asyncio.timeout(5):
+            await client.number_pools("loc1")
+    assert lenient.outcomes() == ["issued", "repeated"]
+
+
+async def test_a_killed_process_takes_the_installation_with_it(v3, tmp_path):
+    """Says so where the service gives no lost answer again."""
+    path, grant = tmp_path / "tokens.json", v3.oauth.install("loc1")
+    await killed(v3, path, grant)
+    async with v3.client(v3.tokens(grant, store=FileTokenStore(path))) as client:
+        with pytest.raises(AuthorizationLostError, match="authorize the app again"):
+            await client.number_pools("loc1")
