@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from . import _wire
 from ._tasks import OwnTasks
 from .errors import IncompleteListError, RepeatedPageError
 from .models import ActiveNumber, ActiveNumbersPage
+
+if TYPE_CHECKING:
+    from ._wire.answers import Answer
+    from ._wire.requests import Request
 
 # Without `total` pages are asked for on the chance that they exist; few of them at a time.
 _MAX_AHEAD_WITHOUT_TOTAL = 4
@@ -23,6 +29,37 @@ _MOST_STALE_PAGES = 2
 # A number comes twice because the list shifted under the walk by as many places as lie between.
 # A shift of this many pages during one walk is not a list any more, and memory stays bounded.
 _REMEMBERED_PAGES = 64
+
+# Seconds that a number takes to decode and to hand out, until it is known.
+_USUAL_USE = 2e-6
+
+# So many times as many pages are asked for as are needed if none comes later than the quickest.
+_SPARE = 1.5
+
+
+@attrs.define
+class Pace:
+    """How many pages come in while one is used up: more of them ahead would only take memory."""
+
+    _use: float
+    """Seconds: the least between a page's being there and the next one's being wanted."""
+    _latency: float = math.inf
+    """Seconds: the least that an answer took."""
+    _is_measured: bool = False
+
+    @property
+    def pages(self) -> int:
+        """How many pages to have under way or waiting."""
+        return math.ceil(min(_SPARE * self._latency / self._use, 1e6)) + 1
+
+    def answered(self, seconds: float) -> None:
+        """Takes in how long an answer took."""
+        self._latency = min(self._latency, seconds)
+
+    def used(self, seconds: float) -> None:
+        """Takes in how long a page was decoded and used by who walks."""
+        self._use = max(min(self._use, seconds) if self._is_measured else seconds, 1e-6)
+        self._is_measured = True
 
 
 @attrs.define
@@ -122,30 +159,46 @@ class Walk:
 
 
 async def walk_pages(
-    fetch: Callable[[int], Coroutine[Any, Any, ActiveNumbersPage]],
+    send: Callable[[Request], Coroutine[Any, Any, Answer]],
+    request: Callable[[int], Request],
     walk: Walk,
-    prefetch: Callable[[], int],
+    prefetch: Callable[[Pace], int],
 ) -> AsyncGenerator[ActiveNumbersPage, None]:
     """The list's pages in order, the next ones being fetched meanwhile.
 
-    At most `prefetch()` pages are under way or wait to be handed out.
+    At most `prefetch(pace)` answers are under way or wait, as bytes, to be handed out.
     """
-    pages: deque[asyncio.Task[ActiveNumbersPage]] = deque()
+    now = asyncio.get_running_loop().time
+    pace = Pace(_USUAL_USE * walk.page_size)
+    answers: deque[asyncio.Task[Answer]] = deque()
     asked = 0
+
+    async def fetch(index: int) -> Answer:
+        began = now()
+        answer = await send(request(index))
+        pace.answered(now() - began)
+        return answer
+
     async with OwnTasks() as tasks:
 
         def ask(most: int) -> None:
             nonlocal asked
-            while len(pages) < most and walk.may_have(asked):
-                pages.append(tasks.start(fetch(asked)))
+            while len(answers) < most and walk.may_have(asked):
+                answers.append(tasks.start(fetch(asked)))
                 asked += 1
 
         while not walk.done:
             ask(1)
-            page = walk.accept(await pages.popleft())
-            ask(walk.ahead(prefetch()))
+            index = asked - len(answers)
+            answer = await answers.popleft()
+            began = now()
+            page = walk.accept(_wire.answers.active_numbers(request(index), answer, index))
+            del answer  # as long as the page is used, both would take memory
+            ask(walk.ahead(prefetch(pace)))
             if page is not None:
                 yield page
+            del page
+            pace.used(now() - began)
     walk.check_complete()
 
 
@@ -157,6 +210,7 @@ async def numbers_of(
         async for page in pages:
             for number in page.numbers:
                 yield number
+            del page
 
 
 def _only(page: ActiveNumbersPage, fresh: list[str]) -> ActiveNumbersPage:

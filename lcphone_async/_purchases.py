@@ -33,7 +33,7 @@ from .errors import (
     TransportError,
 )
 from .journal import Journal, Past, PurchaseRecord, PurchaseState
-from .models import ActiveNumbersPage, Purchase, PurchaseOrder
+from .models import Purchase, PurchaseOrder
 
 if TYPE_CHECKING:
     from ._wire.requests import Request
@@ -272,12 +272,9 @@ class Purchases:
                 include_rcs_sender_ids=None,
             )
 
-        async def fetch(page: int) -> ActiveNumbersPage:
-            asked = request(page)
-            return _wire.answers.active_numbers(asked, await self.calls.send(asked), page)
-
+        walk = walk_pages(self.calls.send, request, Walk(request(0).path, 1000), lambda _: 0)
         try:
-            async with aclosing(walk_pages(fetch, Walk(request(0).path, 1000), lambda: 0)) as pages:
+            async with aclosing(walk) as pages:
                 async for page in pages:
                     if any(listed.phone_number == number for listed in page.numbers):
                         return True

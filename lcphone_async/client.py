@@ -154,8 +154,9 @@ class LCPhoneClient:
         - `search_filter`: a part of the number, such as `+91`.
         - `skip_number_pool`: `False` to include the numbers in pools; the service's default
           leaves them out.
-        - `prefetch`: pages to fetch ahead; without it as many as the budget and the connections
-          allow where the service says how many there are, else a few.
+        - `prefetch`: pages to fetch ahead; without it as many as come in while one is used, as
+          far as the budget and the connections allow, and only a few where the service does not
+          say how many there are.
 
         `None` leaves a parameter to the service. Raises `RepeatedPageError` if the service keeps
         giving the same page, and `IncompleteListError`, after all numbers were handed out, if
@@ -172,14 +173,12 @@ class LCPhoneClient:
                 include_rcs_sender_ids=include_rcs_sender_ids,
             )
 
-        async def fetch(page: int) -> ActiveNumbersPage:
-            return await self._active_numbers(request(page), page)
-
         walk = Walk(request(0).path, page_size)
-        if prefetch is None:
-            return walk_pages(fetch, walk, self._calls.most_at_once)
-        fixed = checks.whole_number("prefetch", prefetch, 0)
-        return walk_pages(fetch, walk, lambda: fixed)
+        if prefetch is not None:
+            fixed = checks.whole_number("prefetch", prefetch, 0)
+            return walk_pages(self._calls.send, request, walk, lambda _: fixed)
+        most = self._calls.most_at_once
+        return walk_pages(self._calls.send, request, walk, lambda pace: min(most(), pace.pages))
 
     async def active_numbers_page(
         self,
