@@ -35,7 +35,7 @@ def test_what_is_learned_at_the_quickest_holds(pace):
     for latency, use in ((0.5, 0.03), (0.1, 0.01), (9.0, 0.01), (0.3, 5.0)):
         pace.answered(latency)
         pace.used(use)
-    assert pace.pages == 16
+    assert 15 <= pace.pages <= 17
 
 
 def test_times_that_are_too_short_to_be_told(pace):
