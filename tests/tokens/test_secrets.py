@@ -1,0 +1,238 @@
+"""No token and no client secret is shown anywhere, or sent to anybody but the service."""
+
+import asyncio
+import copy
+import logging
+import pickle
+import traceback
+from contextlib import suppress
+
+import aiohttp
+import pytest
+from paged_server import PagedServer, until
+from redis.asyncio import Redis
+from wire.raw_server import RawServer, http, http_json
+
+from lcphone_async import (
+    AgencyTokens,
+    FileTokenStore,
+    LCPhoneClient,
+    LCPhoneError,
+    OAuthTokens,
+    RetryPolicy,
+    StaticToken,
+)
+from lcphone_async._secrets import Secret
+from lcphone_async._tokens import Grant, TokenPair
+from lcphone_async.redis import RedisTokenStore
+from lcphone_async.sandbox import Fault
+
+from .conftest import CLIENT_SECRET, COMPANY
+
+ONE_TRY = RetryPolicy(max_tries=1, read_back_time=0)
+SECRET = "pit-0123456789abcdef"
+DAMAGES = ["reset", "reset-within", "hang-up", "stall", "cut-off", "corrupted", "html", "empty"]
+
+
+def everything_about(error):
+    """All that an error says, with its causes, its notes and the locals of all frames."""
+    told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    yield from told.format(chain=True)
+    while error is not None:
+        yield str(error)
+        yield repr(error)
+        yield repr(vars(error))
+        with suppress(TypeError):
+            yield repr(pickle.dumps(error))
+        error = error.__cause__ or error.__context__
+
+
+def assert_unseen(secrets, *texts):
+    for text in texts:
+        for secret in secrets:
+            assert secret not in text
+
+
+async def failure_of(call):
+    with pytest.raises((LCPhoneError, OSError)) as caught:
+        await call
+    return caught.value
+
+
+def secrets_of(app):
+    """Every token that the sandbox has issued, and the app's secret."""
+    return [CLIENT_SECRET, *app.oauth._accesses, *app.oauth._refreshes]
+
+
+@pytest.fixture
+def logs(caplog):
+    """All that is logged at debug level, by anybody."""
+    caplog.set_level(logging.DEBUG)
+    return caplog
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http_json({"message": f"no such token: {SECRET}", "error": SECRET}, 401),
+        http_json({"message": "oops", "traceId": SECRET}, 500),
+        http(SECRET.encode(), 403, content_type="text/plain"),
+        http_json({"numbers": SECRET}),
+        http_json([SECRET]),
+        http(b'{"numbers": [{"phone', length=500),
+        b"",
+        b"nonsense\r\n\r\n",
+    ],
+)
+async def test_errors_of_a_call(raw_server, logs, answer):
+    """Shows no token in what an error says, holds, pickles or has in its frames."""
+    raw_server.reply(answer)
+    async with LCPhoneClient(SECRET, base_url=raw_server.url, retry=ONE_TRY) as client:
+        read = await failure_of(client.active_numbers_page("loc1"))
+        bought = await failure_of(client.purchase("loc1", "+18305551234"))
+        assert_unseen([SECRET], repr(client), *everything_about(read), *everything_about(bought))
+    assert_unseen([SECRET], logs.text)
+
+
+async def test_errors_without_an_answer(logs):
+    """Shows no token where no connection is made, or no answer comes, or the client is closed."""
+    async with LCPhoneClient(SECRET, base_url="http://127.0.0.1:1", retry=ONE_TRY) as client:
+        refused = await failure_of(client.number_pools("loc1"))
+    async with PagedServer().running() as server:
+        server.held[0] = 0.0
+        options = {"base_url": server.url, "retry": ONE_TRY}
+        async with LCPhoneClient(SECRET, timeout=0.05, **options) as client:
+            late = await failure_of(client.active_numbers_page("loc1"))
+        async with LCPhoneClient(SECRET, **options) as client:
+            call = asyncio.create_task(client.active_numbers_page("loc1"))
+            await until(lambda: len(server.asked) == 2)
+        closed = await failure_of(call)
+    for error in (refused, late, closed):
+        assert_unseen([SECRET], *everything_about(error))
+    assert_unseen([SECRET], logs.text)
+
+
+@pytest.mark.parametrize("operation", ["token", "location-token", "pools"])
+@pytest.mark.parametrize("how", [*({"damage": name} for name in DAMAGES), {"status": 400}])
+async def test_errors_of_the_token_endpoints(v3, logs, tmp_path, operation, how):
+    """Shows no token and no client secret where a refresh, or what follows it, goes wrong."""
+    v3.sandbox.faults.append(Fault(operation=operation, point="after", **how))
+    store = FileTokenStore(tmp_path / "tokens.json")
+    source = v3.tokens(v3.oauth.install(), store=store)
+    agency = AgencyTokens(company_id=COMPANY, source=source)
+    async with v3.client(agency, retry=ONE_TRY, timeout=0.3) as client:
+        error = await failure_of(client.number_pools("place1"))
+        shown = [repr(each) for each in (client, agency, source, store)]
+    assert_unseen(secrets_of(v3), *everything_about(error), *shown)
+    assert_unseen(secrets_of(v3), logs.text)
+
+
+async def test_a_refusal_that_repeats_what_was_sent(raw_server, contract):
+    """Cuts out of a refusal's text whatever secret was sent."""
+
+    def echo(request):
+        return http_json(
+            {"error": "invalid_grant", "error_description": request.body.decode()}, 400
+        )
+
+    raw_server.reply(echo)
+    secrets = ["the-refresh-token", "the-client-secret"]
+    source = OAuthTokens(client_id="app-1", refresh_token=secrets[0], client_secret=secrets[1])
+    options = {"base_url": raw_server.url, "api_version": contract, "retry": ONE_TRY}
+    async with LCPhoneClient(source, **options) as client:
+        error = await failure_of(client.number_pools("loc1"))
+    assert "app-1" in str(error)
+    assert_unseen(secrets, *everything_about(error))
+
+
+async def test_errors_of_a_store_in_redis(v3):
+    """Shows no token where Redis cannot be reached."""
+    redis = Redis(port=1)
+    source = v3.tokens(store=RedisTokenStore(redis, "loc1"))
+    async with v3.client(source) as client:
+        error = await failure_of(client.number_pools("loc1"))
+    await redis.aclose()
+    assert "the token store failed: ConnectionError" in str(error)
+    assert_unseen(secrets_of(v3), *everything_about(error))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        StaticToken(SECRET),
+        OAuthTokens(client_id="a", client_secret=SECRET, refresh_token=SECRET),
+        AgencyTokens(company_id="c", source=SECRET),
+        Secret(SECRET),
+        Grant(SECRET, SECRET),
+        TokenPair(SECRET, SECRET),
+        TokenPair(SECRET, SECRET).to_text(),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_holds_a_secret(value):
+    """Shows none in its `repr`, and refuses to be pickled."""
+    assert_unseen([SECRET], repr(value), repr([value]), repr({"a": value}))
+    with pytest.raises(TypeError, match="cannot"):
+        pickle.dumps(value)
+
+
+def test_a_secret_is_a_string():
+    """Is used like any string, and copied like one."""
+    secret = Secret(SECRET)
+    assert secret == SECRET
+    assert f"Bearer {secret}" == f"Bearer {SECRET}"
+    assert copy.deepcopy([secret]) == copy.copy([secret]) == [SECRET]
+
+
+def test_a_client_cannot_be_pickled():
+    """Refuses to be pickled, and the token with it."""
+    with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
+        pickle.dumps(LCPhoneClient(SECRET))
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_the_token_stays_at_its_origin(raw_server, status):
+    """Follows no redirect, neither with a call's token nor with a refresh."""
+    async with RawServer() as elsewhere:
+        raw_server.reply(http(status=status, headers={"Location": f"{elsewhere.url}/x"}))
+        for token in (SECRET, OAuthTokens(client_id="a", client_secret="b", refresh_token="r")):
+            async with LCPhoneClient(token, base_url=raw_server.url, retry=ONE_TRY) as client:
+                error = await failure_of(client.number_pools("loc1"))
+                assert "redirects are not followed" in str(error)
+        assert elsewhere.connections == 0
+    assert len(raw_server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1", "http://lcphone.test:8080", "http://localhost.evil.test", "HTTP://x"]
+)
+def test_http_is_refused(url):
+    """Refuses to send a token in the clear, unless that is allowed by name."""
+    with pytest.raises(ValueError, match="allow_http=True"):
+        LCPhoneClient("t", base_url=url)
+    LCPhoneClient("t", base_url=url, allow_http=True)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:1", "http://127.0.0.1", "http://127.8.8.8:80", "http://[::1]:8080"]
+)
+def test_http_on_this_machine(url):
+    """Takes `http://` where it does not leave the machine."""
+    LCPhoneClient("t", base_url=url)
+
+
+def test_http_of_a_source_s_own_base_url():
+    """Holds a token source's own base URL to the same."""
+    given = {"client_id": "a", "client_secret": "b", "refresh_token": "r"}
+    source = OAuthTokens(**given, base_url="http://lcphone.test")
+    with pytest.raises(ValueError, match="allow_http=True"):
+        LCPhoneClient(source)
+
+
+async def test_the_session_s_own_traces(v3):
+    """Hands the token to the caller's own session, and its errors show none of it."""
+    async with aiohttp.ClientSession() as session:
+        v3.sandbox.faults.append(Fault(operation="pools", point="before", damage="reset"))
+        async with v3.client(v3.tokens(), session=session, retry=ONE_TRY) as client:
+            error = await failure_of(client.number_pools("loc1"))
+    assert_unseen(secrets_of(v3), *everything_about(error))
