@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from .exporting import export
     from .finding import RULES, Finding, Rule, findings, read_rules
     from .locations import Location, read_locations
+    from .reading import coverage
     from .reporting import report
-    from .store import Run
+    from .store import Incomplete, Run
     from .walk import Coverage
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Costs",
     "Coverage",
     "Finding",
+    "Incomplete",
     "Location",
     "NotCompared",
     "Progress",
@@ -42,6 +44,7 @@ __all__ = [
     "audit",
     "compare",
     "costs",
+    "coverage",
     "export",
     "findings",
     "read_locations",
@@ -59,6 +62,7 @@ _HOMES = {
     "Costs": "costing",
     "Coverage": "walk",
     "Finding": "finding",
+    "Incomplete": "store",
     "Location": "locations",
     "NotCompared": "comparing",
     "Progress": "auditing",
@@ -68,6 +72,7 @@ _HOMES = {
     "audit": "auditing",
     "compare": "comparing",
     "costs": "costing",
+    "coverage": "reading",
     "export": "exporting",
     "findings": "finding",
     "read_locations": "locations",

@@ -17,7 +17,7 @@ from ..client import LCPhoneClient
 from ..errors import AuthenticationError, DailyQuotaExhaustedError, LCPhoneError
 from .errors import StoreError
 from .locations import Location, gather
-from .store import Run, Store
+from .store import Incomplete, Run, Store
 from .walk import Coverage, Inventory, take_inventory
 from .writer import Writer
 
@@ -26,6 +26,7 @@ Take = Callable[[Location, Run, Path, OnPage], Awaitable[Inventory]]
 
 # So many locations in a row whose token is refused, and it is the token, not the locations.
 _REFUSED_TOKENS = 3
+_MOST_NAMED = 5
 _INVALID_TOKEN = "invalid token"  # noqa: S105  # the service's words
 
 
@@ -76,11 +77,13 @@ class AuditSummary:
     """What stopped it before its end; what was done by then is kept."""
     days_spent: int = 0
     """Locations whose requests for the day are spent; `resume` tomorrow (UTC)."""
+    incomplete: tuple[Incomplete, ...] = ()
+    """The first few that were not seen whole, and why."""
 
     @property
     def is_complete(self) -> bool:
         """Whether every location was seen to the end."""
-        return not self.coverage.keys() - {Coverage.COMPLETE, Coverage.NOT_CONNECTED}
+        return all(coverage.is_whole for coverage in self.coverage)
 
 
 async def audit(
@@ -221,6 +224,7 @@ def _summary(path: Path, visit: _Visit) -> AuditSummary:
     """What the store has; it was closed and is opened anew, as a full disk makes it unusable."""
     with Store(path) as store:
         found = store.coverage(visit.run.run_id)
+        incomplete = store.incomplete(visit.run.run_id, _MOST_NAMED)
     return AuditSummary(
         visit.run.run_id,
         {coverage: locations for coverage, (locations, _) in found.items()},
@@ -228,4 +232,5 @@ def _summary(path: Path, visit: _Visit) -> AuditSummary:
         visit.progress.seconds,
         visit.error,
         visit.days_spent,
+        tuple(incomplete),
     )

@@ -12,8 +12,8 @@ from typing import Any
 from attrs import frozen
 
 _ROW, _BAR = 26, 16  # pixels
-_LABELS, _BARS = 150, 340  # pixels; the fonts of the reader may be wider than ours
-_ROOM_FOR_TEXT = 1.45  # of the longest bar, right of which its number stands
+_LABELS, _BARS = 130, 300  # pixels, which fill a card
+_ROOM_FOR_TEXT = 1.55  # of the longest bar, right of which its number stands
 
 
 @frozen
@@ -48,14 +48,14 @@ class Chart:
         return vl_convert.vegalite_to_svg(chart.to_dict())
 
     def _text(self, count: int) -> str:
-        share = f"  {count / self.whole:.0%}" if self.whole else ""
+        share = f" · {count / self.whole:.0%}" if self.whole else ""
         return f"{count:,}{share}"
 
 
 _AXIS: dict[str, Any] = {
     "labelColor": "var(--ink)",
     "labelFontSize": 12,
-    "labelLimit": _LABELS - 25,
+    "labelLimit": _LABELS - 15,
     "minExtent": _LABELS,
     "maxExtent": _LABELS,
     "labelPadding": 8,

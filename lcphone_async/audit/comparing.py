@@ -78,7 +78,9 @@ class Comparison:
         condition = "" if kind is None else f"WHERE kind = '{kind}'"
         limit = "" if most is None else f"LIMIT {most}"
         order = ", ".join(f"kind = '{kind}' DESC" for kind in ChangeKind)
-        query = f"FROM changes {condition} ORDER BY {order}, ALL {limit}"
+        query = (
+            f"FROM changes {condition} ORDER BY {order}, location_id, phone_number, field {limit}"
+        )
         for found in self._reading.records(query):
             yield Change(**{**found, "kind": ChangeKind(found["kind"])})
 

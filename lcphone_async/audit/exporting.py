@@ -81,7 +81,7 @@ def _write_file(run: Reading, table: str, kind: str, out: Path) -> int:
     else:
         select, options = list(map(_for_json, _columns(table))), "FORMAT json"
     query = f"SELECT {', '.join(select)} FROM {table} ORDER BY {_ORDERS[table]}"
-    if not out.is_file() and out.exists():  # a pipe or a terminal
+    if out.exists() and (out.is_symlink() or not out.is_file()):  # such as /dev/stdout
         return _copy(run, query, out, options)
     partial = out.with_name(f".{out.name}.partial")
     try:

@@ -12,11 +12,11 @@ from attrs import frozen
 
 from . import tables
 from .errors import StoreError
-from .store import Run, check_version, failing, runs_of
+from .store import NOTHING_FETCHED, Run, check_version, failing, runs_of
 from .walk import Coverage
 
 # A million numbers are sorted in less; what does not fit goes to the disk, beside the store.
-_SETTINGS: Final[dict[str, Any]] = {"memory_limit": "512MB"}
+_SETTINGS: Final[dict[str, Any]] = {"memory_limit": "512MB", **NOTHING_FETCHED}
 
 _NUMBERS_AND_POOLS: Final = """
 CREATE VIEW {schema}.numbers AS
@@ -80,6 +80,15 @@ def reading(store: str | Path, run_id: int | None = None) -> Iterator[Reading]:
         yield Reading(path, run, connection)
 
 
+def coverage(store: str | Path, *, run_id: int | None = None) -> dict[Coverage, int]:
+    """How many locations of a run, the newest by default, were seen how far.
+
+    Raises `StoreError`.
+    """
+    with reading(store, run_id) as run:
+        return run.coverage()
+
+
 @contextmanager
 def reading_two(
     old: str | Path, new: str | Path, old_run: int | None, new_run: int | None
@@ -96,6 +105,8 @@ def reading_two(
         later = _run(connection, new_path, "new_store", new_run)
         if is_one:
             earlier_id = later.run_id - 1 if old_run is None else old_run
+            if earlier_id == 0:
+                raise StoreError(f"{new_path}: there is no run before run {later.run_id}")
             earlier = _run(connection, new_path, "new_store", earlier_id)
         else:
             _attach(connection, old_path, "old_store")

@@ -87,7 +87,7 @@ def report(
 def _content(run: Reading, rules: Sequence[Rule], prices: str | Path | None) -> dict[str, Any]:
     """What the template asks for, but for the changes."""
     coverage = run.coverage()
-    whole = coverage.get(Coverage.COMPLETE, 0) + coverage.get(Coverage.NOT_CONNECTED, 0)
+    missing = sum(n for kind, n in coverage.items() if not kind.is_whole)
     (totals,) = run.records(
         "SELECT count(*) AS numbers, count(*) FILTER (pool_ids <> []) AS pooled FROM numbers"
     )
@@ -101,7 +101,7 @@ def _content(run: Reading, rules: Sequence[Rule], prices: str | Path | None) -> 
         "totals": totals,
         "locations": sum(coverage.values()),
         "coverage": coverage,
-        "missing": sum(coverage.values()) - whole,
+        "missing": missing,
         "incomplete": _incomplete(run),
         "looked": looked,
         "costs": estimate(run, prices),

@@ -22,10 +22,16 @@ from .walk import Coverage, Inventory
 
 SCHEMA_VERSION: Final = 1
 
-# What DuckDB keeps in memory; a transaction of any size goes to the disk as it grows.
-_SETTINGS: Final[dict[str, Any]] = {"memory_limit": "256MB", "threads": "2"}
+NOTHING_FETCHED: Final[dict[str, Any]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+"""DuckDB's settings for a file that is a file and never an address."""
 
-_SEEN_TO_THE_END: Final = (Coverage.COMPLETE, Coverage.NOT_CONNECTED)
+# What DuckDB keeps in memory; a transaction of any size goes to the disk as it grows.
+_SETTINGS: Final[dict[str, Any]] = {"memory_limit": "256MB", "threads": 2, **NOTHING_FETCHED}
+
+_WHOLE: Final = [coverage for coverage in Coverage if coverage.is_whole]
 
 
 @frozen
@@ -37,6 +43,15 @@ class Run:
     started_at: datetime
     finished_at: datetime | None
     """`None` while locations are still to be visited."""
+
+
+@frozen
+class Incomplete:
+    """A location that was not seen whole."""
+
+    location_id: str
+    coverage: Coverage
+    reason: str | None
 
 
 class Store:
@@ -88,9 +103,9 @@ class Store:
         with failing(self.path):
             rows = self._rows(
                 "SELECT location_id, location_name FROM locations WHERE run_id = ?"
-                " AND coverage NOT IN (?, ?) ORDER BY position",
+                " AND NOT list_contains(?, coverage) ORDER BY position",
                 run_id,
-                *_SEEN_TO_THE_END,
+                _WHOLE,
             )
         return [Location(*row) for row in rows]
 
@@ -147,6 +162,19 @@ class Store:
                 run_id,
             )
         return {Coverage(coverage): (locations, numbers) for coverage, locations, numbers in rows}
+
+    def incomplete(self, run_id: int, most: int) -> list[Incomplete]:
+        """The first locations that were not seen whole, of those that were visited."""
+        with failing(self.path):
+            rows = self._rows(
+                "SELECT location_id, coverage, reason FROM locations WHERE run_id = ?"
+                " AND NOT list_contains(?, coverage) AND coverage <> ? ORDER BY position LIMIT ?",
+                run_id,
+                _WHOLE,
+                Coverage.PENDING,
+                most,
+            )
+        return [Incomplete(place, Coverage(coverage), reason) for place, coverage, reason in rows]
 
     def close(self) -> None:
         """Closes the file; what was committed stays, even where this fails."""

@@ -55,6 +55,11 @@ class Coverage(StrEnum):
     NOT_CONNECTED = "not connected"
     """The location has no phone system, so there is nothing to see."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that there is was seen."""
+        return self in {Coverage.COMPLETE, Coverage.NOT_CONNECTED}
+
 
 @define
 class Inventory:

@@ -17,6 +17,7 @@ from ..client import LCPhoneClient
 from ..errors import LCPhoneError
 from ..models import AvailableNumber
 from . import tables
+from .audit import audit
 from .buying import look_up, purchase, settle
 from .journals import CommandJournal, of_journal
 from .output import json_lines, new_console, plain, write, write_rich
@@ -41,6 +42,9 @@ def lcphone() -> None:
     The token is read from LCPHONE_TOKEN, or asked for on a terminal. Begin with `lcphone demo`,
     which needs neither an account nor a network.
     """
+
+
+lcphone.add_command(audit)
 
 
 @lcphone.command()

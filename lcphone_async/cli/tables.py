@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 from rich import box
@@ -22,6 +23,9 @@ from ..models import (
     Purchase,
 )
 from .output import plain
+
+if TYPE_CHECKING:
+    from ..audit import Change, Costs, Rule
 
 
 @frozen
@@ -102,6 +106,27 @@ def purchase(bought: Purchase) -> Table:
     )
 
 
+def changes(found: Iterable[Change], *, header: bool = True) -> Table:
+    """What changed between two runs. Chunk after chunk lines up, with a header on the first."""
+    return _table(_CHANGES, found, header=header)
+
+
+def findings(counted: Iterable[tuple[Rule, int]]) -> Table:
+    """What rules found, and why it matters."""
+    return _table(_FINDINGS, counted)
+
+
+def costs(estimated: Costs) -> Table:
+    """An estimate, with its total."""
+    lines = [
+        (line.country_code, line.type, line.numbers, line.price, line.total)
+        for line in estimated.lines
+    ]
+    unknown = estimated.without_price
+    without = f"but for {unknown:,} numbers" if unknown else ""
+    return _table(_COSTS, [*lines, ("total", without, None, None, estimated.total)])
+
+
 def counts(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A word and then numbers, in each row."""
     table = _empty_table(header=True, expand=False)
@@ -163,6 +188,31 @@ _PURCHASES = (
     Column("When", lambda r: f"{r.sent_at.astimezone():%Y-%m-%d %H:%M}", 16),
     Column("Why", lambda r: r.reason, whole=True),
 )
+_CHANGES = (
+    Column("Change", lambda c: c.kind, 15, "cyan"),
+    Column("Number", lambda c: c.phone_number, 16, "bold"),
+    Column("Location", lambda c: c.location_id, None),
+    Column("What", lambda c: c.field, None),
+    Column("Before", lambda c: c.before, None),
+    Column("After", lambda c: c.after, None),
+    Column("A2P", lambda c: "dropped" if c.drops_a2p else "", 7, "yellow"),
+)
+_FINDINGS = (
+    Column("Found", lambda counted: f"{counted[1]:,}", 9, "bold"),
+    Column("Rule", lambda counted: counted[0].name, 25, "cyan"),
+    Column("Why", lambda counted: f"{counted[0].title}. {counted[0].reason}", whole=True),
+)
+_COSTS = (
+    Column("Country", lambda row: row[0] or "not told", 9, "bold"),
+    Column("Type", lambda row: row[1] if row[1] is not None else "not told", 18),
+    Column("Numbers", lambda row: f"{row[2]:,}" if row[2] else "", 10),
+    Column("Each (USD)", lambda row: _money(row[3]) if row[2] else "", 10),
+    Column("A month (USD)", lambda row: _money(row[4]), 14),
+)
+
+
+def _money(amount: Decimal | None) -> str:
+    return "not known" if amount is None else f"{amount:,.2f}"
 
 
 def _table(columns: Sequence[Column], rows: Iterable[object], *, header: bool = True) -> Table:

@@ -1,0 +1,375 @@
+"""`lcphone audit`: inventories of many locations, taken, compared, exported and reported."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from ..client import LCPhoneClient
+from ..errors import AuthenticationError, LCPhoneError
+from . import tables
+from .output import json_lines, new_console, plain
+from .progress import shown_progress
+from .service import Service, complain, of_service
+
+if TYPE_CHECKING:
+    from ..audit import AuditSummary, Comparison, Location, Rule
+
+_INCOMPLETE, _TOKEN_REFUSED, _DAY_SPENT, _STORE_UNUSABLE = 3, 4, 5, 6
+_CHANGED, _NOT_COMPARED = 1, 2
+_ROWS_AT_ONCE = 500
+_STDOUT = Path("/dev/stdout")
+
+_store = click.option(
+    "--store", type=click.Path(path_type=Path), required=True, help="The file of the audits."
+)
+_run = click.option("--run", "run_id", type=int, help="Of this run; the newest by default.")
+_rules = click.option(
+    "--rules", "rules_file", type=click.Path(path_type=Path), help="A TOML file of further rules."
+)
+_prices = click.option(
+    "--prices",
+    type=click.Path(path_type=Path),
+    help="A CSV file: country_code, type, price in US dollars a month.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value a line.")
+
+
+@click.group()
+def audit() -> None:
+    """Inventories of many locations: take, compare, export and report them."""
+
+
+def _verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """A verb of `audit`, which says what to install where its extra is missing."""
+
+    def decorate(work: Callable[..., None]) -> click.Command:
+        @functools.wraps(work)
+        def verb(**options: Any) -> None:
+            try:
+                work(**options)
+            except ModuleNotFoundError as error:
+                raise click.ClickException(
+                    f"{error.name} is not installed: run `pip install 'lcphone-async[audit]'` first"
+                ) from None
+
+        return audit.command(name)(verb)
+
+    return decorate
+
+
+@_verb("run")
+@click.argument("location_ids", metavar="[LOCATION]...", nargs=-1)
+@click.option(
+    "--locations",
+    "listed",
+    type=click.File(encoding="utf-8"),
+    help="A file of locations (an id a line, CSV or JSON lines), or - for standard input.",
+)
+@_store
+@click.option("--resume", is_flag=True, help="Go on with the last run: what it has not seen yet.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    help="Locations side by side; each has a budget of its own.",
+)
+@_json
+@of_service
+def run(
+    service: Service,
+    *,
+    location_ids: tuple[str, ...],
+    listed: TextIO | None,
+    store: Path,
+    resume: bool,
+    concurrency: int,
+    as_json: bool,
+) -> None:
+    """Take the inventory of many locations.
+
+    Numbers (those in pools too), pools, RCS senders and account status of each, side by side, into
+    one DuckDB file. A location is in it whole or not at all. After an interruption of any kind,
+    --resume goes on.
+
+    Exit codes: 0 all was seen; 3 some locations were not seen whole; 4 the token was refused; 5 a
+    location's requests of the day are spent, resume after midnight UTC; 6 the store cannot be
+    written, as on a full disk; 1 another error.
+    """
+    from ..audit import audit as take
+
+    locations = [*location_ids, *_listed(listed)]
+    if not locations and not resume:
+        raise click.UsageError("name the locations, or give a file of them with --locations")
+
+    async def work(client: LCPhoneClient) -> AuditSummary:
+        try:
+            with shown_progress() as show:
+                return await take(
+                    client,
+                    locations or None,
+                    store,
+                    resume=resume,
+                    concurrency=concurrency,
+                    on_progress=show,
+                )
+        except asyncio.CancelledError:
+            complain("interrupted: what is done is kept, and --resume goes on")
+            raise
+
+    summary = service.run(work)
+    if as_json:
+        click.echo(json_lines([summary]), nl=False)
+    else:
+        console = new_console()
+        console.print(tables.counts(("Coverage", "Locations"), summary.coverage.items()))
+        console.print(f"{summary.numbers:,} numbers in run {summary.run_id}")
+    for place in summary.incomplete:
+        complain(f"{place.location_id}: {place.coverage}: {place.reason}")
+    if code := _exit_code(summary):
+        complain(_ending(summary))
+        raise click.exceptions.Exit(code)
+
+
+@_verb("export")
+@_store
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["csv", "jsonl", "parquet"]),
+    required=True,
+    help="csv for spreadsheets; jsonl or parquet for programs.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, allow_dash=True),
+    required=True,
+    help="A file, or - for stdout; for parquet a folder, with a part for each run and country.",
+)
+@click.option(
+    "--table",
+    type=click.Choice(["numbers", "locations", "pools", "pool_numbers", "rcs_sender_ids"]),
+    default="numbers",
+    show_default=True,
+    help="What of the inventory.",
+)
+@_run
+def export(store: Path, format_: Any, out: Path, table: Any, run_id: int | None) -> None:
+    """Write a table of the inventory as CSV, JSON lines or Parquet.
+
+    Phone numbers are text, rows and columns have an order that stays. In CSV, text that a
+    spreadsheet would take for a formula begins with an apostrophe.
+    """
+    from ..audit import export as write_export
+
+    out = _STDOUT if str(out) == "-" else out
+    rows = write_export(store, out, format_, table=table, run_id=run_id)
+    click.echo(plain(f"{rows:,} rows in {out}"), err=True)
+    _mention_gaps(store, run_id)
+
+
+@_verb("diff")
+@click.argument("old", required=False)
+@click.argument("new", required=False)
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="OLD and NEW are runs of this file; by default its last two.",
+)
+@_json
+def diff(old: str | None, new: str | None, store: Path | None, *, as_json: bool) -> None:
+    """Show what changed from OLD to NEW: two files, or two runs of one.
+
+    Numbers added, released, and moved between locations (which drops their A2P registration), and
+    changes of capability, routing, user and account status. Locations that were not seen whole
+    tell nothing of what was added or released.
+
+    Exit codes: 0 nothing changed; 1 something did; 2 they cannot be compared.
+    """
+    from ..audit import StoreError, compare
+
+    try:
+        with compare(**_two_runs(old, new, store)) as comparison:
+            changed = _show_changes(comparison, as_json=as_json)
+    except (StoreError, ValueError) as error:
+        complain(error)
+        raise click.exceptions.Exit(_NOT_COMPARED) from None
+    if changed:
+        raise click.exceptions.Exit(_CHANGED)
+
+
+@_verb("findings")
+@_store
+@_run
+@_rules
+@_json
+def findings(store: Path, run_id: int | None, rules_file: Path | None, *, as_json: bool) -> None:
+    """Show what is worth a look: how often each rule finds something, and why it matters.
+
+    With --json, every finding.
+    """
+    from ..audit import findings as look
+
+    rules = _read_rules(rules_file)
+    counts = dict.fromkeys((rule.name for rule in rules), 0)
+    for found in look(store, rules=rules, run_id=run_id):
+        counts[found.rule] += 1
+        if as_json:
+            click.echo(json_lines([found]), nl=False)
+    if not as_json:
+        new_console().print(tables.findings((rule, counts[rule.name]) for rule in rules))
+    _mention_gaps(store, run_id)
+
+
+@_verb("costs")
+@_store
+@_run
+@_prices
+@_json
+def costs(store: Path, run_id: int | None, prices: Path | None, *, as_json: bool) -> None:
+    """Estimate what the numbers cost a month, by country and type, with the assumptions."""
+    from ..audit import costs as estimate
+
+    estimated = estimate(store, prices=prices, run_id=run_id)
+    if as_json:
+        click.echo(json_lines(estimated.lines), nl=False)
+    else:
+        console = new_console()
+        console.print(tables.costs(estimated))
+        for assumption in estimated.assumptions:
+            console.print(f"- {plain(assumption)}")
+    _mention_gaps(store, run_id)
+
+
+@_verb("report")
+@_store
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="An HTML file.")
+@_run
+@click.option(
+    "--since",
+    type=click.Path(path_type=Path),
+    help="Changes since this other file's last run; by default since the run before.",
+)
+@_rules
+@_prices
+def report(
+    *,
+    store: Path,
+    out: Path,
+    run_id: int | None,
+    since: Path | None,
+    rules_file: Path | None,
+    prices: Path | None,
+) -> None:
+    """Write a report to look at: one HTML file that opens offline and prints.
+
+    Totals, charts, findings, changes, costs and coverage. It has no script and fetches nothing.
+    """
+    from ..audit import report as write_report
+
+    rules = _read_rules(rules_file)
+    write_report(store, out, run_id=run_id, since=since, rules=rules, prices=prices)
+    click.echo(plain(f"{out}: {out.stat().st_size / 1024:,.0f} KiB"), err=True)
+
+
+def _listed(file: TextIO | None) -> list[Location]:
+    from ..audit import read_locations
+
+    return [] if file is None else read_locations(file.read(), file.name)
+
+
+def _exit_code(summary: AuditSummary) -> int:
+    match summary.error:
+        case None if summary.is_complete:
+            return 0
+        case None:
+            return _DAY_SPENT if summary.days_spent else _INCOMPLETE
+        case AuthenticationError():
+            return _TOKEN_REFUSED
+    return _STORE_UNUSABLE if _is_of_store(summary.error) else 1
+
+
+def _is_of_store(error: LCPhoneError) -> bool:
+    from ..audit import StoreError
+
+    return isinstance(error, StoreError)
+
+
+def _ending(summary: AuditSummary) -> str:
+    """Why an audit is not complete, and what to do."""
+    if summary.error is not None:
+        return f"stopped: {summary.error}: what is done is kept, and --resume goes on"
+    if summary.days_spent:
+        return (
+            f"the requests of the day are spent for {summary.days_spent} locations: go on with"
+            " --resume after midnight UTC"
+        )
+    return "some locations were not seen whole: --resume tries them again"
+
+
+def _two_runs(old: str | None, new: str | None, store: Path | None) -> dict[str, Any]:
+    if store is None:
+        if old is None or new is None:
+            raise click.UsageError("name two files, or a file with --store")
+        return {"old": old, "new": new}
+    return {
+        "old": store,
+        "new": store,
+        "old_run": None if old is None else _run_id(old),
+        "new_run": None if new is None else _run_id(new),
+    }
+
+
+def _run_id(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise click.UsageError(f"{text!r} is not a run: they are numbered from 1")
+    return int(text)
+
+
+def _show_changes(comparison: Comparison, *, as_json: bool) -> bool:
+    """Prints the changes, and tells whether there are any."""
+    counts = comparison.counts()
+    if as_json:
+        for change in comparison.changes():
+            click.echo(json_lines([change]), nl=False)
+    else:
+        console = new_console()
+        titles = (f"Run {comparison.old.run_id} to run {comparison.new.run_id}", "Changes")
+        console.print(tables.counts(titles, counts.items()))
+        changes, header = comparison.changes(), True
+        while some := list(islice(changes, _ROWS_AT_ONCE)):
+            console.print(tables.changes(some, header=header))
+            header = False
+    if unseen := comparison.not_compared():
+        _mention(f"{len(unseen):,} locations were not seen whole in both runs")
+    return bool(counts)
+
+
+def _read_rules(path: Path | None) -> list[Rule]:
+    from ..audit import RULES, read_rules
+
+    return [*RULES, *(read_rules(path) if path else ())]
+
+
+def _mention_gaps(store: Path, run_id: int | None) -> None:
+    """Says on stderr where a run is not whole, so that nobody takes its numbers for all."""
+    from ..audit import coverage
+
+    found = coverage(store, run_id=run_id)
+    missing = sum(n for kind, n in found.items() if not kind.is_whole)
+    if missing:
+        _mention(
+            f"{missing:,} of {sum(found.values()):,} locations were not seen whole:"
+            " `lcphone audit run --resume` tries them again"
+        )
+
+
+def _mention(what: str) -> None:
+    click.echo(f"Note: {plain(what)}", err=True)
