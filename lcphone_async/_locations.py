@@ -31,6 +31,7 @@ class LocationsWalk:
     """
 
     path: str
+    page_size: int
     _index: int = -1
     _given: int = 0
     _total: int | None = None
@@ -70,15 +71,14 @@ class LocationsWalk:
 
 
 async def walk_locations(
-    calls: Calls, request: Callable[[str], Request], page_size: int
+    calls: Calls, request: Callable[[str], Request], walk: LocationsWalk
 ) -> AsyncGenerator[Location, None]:
     """The list's locations in its order; `request` gives that of the page from a start on."""
     start: str | None = ""
-    walk = LocationsWalk(request("").path)
     while start is not None:
         asked = request(start)
         answer = await calls.send(asked)
-        page = _wire.token_answers.locations(asked, answer, start, page_size)
+        page = _wire.token_answers.locations(asked, answer, start, walk.page_size)
         for location in walk.accept(page):
             yield location
         start = page.next_start

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from . import _checks as checks
 from . import _wire
 from ._calls import Calls
-from ._locations import walk_locations
+from ._locations import LocationsWalk, walk_locations
 from ._paging import Walk, numbers_of, walk_pages
 from ._purchases import Purchases
 from ._retry import RetryPolicy
@@ -396,18 +396,19 @@ class LCPhoneClient:
         Raises `RepeatedPageError` if the service keeps giving the same page, and
         `IncompleteListError`, after all were handed out, if there were fewer than it had promised.
         """
-        return walk_locations(
-            self._calls,
-            lambda start: token_requests.locations(
+
+        def request(start: str) -> Request:
+            return token_requests.locations(
                 self._transport.api_version,
                 company_id,
                 app_id,
                 query=query,
                 page_size=page_size,
                 start=start,
-            ),
-            page_size,
-        )
+            )
+
+        walk = LocationsWalk(request("").path, page_size)
+        return walk_locations(self._calls, request, walk)
 
     def rate_limit(self, location_id: str) -> RateLimitStatus:
         """What the service's last answer said of a location's limits; empty before the first."""
