@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .errors import StoreError
     from .exporting import export
     from .finding import RULES, Finding, Rule, findings, read_rules
-    from .locations import Location, read_locations
+    from .locations import read_locations
     from .reading import coverage
     from .reporting import report
     from .store import Incomplete, Run
@@ -35,7 +35,6 @@ __all__ = [
     "Coverage",
     "Finding",
     "Incomplete",
-    "Location",
     "NotCompared",
     "Progress",
     "Rule",
@@ -63,7 +62,6 @@ _HOMES = {
     "Coverage": "walk",
     "Finding": "finding",
     "Incomplete": "store",
-    "Location": "locations",
     "NotCompared": "comparing",
     "Progress": "auditing",
     "Rule": "finding",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 from attrs import define, field, frozen
 
@@ -14,9 +14,15 @@ from .. import _checks as checks
 from .._line import bulk
 from .._tasks import OwnTasks
 from ..client import LCPhoneClient
-from ..errors import AuthenticationError, DailyQuotaExhaustedError, LCPhoneError
+from ..errors import (
+    AuthenticationError,
+    DailyQuotaExhaustedError,
+    LCPhoneError,
+    TokenUnavailableError,
+)
+from ..models import Location
 from .errors import StoreError
-from .locations import Location, gather
+from .locations import gather
 from .store import Incomplete, Run, Store
 from .walk import Coverage, Inventory, take_inventory
 from .writer import Writer
@@ -88,7 +94,7 @@ class AuditSummary:
 
 async def audit(
     client: LCPhoneClient,
-    locations: Iterable[Any] | AsyncIterable[Any] | None,
+    locations: Iterable[Location | str] | AsyncIterable[Location | str] | None,
     store: str | Path,
     *,
     resume: bool = False,
@@ -97,8 +103,8 @@ async def audit(
 ) -> AuditSummary:
     """Takes the inventory of many locations into a store, each whole or not at all.
 
-    - `locations`: ids, or values with an `id` and a `name`, also as an async iterable such as
-      `client.locations(…)`. `None` only with `resume`.
+    - `locations`: ids or `Location`s, also as an async iterable such as
+      `client.locations(company_id, app_id)`. `None` only with `resume`.
     - `store`: the path of a file; it is made if there is none.
     - `resume`: go on with the store's last run: its locations that are not complete, and those of
       `locations` that it does not have. Without a run, one begins.
@@ -107,7 +113,8 @@ async def audit(
 
     A location that fails is noted as such and stops no other. What stops the audit is in the
     summary's `error`, and what was done by then is kept: a token that is refused for three
-    locations in a row, a store that cannot be written, a shared budget that cannot be reached.
+    locations in a row, an authorization that is lost, a store that cannot be written, a shared
+    budget that cannot be reached.
     All calls are `bulk` calls.
 
     Raises `StoreError` if the store cannot be opened, `ValueError` or `TypeError` for bad
@@ -130,7 +137,7 @@ async def audit(
 
 async def audit_with(
     take: Take,
-    locations: Iterable[Any] | AsyncIterable[Any] | None,
+    locations: Iterable[Location | str] | AsyncIterable[Location | str] | None,
     store: str | Path,
     *,
     resume: bool,
@@ -211,13 +218,23 @@ class _Visit:
         error = inventory.error
         self.progress.errors += inventory.coverage in {Coverage.PARTIAL, Coverage.FAILED}
         self.days_spent += isinstance(error, DailyQuotaExhaustedError)
-        if not (isinstance(error, AuthenticationError) and _INVALID_TOKEN in error.message.lower()):
+        if error is None or not _is_of_the_token(error):
             self._refused_tokens = 0
             return
         self._refused_tokens += 1
         if self._refused_tokens >= min(_REFUSED_TOKENS, len(self.locations)):
             inventory.numbers.close()
             raise error
+
+
+def _is_of_the_token(error: Exception) -> bool:
+    """Whether it may be the token that is wrong, rather than the location."""
+    match error:
+        case AuthenticationError(message=message):
+            return _INVALID_TOKEN in message.lower()
+        case TokenUnavailableError(status=status):
+            return status in {None, HTTPStatus.UNAUTHORIZED}
+    return False
 
 
 def _summary(path: Path, visit: _Visit) -> AuditSummary:

@@ -1,4 +1,4 @@
-"""What can go wrong with a store."""
+"""What can go wrong around an audit."""
 
 from __future__ import annotations
 
@@ -7,3 +7,7 @@ from ..errors import LCPhoneError
 
 class StoreError(LCPhoneError):
     """The store cannot be used: it is no store, is in use, or the disk is full."""
+
+
+class ClusterError(LCPhoneError):
+    """The Dask cluster cannot be used, or was lost."""

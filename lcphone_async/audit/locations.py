@@ -8,27 +8,17 @@ import json
 from collections.abc import AsyncIterable, Iterable, Iterator
 from typing import Any, TypeGuard
 
-from attrs import frozen
+from ..models import Location
 
 _ID_NAMES = ("location_id", "locationId", "location id", "location", "id", "_id")
 _NAME_NAMES = ("location_name", "locationName", "location name", "name")
 
 
-@frozen
-class Location:
-    """A location to audit."""
-
-    id: str
-    name: str | None = None
-    """What people call it; only for tables and reports."""
-
-
-async def gather(given: Iterable[Any] | AsyncIterable[Any]) -> list[Location]:
+async def gather(given: Iterable[Location | str] | AsyncIterable[Location | str]) -> list[Location]:
     """The locations in their order, each once.
 
-    They may be ids, `Location`s, or other values with an `id` and perhaps a `name`, such as
-    those of `client.locations`. Raises `TypeError` for anything else, `ValueError` if there are
-    none.
+    They may be ids or `Location`s, such as those of `client.locations`. Raises `TypeError` for
+    anything else, and `ValueError` if there are none.
     """
     if isinstance(given, str | bytes):
         raise TypeError("locations must be several locations, not one string")
@@ -53,8 +43,8 @@ def read_locations(text: str, source: str = "the list") -> list[Location]:
 
     >>> [location.id for location in read_locations("abc\n# a comment\ndef\n")]
     ['abc', 'def']
-    >>> read_locations('{"id": "abc", "name": "Dental Care"}')
-    [Location(id='abc', name='Dental Care')]
+    >>> read_locations('{"id": "abc", "name": "Dental Care"}')[0].name
+    'Dental Care'
 
     Raises `ValueError` with the line of what cannot be read.
     """
@@ -75,15 +65,12 @@ def read_locations(text: str, source: str = "the list") -> list[Location]:
     return [Location(line.strip()) for _, line in lines]
 
 
-def _location(given: Any) -> Location:
+def _location(given: object) -> Location:
     if isinstance(given, Location):
         return given
     if isinstance(given, str):
         return Location(given)
-    found, name = getattr(given, "id", None), getattr(given, "name", None)
-    if not isinstance(found, str):
-        raise TypeError(f"a location must be an id or have one, not {type(given).__name__}")
-    return Location(found, name)
+    raise TypeError(f"a location must be an id or a Location, not {type(given).__name__}")
 
 
 def _keep(found: dict[str, Location], location: Location) -> None:

@@ -15,9 +15,9 @@ import pyarrow as pa
 from attrs import frozen
 
 from .._version import __version__
+from ..models import Location
 from . import tables
 from .errors import StoreError
-from .locations import Location
 from .walk import Coverage, Inventory
 
 SCHEMA_VERSION: Final = 1

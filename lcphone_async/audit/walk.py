@@ -15,6 +15,7 @@ from attrs import define, field
 from .._tasks import OwnTasks
 from ..client import LCPhoneClient
 from ..errors import (
+    AuthorizationLostError,
     BudgetUnavailableError,
     ClientClosedError,
     IncompleteListError,
@@ -23,10 +24,9 @@ from ..errors import (
     RepeatedPageError,
     ResponseFormatError,
 )
-from ..models import ActiveNumbersPage, NumberPool, RcsSenderId
+from ..models import ActiveNumbersPage, Location, NumberPool, RcsSenderId
 from . import tables
 from .errors import StoreError
-from .locations import Location
 from .spool import Spool
 
 # Pages under way for one location. Its budget is 10 requests a second, so that this is enough for
@@ -39,7 +39,7 @@ _WORTH_ANOTHER_WALK = (IncompleteListError, RepeatedPageError, ResponseFormatErr
 _MORE_WALKS = 3
 
 # What concerns no single location.
-_ENDS_THE_AUDIT = (BudgetUnavailableError, ClientClosedError, StoreError)
+_ENDS_THE_AUDIT = (AuthorizationLostError, BudgetUnavailableError, ClientClosedError, StoreError)
 
 
 class Coverage(StrEnum):

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ..client import LCPhoneClient
-from ..errors import AuthenticationError, LCPhoneError
+from ..errors import AuthenticationError, LCPhoneError, TokenUnavailableError
+from ..models import Location
 from . import tables
 from .output import json_lines, new_console, plain
 from .progress import shown_progress
 from .service import Service, complain, of_service
 
 if TYPE_CHECKING:
-    from ..audit import AuditSummary, Comparison, Location, Rule
+    from ..audit import AuditSummary, Comparison, Rule
 
 _INCOMPLETE, _TOKEN_REFUSED, _DAY_SPENT, _STORE_UNUSABLE = 3, 4, 5, 6
 _CHANGED, _NOT_COMPARED = 1, 2
@@ -105,7 +106,7 @@ def run(
     """
     from ..audit import audit as take
 
-    locations = [*location_ids, *_listed(listed)]
+    locations: list[Location | str] = [*location_ids, *_listed(listed)]
     if not locations and not resume:
         raise click.UsageError("name the locations, or give a file of them with --locations")
 
@@ -291,7 +292,7 @@ def _exit_code(summary: AuditSummary) -> int:
             return 0
         case None:
             return _DAY_SPENT if summary.days_spent else _INCOMPLETE
-        case AuthenticationError():
+        case AuthenticationError() | TokenUnavailableError():
             return _TOKEN_REFUSED
     return _STORE_UNUSABLE if _is_of_store(summary.error) else 1
 

@@ -1,0 +1,103 @@
+"""An audit whose walks run on the workers of a Dask cluster; the store stays here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import distributed
+
+from .._checks import whole_number
+from .._line import bulk
+from ..client import LCPhoneClient
+from ..models import Location
+from .auditing import AuditSummary, OnPage, Progress, audit_with
+from .errors import ClusterError
+from .spool import Spool
+from .store import Run
+from .walk import Inventory, take_inventory
+
+_PLUGIN = "lcphone-audit"
+
+# Tasks for each thread of a worker: one that runs, and one that waits its turn.
+_TASKS_A_THREAD = 2
+
+
+async def audit_on_dask(
+    scheduler: str,
+    make_client: Callable[[], LCPhoneClient],
+    locations: Iterable[Location | str] | AsyncIterable[Location | str] | None,
+    store: str | Path,
+    *,
+    resume: bool = False,
+    concurrency: int | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> AuditSummary:
+    """An `audit` whose walks run on the workers of a Dask cluster, a task for each location.
+
+    - `scheduler`: the cluster's address, such as `tcp://10.0.0.1:8786`.
+    - `make_client`: called once on each worker, so it must be a function that can be imported or
+      pickled there. Let its clients share a budget, and tokens that rotate, through Redis.
+    - `concurrency`: locations side by side; by default two for each thread of the workers, which
+      run as many walks as they have threads (`dask worker --nthreads 16`).
+
+    The other arguments are those of `audit`. A worker that dies has its locations walked by
+    another. A location travels as one message, so it must fit into a worker's memory and into
+    ours: a million numbers take some 100 MB.
+
+    Raises what `audit` raises, and `ClusterError` if there is no such cluster.
+    """
+    if concurrency is not None:
+        whole_number("concurrency", concurrency, 1)
+    try:
+        dask = await distributed.Client(scheduler, asynchronous=True, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ClusterError(f"no Dask scheduler at {scheduler}: {error}") from error
+    async with dask:
+        await dask.register_plugin(_ClientOfWorker(make_client), name=_PLUGIN)
+        threads = sum((await dask.nthreads()).values())
+        if not threads:
+            raise ClusterError(f"the Dask cluster at {scheduler} has no workers")
+
+        async def take(location: Location, run: Run, _: Path, on_page: OnPage) -> Inventory:
+            walk = dask.submit(_take, location, run.run_id, pure=False)
+            try:
+                inventory: Inventory = await walk
+            except distributed.KilledWorker as error:
+                return Inventory(location, Spool(), error=error)
+            except (OSError, distributed.client.FutureCancelledError) as error:
+                raise ClusterError(f"the Dask cluster was lost: {error}") from error
+            on_page(inventory.numbers.rows)
+            return inventory
+
+        return await audit_with(
+            take,
+            locations,
+            store,
+            resume=resume,
+            concurrency=concurrency or _TASKS_A_THREAD * threads,
+            on_progress=on_progress,
+        )
+
+
+class _ClientOfWorker(distributed.WorkerPlugin):
+    """The one client of a worker, closed when the worker ends."""
+
+    def __init__(self, make_client: Callable[[], LCPhoneClient]) -> None:
+        self._make_client = make_client
+        self.client: LCPhoneClient
+
+    async def setup(self, worker: Any) -> None:
+        del worker
+        self.client = self._make_client()
+
+    async def teardown(self, worker: Any) -> None:
+        del worker
+        await self.client.close()
+
+
+async def _take(location: Location, run_id: int) -> Inventory:
+    plugin = distributed.get_worker().plugins[_PLUGIN]
+    with bulk():
+        return await take_inventory(plugin.client, location, run_id)
