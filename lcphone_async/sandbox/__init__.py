@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from .numbers import Number
     from .oauth import Grant, OAuth, TokenEntry
     from .pools import Pool
-    from .server import RequestRecord, Sandbox
+    from .server import Sandbox
     from .settings import LocationSettings, OAuthSettings, TokenSettings
     from .state import LedgerEntry
     from .stock import Stock
+    from .traffic import RequestRecord
 
 __all__ = [
     "Fault",
@@ -56,7 +57,7 @@ _HOMES = {
     "OAuth": "oauth",
     "OAuthSettings": "settings",
     "Pool": "pools",
-    "RequestRecord": "server",
+    "RequestRecord": "traffic",
     "Sandbox": "server",
     "Stock": "stock",
     "TokenEntry": "oauth",

@@ -192,6 +192,10 @@ class Faults:
         """End all faults."""
         self._rules.clear()
 
+    def counts(self) -> list[tuple[Fault, int]]:
+        """Give each fault with how often it struck."""
+        return [(rule.fault, rule.struck) for rule in list(self._rules)]
+
     def __iter__(self) -> Iterator[Fault]:
         return iter([rule.fault for rule in list(self._rules)])
 

@@ -121,6 +121,12 @@ class OAuth:
         """Tell whether a token was taken back."""
         return token in self._revoked
 
+    def clear(self) -> None:
+        """Forget every installation and token, and the ledger."""
+        for known in (self.suspended, self._revoked, self._codes, self._refreshes, self._accesses):
+            known.clear()
+        self.ledger.clear()
+
     def access(self, token: str) -> TokenSettings | None:
         """Say what an access token may do now, or `None` for one that is none (any more)."""
         access = self._accesses.get(token)

@@ -156,6 +156,11 @@ class Wire:
     profiles: tuple[Profile, ...] = field(converter=named)
 
     @property
+    def names(self) -> list[str]:
+        """What they are called."""
+        return [profile.name for profile in self.profiles]
+
+    @property
     def newest_first(self) -> bool:
         """Whether what was added comes first in a list."""
         return any(profile.newest_first for profile in self.profiles)

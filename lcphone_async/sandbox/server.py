@@ -4,15 +4,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
-from attrs import define, field, frozen, setters, validators
-from multidict import MultiMapping
+from attrs import define, field, setters, validators
 from yarl import URL
 
 from .access import Tokens
+from .control import Control
 from .faults import Fault, Faults
 from .gateway import Gateway, Handler
 from .inventory import Location
@@ -27,18 +29,7 @@ from .state import LedgerEntry, State
 from .stock import Stock
 from .threads import running_in_thread
 from .token_operations import TOKEN_OPERATIONS
-
-
-@frozen
-class RequestRecord:
-    """A request that was answered."""
-
-    method: str
-    path: str
-    """As it was sent, escapes and all, without the query."""
-    query: MultiMapping[str]
-    status: int
-    """0 where no answer went out, because of a fault."""
+from .traffic import RequestRecord, Traffic
 
 
 @define(kw_only=True, eq=False, on_setattr=setters.frozen)
@@ -82,20 +73,21 @@ class Sandbox:
     """Requests that a location takes in a day (UTC)."""
     keep_requests: int = field(default=1_000, validator=validators.ge(0))
     """How many of the last requests `requests` holds."""
+    record: str | PathLike[str] | None = None
+    """A file to which every request and its answer is added, as a line of JSON without tokens."""
     clock: Callable[[], float] = time.time
-    """Seconds since the epoch, for limits and dates; a test may hand in a clock of its own."""
-    _faults: Iterable[Fault] = ()
+    """Seconds since the epoch, for limits, tokens and dates; a test may hand in its own."""
+    _faults: tuple[Fault, ...] = field(default=(), converter=tuple)
     """What goes wrong from the start on; `faults` changes it."""
     _state: State = field(init=False)
     _gateway: Gateway = field(init=False)
-    _requests: deque[RequestRecord] = field(init=False)
+    _traffic: Traffic = field(init=False)
     _runner: web.AppRunner | None = field(default=None, init=False, on_setattr=setters.NO_OP)
 
     @_state.default
     def _new_state(self) -> State:
         is_enforced = (self.tokens, self.oauth_app) != (None, None)
-        app = self.oauth_app or OAuthSettings()
-        oauth = OAuth(app, is_enforced, self.seed, self.clock)
+        oauth = OAuth(self.oauth_app or OAuthSettings(), is_enforced, self.seed, self.clock)
         return State(self.seed, self.locations, self.numbers_per_location, oauth)
 
     @_gateway.default
@@ -107,9 +99,10 @@ class Sandbox:
         wire = Wire(self.profile)
         return Gateway(self._state, tokens, limits, self.clock, faults, wire, self.strict)
 
-    @_requests.default
-    def _no_requests(self) -> deque[RequestRecord]:
-        return deque(maxlen=self.keep_requests)
+    @_traffic.default
+    def _no_traffic(self) -> Traffic:
+        file = None if self.record is None else Path(self.record)
+        return Traffic(deque(maxlen=self.keep_requests), file)
 
     @property
     def url(self) -> str:
@@ -142,7 +135,17 @@ class Sandbox:
     @property
     def requests(self) -> list[RequestRecord]:
         """The last requests that were answered, oldest first."""
-        return list(self._requests)
+        return list(self._traffic.last)
+
+    @property
+    def profiles(self) -> list[str]:
+        """The names of the wire's variants that are on."""
+        return self._gateway.wire.names
+
+    @property
+    def known_locations(self) -> list[Location]:
+        """The locations that were asked for so far."""
+        return list(self._state.locations.values())
 
     def location(self, location_id: str) -> Location:
         """Give the state of a location; `LookupError` if the sandbox was told of others only."""
@@ -150,6 +153,14 @@ class Sandbox:
         if location is None:
             raise LookupError(f"the sandbox has no location {location_id!r}")
         return location
+
+    def reset(self) -> None:
+        """Go back to the start: inventories, stock, ledgers, tokens, limits, faults, requests."""
+        self._state.clear()
+        self._gateway.budgets.clear()
+        self.faults.clear()
+        self.faults.extend(self._faults)
+        self._traffic.last.clear()
 
     def in_thread(self) -> AbstractContextManager[Self]:
         """Run in a thread of its own, for programs without an event loop.
@@ -167,9 +178,11 @@ class Sandbox:
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:
+            self._traffic.open()
             await web.TCPSite(runner, self.host, self.port).start()
         except BaseException:
             await runner.cleanup()
+            self._traffic.close()
             raise
         self._runner = runner
 
@@ -178,6 +191,7 @@ class Sandbox:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+            self._traffic.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -194,15 +208,25 @@ class Sandbox:
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._recording, self._refusing])
         app.on_shutdown.append(self._gateway.trouble.stop)
+        Control(self).add_to(app)
         for operation in (*OPERATIONS, *TOKEN_OPERATIONS):
             app.router.add_route(operation.method, operation.path, self._gateway.handler(operation))
         return app
 
     @web.middleware
     async def _recording(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
         response = await handler(request)
-        path = request.rel_url.raw_path
-        self._requests.append(RequestRecord(request.method, path, request.query, response.status))
+        if not Control.answers(request):
+            record = RequestRecord(
+                request.method,
+                request.rel_url.raw_path,
+                request.query,
+                response.status,
+                self.clock(),
+                time.perf_counter() - started,
+            )
+            await self._traffic.note(record, request, response)
         return response
 
     @web.middleware

@@ -63,6 +63,13 @@ class State:
         location.bought.append(offer.phone_number)
         self.ledger.append(LedgerEntry(location.id, offer.phone_number, time))
 
+    def clear(self) -> None:
+        """Go back to the start: what was bought, taken, added and released, and the tokens."""
+        self.stock.clear()
+        self.ledger.clear()
+        self.locations.clear()
+        self.oauth.clear()
+
     def _grown(self, location_id: str, settings: LocationSettings) -> Location:
         count = self.numbers_per_location if settings.numbers is None else settings.numbers
         return Location.starting(self.seed, location_id, settings, count)

@@ -85,6 +85,10 @@ class Stock:
         """Make a number unavailable, as if somebody else had bought it."""
         self._taken.add(phone_number)
 
+    def clear(self) -> None:
+        """Offer again what was taken."""
+        self._taken.clear()
+
     def search(self, wanted: Wanted) -> list[Offer]:
         """Up to 30 offers, the types in turn; the same for the same question."""
         found = (

@@ -136,7 +136,7 @@ async def test_phone_system_not_connected(call, version):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/"), ("GET", "/phone-system/nothing"), ("POST", PATH), ("GET", f"{PATH}/purchase")],
+    [("POST", "/"), ("GET", "/phone-system/nothing"), ("POST", PATH), ("GET", f"{PATH}/purchase")],
 )
 async def test_unknown_paths(session, sandbox, method, path):
     """Gives 404, with a body, for a path or a method that there is not."""
