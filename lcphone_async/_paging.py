@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import operator
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ _USUAL_USE = 2e-6
 
 # So many times as many pages are asked for as are needed if none comes later than the quickest.
 _SPARE = 1.5
+
+_phone_number = operator.attrgetter("phone_number")
 
 
 @attrs.define
@@ -80,7 +83,7 @@ class Walk:
     _stale_pages: int = 0
     _previous: tuple[str, ...] = ()
     _seen: set[str] = attrs.field(factory=set)
-    _seen_pages: deque[list[str]] = attrs.field(factory=deque)
+    _seen_pages: deque[Sequence[str]] = attrs.field(factory=deque)
 
     def accept(self, page: ActiveNumbersPage) -> ActiveNumbersPage | None:
         """What is new of the next page in order, or `None`; sets `done` after the last one.
@@ -89,12 +92,12 @@ class Walk:
         """
         self._index += 1
         self._learn(page)
-        numbers = tuple(number.phone_number for number in page.numbers)
+        numbers = tuple(map(_phone_number, page.numbers))
         if numbers and numbers == self._previous and self._index == 1:
             self._counts_from_one = True
             self.done = self._ends_with(page)
             return None
-        fresh = [number for number in dict.fromkeys(numbers) if number not in self._seen]
+        fresh = self._fresh(numbers)
         self._stale_pages = 0 if fresh else self._stale_pages + 1
         if numbers and (numbers == self._previous or self._goes_in_circles):
             raise RepeatedPageError(self.path, self._index)
@@ -142,7 +145,13 @@ class Walk:
             given = len(page.numbers) if self._total is not None and page.numbers else told
             self.page_size = min(self.page_size, told, given)
 
-    def _remember(self, numbers: tuple[str, ...], fresh: list[str]) -> None:
+    def _fresh(self, numbers: tuple[str, ...]) -> Sequence[str]:
+        """Those that were not seen yet, each once; mostly all of them are such."""
+        if self._seen.isdisjoint(numbers) and len(set(numbers)) == len(numbers):
+            return numbers
+        return [number for number in dict.fromkeys(numbers) if number not in self._seen]
+
+    def _remember(self, numbers: tuple[str, ...], fresh: Sequence[str]) -> None:
         self._previous = numbers
         self._handed_out += len(fresh)
         self._seen.update(fresh)
@@ -189,6 +198,7 @@ async def walk_pages(
 
         while not walk.done:
             ask(1)
+            await asyncio.sleep(0)  # others have their turn between pages, also if all are there
             index = asked - len(answers)
             answer = await answers.popleft()
             began = now()
@@ -213,7 +223,7 @@ async def numbers_of(
             del page
 
 
-def _only(page: ActiveNumbersPage, fresh: list[str]) -> ActiveNumbersPage:
+def _only(page: ActiveNumbersPage, fresh: Sequence[str]) -> ActiveNumbersPage:
     """The page with the first of each fresh number, in its order."""
     first = {number.phone_number: number for number in reversed(page.numbers)}
     return attrs.evolve(page, numbers=tuple(first[number] for number in fresh))
