@@ -1,9 +1,9 @@
-"""A bot's command and its test, with the fixture that comes with the package and a fault."""
+"""A bot's command and its test, with the fixtures that come with the package and a fault."""
 
 import asyncio
 
-from lcphone_async import LCPhoneClient, LCPhoneError, RetryPolicy
-from lcphone_async.sandbox import Fault
+from lcphone_async import LCPhoneClient, LCPhoneError
+from lcphone_async.sandbox import Fault, Sandbox
 
 
 async def offers(client: LCPhoneClient, location_id: str, country: str) -> str:
@@ -15,12 +15,13 @@ async def offers(client: LCPhoneClient, location_id: str, country: str) -> str:
     return "\n".join(number.phone_number for number in found.numbers[:5]) or "Nothing for sale."
 
 
-def test_the_bot_says_so_when_the_service_is_down(lcphone_sandbox):
-    async def ask():
-        options = {"base_url": lcphone_sandbox.url, "retry": RetryPolicy(max_tries=1)}
-        async with LCPhoneClient("any", **options) as client:
-            return await offers(client, "any", "US")
+def test_the_bot_says_so_when_the_service_is_down(
+    lcphone_client: LCPhoneClient, lcphone_sandbox: Sandbox
+) -> None:
+    async def scene() -> None:
+        async with lcphone_client as client:
+            assert (await offers(client, "any", "US")).startswith("+1")
+            lcphone_sandbox.faults.append(Fault(operation="available", status=503))
+            assert "try again later" in await offers(client, "any", "US")
 
-    assert asyncio.run(ask()).startswith("+1")
-    lcphone_sandbox.faults.append(Fault(operation="available", status=503))
-    assert "try again later" in asyncio.run(ask())
+    asyncio.run(scene())

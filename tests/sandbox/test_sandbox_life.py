@@ -138,20 +138,53 @@ def test_the_fixture_comes_with_the_package(pytester):
     pytester.runpytest_subprocess("-p", "no:asyncio", "-W", "error").assert_outcomes(passed=2)
 
 
+def test_the_clients_fixture(pytester):
+    """Another project's test has a client of its sandbox, also without an asyncio plugin."""
+    pytester.makepyfile("""
+        import asyncio
+
+        import pytest
+        from lcphone_async import RateLimitedError
+        from lcphone_async.sandbox import Fault
+
+        async def pools(lcphone_client, lcphone_sandbox):
+            async with lcphone_client as client:
+                assert len(await client.number_pools("loc1")) == 2
+                lcphone_sandbox.faults.append(Fault(status=503, times=2))
+                assert len(await client.number_pools("loc1")) == 2
+                lcphone_sandbox.faults.append(Fault(status=429))
+                with pytest.raises(RateLimitedError):
+                    await client.number_pools("loc1")
+
+        def test_it(lcphone_client, lcphone_sandbox):
+            asyncio.run(pools(lcphone_client, lcphone_sandbox))
+    """)
+    outcome = pytester.runpytest_subprocess("-p", "no:asyncio", "-W", "error")
+    outcome.assert_outcomes(passed=1)
+
+
+async def test_the_clients_fixture_in_an_async_test(lcphone_client, lcphone_sandbox):
+    """The client opens on the test's own event loop."""
+    async with lcphone_client as client:
+        found = await client.search_available("loc1", "US")
+        await client.purchase("loc1", found.numbers[0])
+    assert len(lcphone_sandbox.ledger) == 1
+
+
 def test_import_is_light():
-    """Loading the sandbox package, as pytest does in every run, imports no server."""
+    """Loading the plugin, as pytest does in every run, imports no server and no client."""
     code = """
 import sys, types
 # Stands in for the package above, whose own imports are not the sandbox's.
 parent = types.ModuleType("lcphone_async")
 parent.__path__ = sys.argv[1:]
 sys.modules["lcphone_async"] = parent
-import lcphone_async.sandbox.pytest_plugin
+import lcphone_async.pytest_plugin
 print({"aiohttp", "attrs", "msgspec", "asyncio"} & sys.modules.keys())
 import lcphone_async.sandbox
 lcphone_async.sandbox.Sandbox
 print(sorted(name for name in sys.modules if name.startswith("lcphone_async.") and
-             not name.startswith("lcphone_async.sandbox")))
+             not name.startswith(("lcphone_async.sandbox", "lcphone_async.pytest_plugin"))))
 """
     import lcphone_async
 

@@ -1,0 +1,43 @@
+"""The pytest fixtures that come with the package."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .client import LCPhoneClient
+    from .sandbox import Sandbox
+
+
+@pytest.fixture
+def lcphone_sandbox() -> "Iterator[Sandbox]":
+    """Run a local LC Phone service for one test, in a thread of its own.
+
+    It takes any token and any location id. `lcphone_sandbox.url` is where it listens, and
+    `.location(id)`, `.ledger` and `.requests` are what it knows. `.faults` is what goes wrong.
+    """
+    from .sandbox import Sandbox
+
+    with Sandbox().in_thread() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def lcphone_client(lcphone_sandbox: "Sandbox") -> "LCPhoneClient":
+    """Give a client of the test's sandbox, to open on the test's own event loop.
+
+    ```python
+    async def test_pools(lcphone_client):
+        async with lcphone_client as client:
+            assert await client.number_pools("any location")
+    ```
+
+    It tries again without waiting, and does not wait where the service asks for it: the error
+    comes out instead. It works with any asyncio plugin, and with `asyncio.run`.
+    """
+    from ._retry import RetryPolicy
+    from .client import LCPhoneClient
+
+    hurried = RetryPolicy(max_time=1, first_wait=0, max_wait=0, read_back_time=0)
+    return LCPhoneClient("any", base_url=lcphone_sandbox.url, retry=hurried)
