@@ -32,6 +32,10 @@ from .token_operations import TOKEN_OPERATIONS
 from .traffic import RequestRecord, Traffic
 
 
+def _all(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    return tuple(faults)
+
+
 @define(kw_only=True, eq=False, on_setattr=setters.frozen)
 class Sandbox:
     """A local LC Phone service, with state, that answers both contracts.
@@ -77,7 +81,7 @@ class Sandbox:
     """A file to which every request and its answer is added, as a line of JSON without tokens."""
     clock: Callable[[], float] = time.time
     """Seconds since the epoch, for limits, tokens and dates; a test may hand in its own."""
-    _faults: tuple[Fault, ...] = field(default=(), converter=tuple)
+    _faults: tuple[Fault, ...] = field(default=(), converter=_all)
     """What goes wrong from the start on; `faults` changes it."""
     _state: State = field(init=False)
     _gateway: Gateway = field(init=False)
