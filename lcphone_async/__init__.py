@@ -2,6 +2,7 @@
 
 from ._line import bulk
 from ._retry import RetryPolicy
+from ._tokens import Grant
 from ._version import __version__
 from ._windows import Limiter
 from .auth import AgencyTokens, OAuthTokens, StaticToken, TokenSource
@@ -74,6 +75,7 @@ __all__ = [
     "CountrySearch",
     "DailyQuotaExhaustedError",
     "FileTokenStore",
+    "Grant",
     "InboundCallService",
     "IncompleteListError",
     "LCPhoneClient",

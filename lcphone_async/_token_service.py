@@ -77,6 +77,11 @@ class ClientTokenService:
         except ResponseFormatError:  # the tokens in it are lost, if it is not given again
             return await self._granted(request)
 
+    async def exchange(self, client_id: str, client_secret: str, code: str, **more: Any) -> Grant:
+        """The first tokens of an installation. A code is good once: it is not sent again."""
+        request = token_requests.exchange(self.api_version, client_id, client_secret, code, **more)
+        return _wire.token_answers.grant(request, await self.calls.send(request))
+
     async def location_token(self, company_id: str, location_id: str, agency: TokenSource) -> Grant:
         """A token of the location, for one of the agency."""
         request = self._here(

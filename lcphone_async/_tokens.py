@@ -22,16 +22,18 @@ def _secret(value: str | None) -> Secret | None:
 
 @frozen
 class Grant:
-    """An answer of a token endpoint."""
+    """Tokens that the service gave. They are secrets: it cannot be pickled."""
 
     access_token: str = field(repr=False, converter=Secret)
     refresh_token: str | None = field(default=None, repr=False, converter=_secret)
     expires_in: float | None = None
-    """Seconds; `None` where the service does not say."""
+    """Seconds for which the access token is good; `None` where the service does not say."""
     company_id: str | None = None
+    """The agency's id."""
     location_id: str | None = None
+    """`None` for tokens of an agency."""
     scope: str | None = None
-    """Separated by spaces."""
+    """What they may do: names with spaces between them."""
 
 
 @frozen

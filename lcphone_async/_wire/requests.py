@@ -14,6 +14,7 @@ from .._secrets import Secret
 from ..models import AvailableNumber, NumberType
 from .names import camel
 
+BASE_URL = "https://services.leadconnectorhq.com"
 API_VERSIONS = ("v3", "2021-07-28")
 
 _POOLS = "/phone-system/number-pools"

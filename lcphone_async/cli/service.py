@@ -14,8 +14,11 @@ from typing import Any, TypeVar
 import click
 from attrs import frozen
 
+from .._wire.requests import BASE_URL
+from ..auth import TokenSource
 from ..client import LCPhoneClient
 from ..journal import Journal
+from .logins import Login
 from .output import plain
 
 T = TypeVar("T")
@@ -25,30 +28,51 @@ INTERRUPTED = 128 + signal.SIGINT
 
 @frozen
 class Service:
-    """Where a verb's calls go. The token is read, or asked for, before the first of them."""
+    """Where a verb's calls go. The token is read, or asked for, before the first of them.
 
-    _options: dict[str, Any]
+    It is that of the environment, else that of `lcphone login`, else one that a person types.
+    """
+
+    options: dict[str, Any]
 
     def run(
-        self, work: Callable[[LCPhoneClient], Awaitable[T]], journal: Journal | None = None
+        self,
+        work: Callable[[LCPhoneClient], Awaitable[T]],
+        journal: Journal | None = None,
+        tokens: str | TokenSource | None = None,
     ) -> T:
         """Does the work with a client that is closed at its end."""
-        token = self._token
+        tokens = self.tokens if tokens is None else tokens
 
         async def call() -> T:
-            async with LCPhoneClient(token, journal=journal, **self._options) as client:
+            async with LCPhoneClient(tokens, journal=journal, **self.options) as client:
                 return await work(client)
 
         return finish(call())
 
+    @property
+    def base_url(self) -> str:
+        """Where the service is."""
+        return str(self.options.get("base_url", BASE_URL)).rstrip("/")
+
     @cached_property
-    def _token(self) -> str:
+    def login(self) -> Login | None:
+        """What `lcphone login` kept, unless the environment has a token."""
+        return None if os.environ.get("LCPHONE_TOKEN") else Login.load(self.base_url)
+
+    @cached_property
+    def tokens(self) -> str | TokenSource:
+        """Where the token comes from."""
         token = os.environ.get("LCPHONE_TOKEN")
         if token:
             return token
+        if self.login is not None:
+            return self.login.tokens()
         if sys.stdin.isatty():
             return str(click.prompt("LC Phone token", hide_input=True, err=True))
-        raise click.ClickException("set LCPHONE_TOKEN: there is no terminal to ask for a token on")
+        raise click.ClickException(
+            "run `lcphone login`, or set LCPHONE_TOKEN: there is no terminal to ask for a token on"
+        )
 
 
 def finish(work: Coroutine[Any, Any, T]) -> T:
@@ -94,9 +118,14 @@ def of_service(verb: Callable[..., None]) -> Callable[..., None]:
         show_envvar=True,
         help="v3 or 2021-07-28.",
     )
+    @click.option(
+        "--allow-http", is_flag=True, help="Permit http:// to another machine: all can read it."
+    )
     @functools.wraps(verb)
-    def command(base_url: str | None, api_version: str | None, **rest: Any) -> None:
-        options = {"base_url": base_url, "api_version": api_version}
+    def command(
+        base_url: str | None, api_version: str | None, *, allow_http: bool, **rest: Any
+    ) -> None:
+        options = {"base_url": base_url, "api_version": api_version, "allow_http": allow_http}
         given = {name: value for name, value in options.items() if value}
         verb(Service(given), **rest)
 

@@ -18,6 +18,7 @@ from ..models import (
     AvailableNumber,
     AvailableNumbers,
     Capabilities,
+    Location,
     NumberPool,
     Price,
     Purchase,
@@ -68,6 +69,11 @@ def number_pools(pools: Iterable[NumberPool]) -> Table:
 def purchases(records: Iterable[PurchaseRecord]) -> Table:
     """Purchases that a journal holds."""
     return _table(_PURCHASES, records)
+
+
+def locations(listed: Iterable[Location], *, header: bool = True) -> Table:
+    """Locations where an app is installed."""
+    return _table(_LOCATIONS, listed, header=header)
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> Table:
@@ -171,6 +177,12 @@ _AVAILABLE = (
     Column("Can", lambda n: capabilities_text(n.capabilities), 13, "green"),
     Column("A month", lambda n: price_text(n.price), 9),
     Column("Address", lambda n: n.address_requirements, 7),
+)
+_LOCATIONS = (
+    Column("Location", lambda each: each.id, 22, "bold"),
+    Column("Name", lambda each: each.name, None, "cyan"),
+    Column("Address", lambda each: each.address, None),
+    Column("Since", lambda each: each.installed_at and f"{each.installed_at:%Y-%m-%d}", 10),
 )
 _YES_NO = {True: "yes", False: "no"}
 _POOLS = (

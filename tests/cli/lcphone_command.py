@@ -39,7 +39,7 @@ class Outcome:
 class Command:
     """The command, with nothing of LC Phone in its environment but what is given here.
 
-    It always has a journal of its own, so that no run touches that of the user.
+    It always has a journal and a folder of its own, so that no run touches those of the user.
     """
 
     journal: Path
@@ -51,11 +51,12 @@ class Command:
         settings = {"BASE_URL": url, "TOKEN": TOKEN, "LOCATION_ID": "loc1"}
         return cls(journal, {f"LCPHONE_{name}": value for name, value in settings.items()})
 
-    def run(self, *arguments, **settings):
+    def run(self, *arguments, given="", **settings):
+        """How a run ends that is `given` a text on stdin."""
         done = subprocess.run(
             [*COMMAND, *arguments],
             env=self.environment(**settings),
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             timeout=30,
@@ -95,5 +96,10 @@ class Command:
             for name, value in os.environ.items()
             if not name.startswith("LCPHONE_") and name not in {"COLUMNS", "FORCE_COLOR"}
         }
-        fixed = {"PYTHONIOENCODING": "utf-8", "LCPHONE_JOURNAL": str(self.journal)}
+        fixed = {
+            "PYTHONIOENCODING": "utf-8",
+            "LCPHONE_JOURNAL": str(self.journal),
+            "XDG_CONFIG_HOME": str(self.journal.parent / "config"),
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+        }
         return {**kept, **fixed, **self.settings, **settings}

@@ -1,0 +1,230 @@
+"""`lcphone login`, `whoami` and `locations`: whose token it is, and what it may do."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import aclosing
+from typing import Any
+
+import click
+from attrs import asdict, field, frozen
+
+from .._secrets import Secret
+from .._token_sources import checked_token
+from .._tokens import TokenPair
+from ..auth import AgencyTokens, OAuthTokens
+from ..client import LCPhoneClient
+from ..errors import AuthenticationError, PhoneSystemNotConnectedError
+from ..models import Location, RateLimitStatus
+from . import tables
+from .logins import Login
+from .output import json_lines, new_console, plain, write, write_rich
+from .service import Service, of_service
+
+_NONE_YET = "none"
+_ROWS_AT_ONCE = 100
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value a line.")
+
+
+@click.command()
+@click.option("--client-id", envvar="LCPHONE_CLIENT_ID", show_envvar=True, help="Of an OAuth app.")
+@click.option("--redirect-uri", metavar="URL", help="That of the app's authorization.")
+@click.option("--agency", is_flag=True, help="The code is of an agency's authorization.")
+@click.option("--company", metavar="ID", help="The agency whose token it is.")
+@of_service
+def login(
+    service: Service,
+    *,
+    client_id: str | None,
+    redirect_uri: str | None,
+    agency: bool,
+    company: str | None,
+) -> None:
+    """Keep a token for the other commands.
+
+    Paste a private integration token or, with --client-id, the code of an OAuth authorization;
+    the app's secret is read from LCPHONE_CLIENT_SECRET or asked for. What is asked for is not
+    shown; without a terminal it is read from stdin. It is kept in the system's keyring where there
+    is one (extra `keyring`), else in a file that only you can read, and sent nowhere but to the
+    base URL.
+    """
+    if client_id is None:
+        token = checked_token(_ask("Token"))
+        kept = Login.keep(service.base_url, {"token": token, "company_id": company}, None)
+    else:
+        code = _ask("Code of the authorization")
+        secret = _ask("Client secret", "LCPHONE_CLIENT_SECRET")
+        app = {"client_id": client_id, "client_secret": secret}
+        user_type = "Company" if agency or company else None
+        grant = service.run(
+            lambda client: client.exchange_code(
+                code, **app, redirect_uri=redirect_uri, user_type=user_type
+            ),
+            tokens=_NONE_YET,
+        )
+        of_agency = company or (None if grant.location_id else grant.company_id)
+        fields = {**app, "company_id": of_agency, "location_id": grant.location_id}
+        pair = TokenPair.granted(grant, time.time())
+        kept = Login.keep(service.base_url, fields, pair.to_text())
+    click.echo(plain(f"Kept in {kept.place}, for {service.base_url}."), err=True)
+
+
+@frozen
+class Identity:
+    """What can be told of a token without spending money."""
+
+    kind: str
+    kept_in: str
+    company_id: str | None = None
+    location_id: str | None = None
+    scopes: dict[str, bool | None] = field(factory=dict)
+    """Whether it proved to have each; `None` where that could not be seen."""
+    limits: dict[str, Any] = field(factory=dict)
+
+
+@click.command()
+@click.option(
+    "--location", "location_id", metavar="ID", envvar="LCPHONE_LOCATION_ID", show_envvar=True
+)
+@_json
+@of_service
+def whoami(service: Service, *, location_id: str | None, as_json: bool) -> None:
+    """Show which token is used, what it proved to be allowed, and what is left of the limits.
+
+    Two small reads of the location's phone numbers and pools tell which scopes the token has.
+    Whether it may buy numbers cannot be seen without buying one.
+    """
+    tokens = service.tokens
+    known = service.login.fields if service.login else {}
+    location_id = location_id or known.get("location_id")
+    scopes: dict[str, bool | None] = {}
+    limits = RateLimitStatus()
+    if location_id is not None:
+        scopes, limits = service.run(lambda client: _proved(client, location_id))
+    identity = Identity(
+        kind=_kind(tokens),
+        kept_in=_kept_in(service),
+        company_id=known.get("company_id"),
+        location_id=location_id,
+        scopes=scopes,
+        limits=asdict(limits),
+    )
+    if as_json:
+        click.echo(json_lines([identity]), nl=False)
+    else:
+        new_console().print(tables.facts(_rows(identity)))
+
+
+@click.command()
+@click.option("--company", metavar="ID", envvar="LCPHONE_COMPANY_ID", show_envvar=True)
+@click.option("--app", "app_id", metavar="ID", envvar="LCPHONE_APP_ID", show_envvar=True)
+@click.option("--query", metavar="TEXT", help="A part of the location's name.")
+@_json
+@of_service
+def locations(
+    service: Service, *, company: str | None, app_id: str | None, query: str | None, as_json: bool
+) -> None:
+    """List the locations of an agency where an app is installed.
+
+    It wants the token of an agency: see `lcphone login --agency`.
+    """
+    company = company or (service.login.fields.get("company_id") if service.login else None)
+    if company is None or app_id is None:
+        raise click.UsageError("name the agency with --company, and the app with --app")
+
+    async def stream(client: LCPhoneClient) -> None:
+        console = new_console()
+        count = 0
+
+        async def show(rows: list[Location]) -> None:
+            nonlocal count
+            if as_json:
+                await write(json_lines(rows))
+            else:
+                await write_rich(console, tables.locations(rows, header=not count))
+            count += len(rows)
+
+        rows: list[Location] = []
+        async with aclosing(client.locations(company, app_id, query=query)) as found:
+            async for location in found:
+                rows.append(location)
+                if len(rows) == _ROWS_AT_ONCE:
+                    await show(rows)
+                    rows = []
+        await show(rows)
+        if not as_json:
+            await write(f"\n{count:,} locations\n")
+
+    service.run(stream)
+
+
+def _ask(what: str, variable: str = "") -> Secret:
+    """A secret from the environment, from a person, or from the next line of stdin."""
+    text = os.environ.get(variable) if variable else None
+    if text is None and sys.stdin.isatty():
+        text = str(click.prompt(what, hide_input=True, err=True))
+    elif text is None:
+        text = sys.stdin.readline()
+    if not text.strip():
+        raise click.ClickException(f"{what} is empty")
+    return Secret(text.strip())
+
+
+async def _proved(
+    client: LCPhoneClient, location_id: str
+) -> tuple[dict[str, bool | None], RateLimitStatus]:
+    """Which scopes the token showed to have, and the limits after that."""
+    scopes: dict[str, bool | None] = {
+        "phonenumbers.read": await _is_allowed(
+            client.active_numbers_page(location_id, page_size=1)
+        ),
+        "numberpools.read": await _is_allowed(client.number_pools(location_id)),
+        "phonenumbers.write": None,
+    }
+    return scopes, client.rate_limit(location_id)
+
+
+async def _is_allowed(call: Any) -> bool:
+    try:
+        await call
+    except PhoneSystemNotConnectedError:
+        return True  # it looked, and found no phone system
+    except AuthenticationError as error:
+        if "scope" not in error.message:
+            raise
+        return False
+    return True
+
+
+def _kept_in(service: Service) -> str:
+    if service.login is not None:
+        return service.login.place
+    return "LCPHONE_TOKEN" if os.environ.get("LCPHONE_TOKEN") else "nowhere: you typed it"
+
+
+def _kind(tokens: object) -> str:
+    if isinstance(tokens, AgencyTokens):
+        return "an agency's token"
+    if isinstance(tokens, OAuthTokens):
+        return "the tokens of an OAuth app"
+    return "a private integration token" if str(tokens).startswith("pit-") else "an access token"
+
+
+def _rows(identity: Identity) -> list[tuple[str, object]]:
+    told = {True: "yes", False: "no", None: "not known"}
+    limits = identity.limits
+    rows: list[tuple[str, object]] = [
+        ("Token", identity.kind),
+        ("Kept in", identity.kept_in),
+        ("Agency", identity.company_id),
+        ("Location", identity.location_id),
+    ]
+    rows += [(name, told[has]) for name, has in identity.scopes.items()]
+    if limits.get("remaining") is not None:
+        rows.append(("Left now", f"{limits['remaining']} of {limits['max_requests']}"))
+    if limits.get("daily_remaining") is not None:
+        rows.append(("Left today", f"{limits['daily_remaining']:,} of {limits['daily_limit']:,}"))
+    return rows

@@ -1,0 +1,163 @@
+"""What `lcphone login` keeps: in the system's keyring where there is one, else in 0600 files.
+
+Each base URL has a login of its own, so that no token goes to another service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+from attrs import frozen
+
+from .._secrets import Secret
+from ..auth import AgencyTokens, OAuthTokens, TokenSource
+from ..token_store import FileTokenStore, TokenStore
+
+_SERVICE = "lcphone"
+
+
+@frozen
+class Login:
+    """A login at one base URL."""
+
+    place: str
+    """Where it is kept: `keyring` or the file's path."""
+    fields: dict[str, Any]
+    """A `token`, or the `client_id` and `client_secret` of an app; `company_id` of an agency."""
+    _store: TokenStore
+    """Of the app's tokens."""
+
+    @classmethod
+    def load(cls, base_url: str) -> Login | None:
+        """The login that was kept last; `None` where there is none."""
+        for keeper in _keepers(base_url):
+            text = asyncio.run(keeper.login.load())
+            if text is not None:
+                return cls(str(keeper), _read(text, keeper), keeper.tokens)
+        return None
+
+    @classmethod
+    def keep(cls, base_url: str, fields: dict[str, Any], tokens: str | None) -> Login:
+        """Keeps a login, with the tokens of its app, in the place of any other."""
+        first, *others = _keepers(base_url)
+
+        async def write() -> None:
+            await _put(first.tokens, tokens)
+            await _put(first.login, json.dumps(fields))
+            for other in others:
+                other.login.forget()
+                other.tokens.forget()
+
+        asyncio.run(write())
+        return cls(str(first), fields, first.tokens)
+
+    def tokens(self) -> TokenSource | str:
+        """The token source that it stands for."""
+        source: TokenSource | str
+        if "token" in self.fields:
+            source = Secret(self.fields["token"])
+        else:
+            app = {name: self.fields[name] for name in ("client_id", "client_secret")}
+            source = OAuthTokens(**app, store=self._store)
+        if self.fields.get("company_id"):
+            return AgencyTokens(company_id=self.fields["company_id"], source=source)
+        return source
+
+
+class _File(FileTokenStore):
+    """A text in a file of the user's own folder."""
+
+    def forget(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+class _Keyring:
+    """A text in the system's keyring, with a file to lock it by."""
+
+    def __init__(self, keyring: ModuleType, name: str, lock: FileTokenStore) -> None:
+        self._keyring = keyring
+        self._name = name
+        self._lock = lock
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        return self._lock.lock()
+
+    async def load(self) -> str | None:
+        text = await asyncio.to_thread(self._do, "get_password")
+        return None if text is None else Secret(text)
+
+    async def replace(self, old: str | None, new: str) -> bool:
+        if await self.load() != old:
+            return False
+        await asyncio.to_thread(self._do, "set_password", Secret(new))
+        return True
+
+    def forget(self) -> None:
+        if self._do("get_password") is not None:
+            self._do("delete_password")
+
+    def _do(self, what: str, *values: str) -> Any:
+        try:
+            return getattr(self._keyring, what)(_SERVICE, self._name, *values)
+        except self._keyring.errors.KeyringError as error:
+            problem = f"the keyring: {error or type(error).__name__}"
+        raise OSError(problem)
+
+
+@frozen
+class _Keeper:
+    """One of the places for a base URL's login."""
+
+    name: str
+    login: _File | _Keyring
+    tokens: _File | _Keyring
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _keepers(base_url: str) -> list[_Keeper]:
+    """The places for a login, the best one first."""
+    folder = Path(click.get_app_dir("lcphone"), "logins")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stem = f"{urlsplit(base_url).hostname}-{hashlib.sha256(base_url.encode()).hexdigest()[:8]}"
+    login, tokens = (_File(folder / f"{stem}.{what}.json") for what in ("login", "tokens"))
+    keepers = [_Keeper(str(login.path), login, tokens)]
+    if (keyring := _usable_keyring()) is not None:
+        held = _Keyring(keyring, base_url, login), _Keyring(keyring, f"{base_url} tokens", tokens)
+        keepers.insert(0, _Keeper("the keyring", *held))
+    return keepers
+
+
+def _usable_keyring() -> ModuleType | None:
+    """The package `keyring`, where it is installed and has something safe to keep secrets in."""
+    try:
+        import keyring
+    except ModuleNotFoundError:
+        return None
+    return keyring if keyring.get_keyring().priority >= 1 else None
+
+
+async def _put(store: _File | _Keyring, text: str | None) -> None:
+    async with store.lock():
+        if text is None:
+            store.forget()
+        else:
+            await store.replace(await store.load(), text)
+
+
+def _read(text: str, keeper: _Keeper) -> dict[str, Any]:
+    try:
+        fields = json.loads(text)
+        return {name: fields[name] for name in fields}
+    except (ValueError, TypeError):
+        pass
+    raise click.ClickException(f"{keeper} holds no login: run `lcphone login` again")
