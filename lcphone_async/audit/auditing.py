@@ -33,6 +33,7 @@ Take = Callable[[Location, Run, Path, OnPage], Awaitable[Inventory]]
 # So many locations in a row whose token is refused, and it is the token, not the locations.
 _REFUSED_TOKENS = 3
 _MOST_NAMED = 5
+_SECONDS_BETWEEN_CALLS = 0.2
 _INVALID_TOKEN = "invalid token"  # noqa: S105  # the service's words
 
 
@@ -109,7 +110,7 @@ async def audit(
     - `resume`: go on with the store's last run: its locations that are not complete, and those of
       `locations` that it does not have. Without a run, one begins.
     - `concurrency`: locations side by side. Each has its own budget.
-    - `on_progress`: called after every page and every commit.
+    - `on_progress`: called five times a second, and at the end.
 
     A location that fails is noted as such and stops no other. What stops the audit is in the
     summary's `error`, and what was done by then is kept: a token that is refused for three
@@ -158,6 +159,7 @@ async def audit_with(
             await asyncio.to_thread(opened.finish, run.run_id)
         except LCPhoneError as error:
             visit.error = error
+        on_progress(visit.progress)
     finally:
         await asyncio.to_thread(opened.close)
     return await asyncio.to_thread(_summary, opened.path, visit)
@@ -197,21 +199,33 @@ class _Visit:
         async def work() -> None:
             for location in to_visit:
                 inventory = await take(location, self.run, folder, self._page)
-                self._check(inventory)
-                await writer.put(inventory)
+                try:
+                    self._check(inventory)
+                    await writer.put(inventory)
+                except BaseException:
+                    inventory.numbers.close()
+                    raise
+
+        async def work_all() -> None:
+            await asyncio.gather(*(tasks.start(work()) for _ in range(concurrency)))
 
         async with OwnTasks() as tasks:
-            workers = [tasks.start(work()) for _ in range(min(concurrency, len(self.locations)))]
-            await asyncio.gather(*workers)
+            both = [tasks.start(work_all()), tasks.start(self._tell())]  # which ends if it fails
+            ended, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                await task
 
     def committed(self, inventories: Sequence[Inventory]) -> None:
         """Counts what is in the store now."""
         self.progress.done += len(inventories)
-        self.on_progress(self.progress)
+
+    async def _tell(self) -> None:
+        while True:
+            self.on_progress(self.progress)
+            await asyncio.sleep(_SECONDS_BETWEEN_CALLS)
 
     def _page(self, numbers: int) -> None:
         self.progress.numbers += numbers
-        self.on_progress(self.progress)
 
     def _check(self, inventory: Inventory) -> None:
         """Counts what went wrong, and raises what is wrong with more than this location."""
@@ -223,7 +237,6 @@ class _Visit:
             return
         self._refused_tokens += 1
         if self._refused_tokens >= min(_REFUSED_TOKENS, len(self.locations)):
-            inventory.numbers.close()
             raise error
 
 

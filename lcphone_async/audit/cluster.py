@@ -51,7 +51,8 @@ async def audit_on_dask(
     if concurrency is not None:
         whole_number("concurrency", concurrency, 1)
     try:
-        dask = await distributed.Client(scheduler, asynchronous=True, set_as_default=False)
+        connect: Any = distributed.Client  # of which not all has types
+        dask = await connect(scheduler, asynchronous=True, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ClusterError(f"no Dask scheduler at {scheduler}: {error}") from error
     async with dask:
@@ -84,9 +85,10 @@ async def audit_on_dask(
 class _ClientOfWorker(distributed.WorkerPlugin):
     """The one client of a worker, closed when the worker ends."""
 
+    client: LCPhoneClient
+
     def __init__(self, make_client: Callable[[], LCPhoneClient]) -> None:
         self._make_client = make_client
-        self.client: LCPhoneClient
 
     async def setup(self, worker: Any) -> None:
         del worker
@@ -98,6 +100,6 @@ class _ClientOfWorker(distributed.WorkerPlugin):
 
 
 async def _take(location: Location, run_id: int) -> Inventory:
-    plugin = distributed.get_worker().plugins[_PLUGIN]
+    plugin: Any = distributed.get_worker().plugins[_PLUGIN]
     with bulk():
         return await take_inventory(plugin.client, location, run_id)

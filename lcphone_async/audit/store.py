@@ -124,21 +124,8 @@ class Store:
             ]
             self._forget(run_id, seen_before & {inventory.location.id for inventory in better})
             self._insert("numbers", chain.from_iterable(i.numbers.batches() for i in better))
-            self._insert(
-                "pools", (tables.pools(run_id, i.location.id, i.pools) for i in better if i.pools)
-            )
-            self._insert(
-                "pool_numbers",
-                (tables.pool_numbers(run_id, i.location.id, i.pools) for i in better if i.pools),
-            )
-            self._insert(
-                "rcs_sender_ids",
-                (
-                    tables.rcs_sender_ids(run_id, i.location.id, i.rcs_sender_ids)
-                    for i in better
-                    if i.rcs_sender_ids
-                ),
-            )
+            for table in ("pools", "pool_numbers", "rcs_sender_ids"):
+                self._insert(table, (i.others[table] for i in better if i.rows(table)))
             self._cover(run_id, better)
 
     def finish(self, run_id: int) -> None:
@@ -258,8 +245,8 @@ class Store:
                 "account_status": inventory.account_status,
                 "is_under_lc": inventory.is_under_lc,
                 "numbers": inventory.numbers.rows,
-                "pools": len(inventory.pools),
-                "rcs_sender_ids": len(inventory.rcs_sender_ids),
+                "pools": inventory.rows("pools"),
+                "rcs_sender_ids": inventory.rows("rcs_sender_ids"),
                 "finished_at": now,
                 "seconds": inventory.seconds,
             }

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from attrs import define, field
 
 from .._tasks import OwnTasks
@@ -24,7 +25,7 @@ from ..errors import (
     RepeatedPageError,
     ResponseFormatError,
 )
-from ..models import ActiveNumbersPage, Location, NumberPool, RcsSenderId
+from ..models import ActiveNumbersPage, Location, RcsSenderId
 from . import tables
 from .errors import StoreError
 from .spool import Spool
@@ -72,10 +73,14 @@ class Inventory:
     """Why it is not complete."""
     account_status: str | None = None
     is_under_lc: bool | None = None
-    pools: list[NumberPool] = field(factory=list)
-    rcs_sender_ids: tuple[RcsSenderId, ...] = ()
+    others: dict[str, pa.RecordBatch] = field(factory=dict)
+    """The rows of its pools, their numbers and its RCS senders, by table."""
     seconds: float = 0.0
     """How long it took."""
+
+    def rows(self, table: str) -> int:
+        """How many rows of a table it has."""
+        return self.others[table].num_rows if table in self.others else 0
 
     @property
     def reason(self) -> str | None:
@@ -137,6 +142,7 @@ async def _walk(
     client: LCPhoneClient, inventory: Inventory, run_id: int, on_page: Callable[[int], None]
 ) -> None:
     location_id = inventory.location.id
+    senders: tuple[RcsSenderId, ...] = ()
     async with OwnTasks() as tasks:
         pools = tasks.start(client.number_pools(location_id))
         pages = client.active_number_pages(
@@ -149,7 +155,12 @@ async def _walk(
             async for page in pages:
                 await asyncio.to_thread(_keep, inventory, run_id, page)
                 on_page(len(page.numbers))
-        inventory.pools = await pools
+                senders = page.rcs_sender_ids or senders
+        of_location = (run_id, location_id)
+        inventory.others["rcs_sender_ids"] = tables.rcs_sender_ids(*of_location, senders)
+        found = await pools
+        inventory.others["pools"] = tables.pools(*of_location, found)
+        inventory.others["pool_numbers"] = tables.pool_numbers(*of_location, found)
 
 
 def _keep(inventory: Inventory, run_id: int, page: ActiveNumbersPage) -> None:
@@ -163,5 +174,3 @@ def _keep(inventory: Inventory, run_id: int, page: ActiveNumbersPage) -> None:
         inventory.account_status = str(status)
     if page.is_under_lc is not None:
         inventory.is_under_lc = page.is_under_lc
-    if page.rcs_sender_ids:
-        inventory.rcs_sender_ids = page.rcs_sender_ids

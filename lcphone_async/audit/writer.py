@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from .errors import StoreError
 from .store import Store
 from .walk import Inventory
 
@@ -17,7 +16,7 @@ class Writer:
     """Takes inventories as they come, and commits all that wait at once.
 
     So a disk that is slow to sync does not hold up the walk. Leaving its block waits for the last
-    commit, and raises `StoreError` if one failed.
+    commit, and raises what a commit raised.
     """
 
     def __init__(
@@ -32,12 +31,11 @@ class Writer:
         self._waiting: asyncio.Queue[Inventory | None] = asyncio.Queue(most_waiting)
         self._on_commit = on_commit
         self._thread = ThreadPoolExecutor(1, "lcphone-audit-store")
-        self._failure: StoreError | None = None
+        self._failure: Exception | None = None
 
     async def put(self, inventory: Inventory) -> None:
-        """Waits for room; raises `StoreError` once a commit has failed."""
+        """Waits for room; raises what a commit raised, mostly `StoreError`."""
         if self._failure is not None:
-            inventory.numbers.close()
             raise self._failure
         await self._waiting.put(inventory)
 
@@ -75,7 +73,7 @@ class Writer:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._thread, self._store.commit, self._run_id, inventories)
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001  # raised again where it is waited for
             self._failure = error
         else:
             self._on_commit(inventories)

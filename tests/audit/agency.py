@@ -1,0 +1,113 @@
+"""A service of a few locations whose every number is given by hand, in the document's words."""
+
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from attrs import define, field
+
+
+def number(phone_number, **changes):
+    """A number as v3 lists it, at which no rule has anything to find."""
+    return {
+        "phoneNumber": phone_number,
+        "friendlyName": "Front desk",
+        "sid": f"PN{phone_number}",
+        "countryCode": "US",
+        "capabilities": {"voice": True, "sms": True, "mms": True, "fax": False},
+        "type": "local",
+        "isDefaultNumber": False,
+        "linkedUser": "user-1",
+        "linkedRingAllUsers": [],
+        "inboundCallService": None,
+        "forwardingNumber": "",
+        "isGroupConversationEnabled": False,
+        "addressSid": None,
+        "bundleSid": None,
+        "dateAdded": "2026-02-23T22:00:52.000Z",
+        "dateUpdated": "2026-02-24T22:00:52.000Z",
+        "origin": "twilio",
+        **changes,
+    }
+
+
+def pool(pool_id, *phone_numbers, **changes):
+    """A pool as the 2021-07-28 document lists it."""
+    return {
+        "id": pool_id,
+        "name": f"Pool {pool_id}",
+        "numbers": [{"phoneNumber": one, "friendlyName": one} for one in phone_numbers],
+        "forwardingNumber": None,
+        "whisper": False,
+        "whisperMessage": "",
+        "callRecording": False,
+        "isActive": True,
+        "inboundCallService": None,
+        **changes,
+    }
+
+
+@define
+class Place:
+    """A location."""
+
+    numbers: list = field(factory=list)
+    pools: list = field(factory=list)
+    status: str = "active"
+    senders: list = field(factory=list)
+
+
+@define
+class Agency:
+    """Its locations by their ids; `errors` are the statuses of those that fail."""
+
+    places: dict = field(factory=dict)
+    errors: dict = field(factory=dict)
+    skipped_pools: list = field(factory=list)
+    """What each list's `skipNumberPool` was."""
+    url: str = ""
+
+    @asynccontextmanager
+    async def serving(self):
+        app = web.Application()
+        app.router.add_get("/phone-system/numbers/location/{id}", self._numbers)
+        app.router.add_get("/phone-system/number-pools", self._pools)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    async def _numbers(self, request):
+        place_id = request.match_info["id"]
+        if status := self.errors.get(place_id):
+            return _refusal(status)
+        place = self.places[place_id]
+        page, size = int(request.query["page"]), int(request.query["pageSize"])
+        self.skipped_pools.append(request.query["skipNumberPool"])
+        data = {
+            "numbers": place.numbers[page * size : (page + 1) * size],
+            "isUnderLc": True,
+            "pageSize": size,
+            "page": page,
+            "accountStatus": place.status,
+            "total": len(place.numbers),
+            "rcsSenderIds": place.senders,
+        }
+        return web.json_response(
+            {"status": "success", "data": data, "message": "OK", "statusCode": 200}
+        )
+
+    async def _pools(self, request):
+        place_id = request.query["locationId"]
+        if status := self.errors.get(place_id):
+            return _refusal(status)
+        pools = self.places[place_id].pools
+        return web.json_response({"success": True, "data": pools, "total": len(pools)})
+
+
+def _refusal(status):
+    message = "Phone system is not connected to this account" if status == 404 else "refused"
+    return web.json_response({"message": message, "statusCode": status}, status=status)

@@ -1,0 +1,49 @@
+"""Stores, and audits of sandboxes and hand-made agencies."""
+
+import pytest
+import pytest_asyncio
+
+from audit.agency import Agency
+from lcphone_async import LCPhoneClient, RateLimiter, RetryPolicy
+from lcphone_async.audit import audit
+from lcphone_async.audit.reading import reading
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Where an audit keeps what it finds."""
+    return tmp_path / "inventory.duckdb"
+
+
+@pytest_asyncio.fixture
+async def agency():
+    """A service whose every number is given by hand."""
+    async with Agency().serving() as serving:
+        yield serving
+
+
+@pytest.fixture
+def take(store):
+    """Runs an audit of a service, without waits and limits."""
+
+    async def run(service, locations, path=store, **options):
+        retry = RetryPolicy(max_tries=3, first_wait=0)
+        limiter = options.pop("limiter", RateLimiter(10_000))
+        token = options.pop("token", "any")
+        async with LCPhoneClient(
+            token, base_url=service.url, limiter=limiter, retry=retry, timeout=5
+        ) as client:
+            return await audit(client, locations, path, **options)
+
+    return run
+
+
+@pytest.fixture
+def rows(store):
+    """The rows of a query over the newest run, or over another."""
+
+    def look(query, path=store, run_id=None):
+        with reading(path, run_id) as run:
+            return run.rows(query)
+
+    return look

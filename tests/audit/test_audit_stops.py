@@ -1,0 +1,233 @@
+"""What stops an audit, and what is kept then."""
+
+import asyncio
+import multiprocessing
+import subprocess
+import sys
+from contextlib import closing
+
+import duckdb
+import pytest
+
+from lcphone_async import (
+    AuthenticationError,
+    AuthorizationLostError,
+    BudgetUnavailableError,
+    LCPhoneClient,
+    RateLimiter,
+    TokenUnavailableError,
+)
+from lcphone_async.audit import Coverage, StoreError, audit
+from lcphone_async.audit.store import Store
+from lcphone_async.sandbox import Fault, LocationSettings, Sandbox
+
+REFUSED = {"status": 401, "body": {"message": "Invalid token: access token is invalid"}}
+
+
+async def test_a_revoked_token_stops(take, rows):
+    """Stops when the token of three locations in a row is refused, and keeps what was done."""
+    ids = [f"loc{i:02}" for i in range(40)]
+    faults = [Fault(location=one, **REFUSED) for one in ids[10:]]
+    async with Sandbox(numbers_per_location=5, faults=faults) as sandbox:
+        summary = await take(sandbox, ids, concurrency=1)
+        asked = len({request.path for request in sandbox.requests if "location/" in request.path})
+    assert isinstance(summary.error, AuthenticationError)
+    assert asked == 13
+    assert summary.coverage[Coverage.COMPLETE] == 10
+    assert summary.coverage[Coverage.PENDING] == 28
+    assert rows("SELECT count(*) FROM numbers") == [(50,)]
+
+
+async def test_one_refused_token_stops_nothing(take):
+    """Takes refused tokens for the fault of their locations, where others come between."""
+    ids = [f"loc{i}" for i in range(9)]
+    faults = [Fault(location=one, **REFUSED) for one in ids[::2]]
+    async with Sandbox(numbers_per_location=5, faults=faults) as sandbox:
+        summary = await take(sandbox, ids, concurrency=1)
+    assert summary.error is None
+    assert summary.coverage == {Coverage.COMPLETE: 4, Coverage.FAILED: 5}
+
+
+async def test_a_single_location_with_a_bad_token(take):
+    """Says that the token was refused where all locations there are were refused."""
+    async with Sandbox(tokens=["good"]) as sandbox:
+        summary = await take(sandbox, ["a"], token="bad")
+    assert isinstance(summary.error, AuthenticationError)
+    assert summary.coverage == {Coverage.PENDING: 1}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthorizationLostError("revoked"),
+        TokenUnavailableError("the token store failed"),
+        BudgetUnavailableError("redis is down"),
+    ],
+)
+async def test_what_concerns_all_locations_stops(store, error):
+    """Stops where the authorization is lost, or neither token nor budget can be had."""
+
+    class Source:
+        async def token(self, location_id):
+            if location_id != "a":
+                raise error
+            return "token"
+
+    async with (
+        Sandbox() as sandbox,
+        LCPhoneClient(Source(), base_url=sandbox.url) as client,
+    ):
+        summary = await audit(client, ["a", "b", "c", "d", "e", "f"], store, concurrency=1)
+    assert type(summary.error) is type(error)
+    assert summary.coverage[Coverage.COMPLETE] == 1
+    assert summary.coverage[Coverage.PENDING] >= 3
+
+
+async def test_a_token_source_may_raise_anything(store):
+    """Takes what a token source raises for one location as that location's failure."""
+
+    class Source:
+        async def token(self, location_id):
+            if location_id == "b":
+                raise RuntimeError("no such key")
+            return "token"
+
+    async with Sandbox() as sandbox, LCPhoneClient(Source(), base_url=sandbox.url) as client:
+        summary = await audit(client, ["a", "b", "c"], store)
+    assert summary.error is None
+    assert summary.coverage == {Coverage.COMPLETE: 2, Coverage.FAILED: 1}
+    assert "RuntimeError: no such key" in summary.incomplete[0].reason
+
+
+async def test_a_spent_day_ends_that_location_only(take, rows):
+    """Notes the locations whose requests of the day are spent, and visits the others."""
+    sizes = {"big": LocationSettings(numbers=9_000), "small": LocationSettings(numbers=10)}
+    async with Sandbox(locations=sizes, daily_quota=5) as sandbox:
+        summary = await take(sandbox, ["big", "small"], limiter=RateLimiter())
+    assert summary.error is None
+    assert summary.days_spent == 1
+    assert rows("SELECT location_id, coverage FROM locations ORDER BY position") == [
+        ("big", "partial"),
+        ("small", "complete"),
+    ]
+
+
+FULL_DISK = """
+import asyncio, resource, sys
+from lcphone_async import LCPhoneClient, RateLimiter
+from lcphone_async.audit import audit
+
+async def main(url, store):
+    async with LCPhoneClient("t", base_url=url, limiter=RateLimiter(10_000)) as client:
+        summary = await audit(client, [f"loc{i:02}" for i in range(30)], store, concurrency=2)
+    print(type(summary.error).__name__, summary.coverage.get("complete", 0), summary.numbers)
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
+asyncio.run(main(*sys.argv[1:3]))
+"""
+
+
+@pytest.mark.parametrize("room", [2_000_000, 700_000])
+async def test_a_full_disk_stops(take, rows, store, room):
+    """Stops where the disk is full, keeps whole locations, and goes on when there is room."""
+    ids = [f"loc{i:02}" for i in range(30)]
+    with Sandbox(numbers_per_location=3_000, max_requests=10_000).in_thread() as sandbox:
+        run = [sys.executable, "-W", "error", "-c", FULL_DISK, sandbox.url, store, str(room)]
+        done = await asyncio.to_thread(
+            subprocess.run, run, capture_output=True, text=True, check=False
+        )
+        name, complete, numbers = done.stdout.split()
+        assert name == "StoreError", done
+        assert int(complete) < 30
+        assert int(numbers) == 3_000 * int(complete)
+        assert rows("SELECT count(*) FROM numbers") == [(int(numbers),)]
+        summary = await take(sandbox, None, resume=True)
+    assert summary.is_complete
+    assert rows("SELECT count(*), count(DISTINCT (location_id, phone_number)) FROM numbers") == [
+        (90_000, 90_000)
+    ]
+    assert len(ids) == summary.coverage[Coverage.COMPLETE]
+
+
+async def test_cancelled_it_keeps_what_was_done(take, rows):
+    """Ends at once when it is cancelled, and what was committed is there."""
+    slow = Fault(location="slow", delay=60)
+    async with Sandbox(numbers_per_location=5, faults=[slow]) as sandbox:
+        seen = asyncio.Event()
+
+        def look(progress):
+            if progress.done == 3:
+                seen.set()
+
+        running = asyncio.create_task(take(sandbox, ["a", "b", "c", "slow"], on_progress=look))
+        await seen.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert rows("SELECT location_id, coverage FROM locations ORDER BY position") == [
+        ("a", "complete"),
+        ("b", "complete"),
+        ("c", "complete"),
+        ("slow", "pending"),
+    ]
+
+
+async def test_a_callback_that_fails_is_no_finding(take):
+    """Raises what the caller's own callback raises."""
+
+    def fail(_):
+        raise ZeroDivisionError
+
+    async with Sandbox() as sandbox:
+        with pytest.raises(ZeroDivisionError):
+            await take(sandbox, ["a", "b"], on_progress=fail)
+
+
+def hold(path, ready, done):
+    with closing(Store(path)):
+        ready.set()
+        done.wait()
+
+
+async def test_a_store_in_use(take, store):
+    """Says that another process has the store."""
+    spawn = multiprocessing.get_context("spawn")
+    ready, done = spawn.Event(), spawn.Event()
+    other = spawn.Process(target=hold, args=(store, ready, done))
+    other.start()
+    try:
+        assert await asyncio.to_thread(ready.wait, 30)
+        with pytest.raises(StoreError, match="another process is using it"):
+            await take(_Nowhere(), ["a"])
+    finally:
+        done.set()
+        other.join()
+
+
+class _Nowhere:
+    url = "http://127.0.0.1:9"
+
+
+async def test_a_file_that_is_no_store(take, store):
+    """Leaves alone a file that is something else, and a store that a newer version made."""
+    store.write_text("important")
+    with pytest.raises(StoreError, match="not a store"):
+        await take(_Nowhere(), ["a"])
+    assert store.read_text() == "important"
+    store.unlink()
+    with duckdb.connect(str(store)) as other:
+        other.execute("CREATE TABLE mine AS SELECT 1 AS one")
+    with pytest.raises(StoreError, match="not a store"):
+        await take(_Nowhere(), ["a"])
+    store.unlink()
+    Store(store).close()
+    with duckdb.connect(str(store)) as newer:
+        newer.execute("UPDATE store SET schema_version = 99")
+    with pytest.raises(StoreError, match="newer version"):
+        await take(_Nowhere(), ["a"])
+
+
+async def test_a_store_whose_folder_is_missing(take, tmp_path):
+    """Says that the file cannot be made."""
+    with pytest.raises(StoreError):
+        await take(_Nowhere(), ["a"], tmp_path / "no" / "such" / "folder.duckdb")
