@@ -19,6 +19,7 @@ from ._retry import RetryPolicy
 from ._searches import search_side_by_side
 from ._token_service import ClientTokenService
 from ._token_sources import TokenCall, TokenSource, bind, token_source
+from ._tokens import Grant
 from ._windows import Limiter
 from ._wire import requests, token_requests
 from .journal import Journal, MemoryJournal, PurchaseRecord
@@ -72,7 +73,7 @@ class LCPhoneClient:
         self,
         token: str | TokenSource | TokenCall,
         *,
-        base_url: str = "https://services.leadconnectorhq.com",
+        base_url: str = requests.BASE_URL,
         api_version: str = "v3",
         session: aiohttp.ClientSession | None = None,
         limiter: Limiter | None = None,
@@ -409,6 +410,27 @@ class LCPhoneClient:
 
         walk = LocationsWalk(request("").path, page_size)
         return walk_locations(self._calls, request, walk)
+
+    async def exchange_code(
+        self,
+        code: str,
+        *,
+        client_id: str,
+        client_secret: str,
+        redirect_uri: str | None = None,
+        user_type: str | None = None,
+    ) -> Grant:
+        """The first tokens of an installation, for the code that its authorization gave.
+
+        Give the refresh token to `OAuthTokens` at once, with a store: it is the only copy.
+
+        - `client_id`, `client_secret`: the app's. The client's own token is not used.
+        - `redirect_uri`: the one that the authorization was asked for with.
+        - `user_type`: `Company` for the tokens of an agency, or `Location`.
+        """
+        return await self._tokens.exchange(
+            client_id, client_secret, code, redirect_uri=redirect_uri, user_type=user_type
+        )
 
     def rate_limit(self, location_id: str) -> RateLimitStatus:
         """What the service's last answer said of a location's limits; empty before the first."""

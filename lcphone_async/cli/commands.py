@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-import signal
 import sys
 from contextlib import aclosing, suppress
 from decimal import Decimal, InvalidOperation
@@ -17,11 +15,13 @@ from ..client import LCPhoneClient
 from ..errors import LCPhoneError
 from ..models import AvailableNumber
 from . import tables
+from .account import locations, login, whoami
 from .audit import audit
 from .buying import look_up, purchase, settle
 from .journals import CommandJournal, of_journal
 from .output import json_lines, new_console, plain, write, write_rich
 from .service import INTERRUPTED, Service, complain, finish, of_location, of_service
+from .serving import sandbox
 
 
 def _price(text: str) -> Decimal:
@@ -39,12 +39,13 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON val
 def lcphone() -> None:
     """Phone numbers of the LC Phone API: list them, search for new ones, buy them.
 
-    The token is read from LCPHONE_TOKEN, or asked for on a terminal. Begin with `lcphone demo`,
-    which needs neither an account nor a network.
+    The token is read from LCPHONE_TOKEN, kept by `lcphone login`, or asked for on a terminal.
+    Begin with `lcphone demo`, which needs neither an account nor a network.
     """
 
 
-lcphone.add_command(audit)
+for _verb in (audit, login, whoami, locations, sandbox):
+    lcphone.add_command(_verb)
 
 
 @lcphone.command()
@@ -245,27 +246,6 @@ def purchases(service: Service, *, journal: CommandJournal, settling: bool, as_j
     finish(show())
     if not all_settled:
         raise click.exceptions.Exit(1)
-
-
-@lcphone.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 picks a free one.")
-def sandbox(port: int) -> None:
-    """Run a local LC Phone service, and print its URL once it answers.
-
-    It takes any token and any location. Ctrl-C or SIGTERM ends it.
-    """
-    from ..sandbox import Sandbox
-
-    async def serve() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop.set))
-        async with Sandbox(port=port) as service:
-            click.echo(service.url)
-            await stop.wait()
-
-    with suppress(KeyboardInterrupt):
-        asyncio.run(serve())
 
 
 def run() -> int:

@@ -193,6 +193,20 @@ async def operations(client: lc.LCPhoneClient) -> None:
     )
 
 
+async def exchange(client: lc.LCPhoneClient) -> None:
+    """A code becomes tokens."""
+    grant = await client.exchange_code(
+        "code", client_id="id", client_secret="s", redirect_uri="https://…", user_type="Company"
+    )
+    assert_type(grant, lc.Grant)
+    assert_type(grant.access_token, str)
+    assert_type(grant.refresh_token, str | None)
+    assert_type(grant.expires_in, float | None)
+    assert_type(grant.company_id, str | None)
+    assert_type(grant.location_id, str | None)
+    assert_type(grant.scope, str | None)
+
+
 def location(location: lc.Location) -> None:
     """The fields of a location."""
     assert_type(location.id, str)

@@ -1,0 +1,239 @@
+"""`lcphone login`, `whoami` and `locations`: a token that is kept, and never shown."""
+
+import json
+import stat
+import textwrap
+
+import pytest
+from attrs import evolve
+
+from cli.lcphone_command import TOKEN, Command
+from lcphone_async.sandbox import OAuthSettings, Sandbox, TokenSettings
+
+SECRET, COMPANY = "the-client-secret", "company-1"
+
+
+@pytest.fixture
+def app():
+    """A sandbox whose app is installed in three locations."""
+    settings = OAuthSettings(
+        client_id="app-1",
+        client_secret=SECRET,
+        app_id="app-1",
+        company_id=COMPANY,
+        locations=["loc1", "loc2", "loc3"],
+    )
+    tokens = {TOKEN: TokenSettings(scopes=["numberpools.read"])}
+    with Sandbox(oauth_app=settings, tokens=tokens).in_thread() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def outside(app, journal):
+    """The command for a sandbox that wants real tokens, without any."""
+    settings = {"LCPHONE_BASE_URL": app.url, "LCPHONE_CLIENT_SECRET": SECRET}
+    return Command(journal, settings)
+
+
+@pytest.fixture
+def keyring(journal):
+    """The environment of a keyring that keeps its passwords in a file for a test to read."""
+    folder = journal.parent / "keyring"
+    folder.mkdir()
+    (folder / "testing_keyring.py").write_text(
+        textwrap.dedent(
+            """
+            import json, pathlib
+            from keyring.backend import KeyringBackend
+
+            FILE = pathlib.Path(__file__).with_name("passwords.json")
+
+            class Keyring(KeyringBackend):
+                priority = 5
+
+                def _all(self):
+                    return json.loads(FILE.read_text()) if FILE.exists() else {}
+
+                def get_password(self, service, username):
+                    return self._all().get(f"{service} {username}")
+
+                def set_password(self, service, username, password):
+                    FILE.write_text(json.dumps({**self._all(), f"{service} {username}": password}))
+
+                def delete_password(self, service, username):
+                    kept = self._all()
+                    del kept[f"{service} {username}"]
+                    FILE.write_text(json.dumps(kept))
+            """
+        )
+    )
+    return {"PYTHONPATH": str(folder), "PYTHON_KEYRING_BACKEND": "testing_keyring.Keyring"}
+
+
+def with_settings(command, **settings):
+    return evolve(command, settings={**command.settings, **settings})
+
+
+def secrets_of(sandbox):
+    return [SECRET, TOKEN, *sandbox.oauth._accesses, *sandbox.oauth._refreshes]
+
+
+def unseen(sandbox, *outcomes):
+    for outcome in outcomes:
+        for secret in secrets_of(sandbox):
+            assert secret not in outcome.out + outcome.err
+
+
+def kept_files(journal):
+    return [path for path in journal.parent.rglob("*") if path.is_file() and "logins" in str(path)]
+
+
+def test_a_token_is_kept_for_the_other_commands(bare, lcphone_sandbox, journal):
+    """Keeps a pasted token in a 0600 file, and uses it where LCPHONE_TOKEN is not set."""
+    command = with_settings(bare, LCPHONE_BASE_URL=lcphone_sandbox.url)
+    kept = command.run("login", given=f"  {TOKEN}\n")
+    assert kept.code == 0
+    assert "Kept in" in kept.err
+    assert len(command.run("numbers", "--location", "loc1", "--json").lines) == 90
+    assert {stat.S_IMODE(path.stat().st_mode) for path in kept_files(journal)} == {0o600}
+    assert any(TOKEN in path.read_text() for path in kept_files(journal))
+
+
+def test_a_token_goes_to_its_own_service_only(bare, lcphone_sandbox, raw_url):
+    """Uses no token at a base URL for which it was not kept."""
+    with_settings(bare, LCPHONE_BASE_URL=lcphone_sandbox.url).run("login", given=TOKEN)
+    other = with_settings(bare, LCPHONE_BASE_URL=raw_url).run("numbers", "--location", "loc1")
+    assert "run `lcphone login`" in other.complaint
+
+
+@pytest.fixture
+def raw_url():
+    with Sandbox().in_thread() as sandbox:
+        yield sandbox.url
+
+
+def test_the_environment_goes_first(outside, app):
+    """Prefers LCPHONE_TOKEN to a token that was kept."""
+    outside.run("login", given=TOKEN)
+    identity = outside.run("whoami", "--json", LCPHONE_TOKEN="pit-other")
+    assert identity.lines[0]["kept_in"] == "LCPHONE_TOKEN"
+    unseen(app, identity)
+
+
+@pytest.mark.parametrize("text", ["", "two words", "pit-é"])
+def test_what_is_no_token(outside, journal, text):
+    """Refuses what cannot be a token, and keeps nothing."""
+    outcome = outside.run("login", given=text + "\n")
+    assert outcome.code == 1
+    assert kept_files(journal) == []
+
+
+def test_whoami_of_a_private_token(outside, app):
+    """Says what kind of token it is, which scopes it proved to have, and what is left."""
+    outside.run("login", given=TOKEN)
+    told = outside.run("whoami", "--location", "loc1", "--json")
+    (identity,) = told.lines
+    assert identity["kind"] == "a private integration token"
+    assert identity["location_id"] == "loc1"
+    assert identity["scopes"] == {
+        "phonenumbers.read": False,
+        "numberpools.read": True,
+        "phonenumbers.write": None,
+    }
+    assert identity["limits"]["max_requests"] == 100
+    shown = outside.run("whoami", "--location", "loc1")
+    assert "numberpools.read" in shown.out
+    unseen(app, told, shown)
+
+
+def test_whoami_of_a_token_that_is_wrong(outside):
+    """Says that the token is wrong, in one line."""
+    outside.run("login", given="pit-of-nobody")
+    assert "Invalid token" in outside.run("whoami", "--location", "loc1").complaint
+
+
+def test_the_code_of_a_location(outside, app, journal):
+    """Exchanges a code, keeps the tokens, and renews them for the other commands."""
+    kept = outside.run("login", "--client-id", "app-1", given=app.oauth.authorize("loc1"))
+    assert kept.code == 0, kept
+    told = outside.run("whoami", "--json")
+    assert told.lines[0]["kind"] == "the tokens of an OAuth app"
+    assert told.lines[0]["location_id"] == "loc1"
+    assert told.lines[0]["scopes"]["phonenumbers.read"] is True
+    for token in app.oauth._accesses:
+        app.oauth.revoke(token)
+    for _ in range(2):
+        assert outside.run("numbers", "--location", "loc1").code == 0
+    grants = [entry.grant_type for entry in app.oauth.ledger]
+    assert grants == ["authorization_code", "refresh_token"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in kept_files(journal)} == {0o600}
+    unseen(app, kept, told)
+
+
+def test_the_code_of_an_agency(outside, app):
+    """Lists the agency's locations, and reads each with a token of its own."""
+    outside.run("login", "--agency", "--client-id", "app-1", given=app.oauth.authorize())
+    listed = outside.run("locations", "--app", "app-1", "--json")
+    assert [each["id"] for each in listed.lines] == ["loc1", "loc2", "loc3"]
+    table = outside.run("locations", "--app", "app-1", "--query", "loc2")
+    assert "Location loc2" in table.out
+    assert "1 locations" in table.out
+    assert outside.run("numbers", "--location", "loc2").code == 0
+    told = outside.run("whoami", "--location", "loc3", "--json")
+    assert told.lines[0]["kind"] == "an agency's token"
+    assert told.lines[0]["company_id"] == COMPANY
+    unseen(app, listed, table, told)
+
+
+def test_a_code_that_is_no_good(outside, app, journal):
+    """Says what the service says, and keeps nothing."""
+    outcome = outside.run("login", "--client-id", "app-1", given="code-of-nobody\n")
+    assert "authorization code is invalid" in outcome.complaint
+    assert "code-of-nobody" not in outcome.err
+    assert not any("tokens" in path.name for path in kept_files(journal))
+    unseen(app, outcome)
+
+
+def test_locations_wants_to_know_the_agency(outside):
+    """Says what to name."""
+    outcome = outside.run("locations", "--app", "a")
+    assert outcome.code == 2
+    assert "--company" in outcome.err
+
+
+def test_a_keyring_goes_before_a_file(outside, app, keyring, journal):
+    """Keeps all in the keyring where there is one, and forgets what was kept in a file."""
+    outside.run("login", given=TOKEN)
+    with_keyring = with_settings(outside, **keyring)
+    kept = with_keyring.run("login", "--client-id", "app-1", given=app.oauth.authorize("loc1"))
+    assert "Kept in the keyring" in kept.err
+    assert with_keyring.run("numbers", "--location", "loc1").code == 0
+    passwords = json.loads((journal.parent / "keyring" / "passwords.json").read_text())
+    assert len(passwords) == 2
+    for path in kept_files(journal):
+        assert path.read_text() == ""  # a lock
+    for token in app.oauth._accesses:
+        app.oauth.revoke(token)
+    for _ in range(2):
+        assert with_keyring.run("numbers", "--location", "loc1").code == 0
+    assert [e.grant_type for e in app.oauth.ledger].count("refresh_token") == 1
+    again = with_keyring.run("login", given=TOKEN)
+    assert len(json.loads((journal.parent / "keyring" / "passwords.json").read_text())) == 1
+    unseen(app, kept, again)
+
+
+def test_a_person_pastes_a_token(bare, lcphone_sandbox):
+    """Asks for the token on a terminal, and does not show it."""
+    command = with_settings(bare, LCPHONE_BASE_URL=lcphone_sandbox.url)
+    code, _, terminal = command.answered(TOKEN.encode() + b"\n", "login", question=b"Token:")
+    assert code == 0
+    assert TOKEN not in terminal
+
+
+def test_http_to_another_machine(bare, lcphone_sandbox):
+    """Refuses to send a token in the clear, unless that is allowed by name."""
+    url = lcphone_sandbox.url.replace("127.0.0.1", "0.0.0.0")  # noqa: S104  # not loopback by name
+    command = with_settings(bare, LCPHONE_BASE_URL=url, LCPHONE_TOKEN=TOKEN)
+    refused = command.run("pools", "--location", "loc1").complaint
+    assert "https://" in refused
+    assert command.run("pools", "--location", "loc1", "--allow-http").code == 0
