@@ -1,0 +1,42 @@
+"""Lists of locations, as people have them."""
+
+import pytest
+
+from lcphone_async.audit import read_locations
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("\n# all of them\n", []),
+        ("abc\n\n  def  \n# ghi\n", [("abc", None), ("def", None)]),
+        ("\ufeffabc\r\ndef\r\n", [("abc", None), ("def", None)]),
+        ("location_id\nabc\n", [("abc", None)]),
+        ("Id,Name\nabc,Dental\ndef,\n", [("abc", "Dental"), ("def", None)]),
+        ('name,locationId,x\n"Smith, ""Co""",abc,1\n', [("abc", 'Smith, "Co"')]),
+        (
+            '{"id": "abc", "name": "Dental"}\n{"location_id": "def"}\n{"_id": "g", "name": 1}\n',
+            [("abc", "Dental"), ("def", None), ("g", None)],
+        ),
+    ],
+)
+def test_a_list_is_read(text, expected):
+    """Reads an id a line, CSV and JSON lines, by what the first line looks like."""
+    assert [(location.id, location.name) for location in read_locations(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a,b\n1,2\n", "no column is called location_id"),
+        ("id,name\nabc,x\n,y\n", "row 3 has no location_id"),
+        ('{"id": "abc"}\n{"name": "x"}\n', "line 2: no location_id"),
+        ('{"id": "abc"}\nnonsense\n', "line 2: not JSON"),
+        ('{"id": "abc"}\n["x"]\n', "line 2: not a JSON object"),
+    ],
+)
+def test_a_list_that_cannot_be_read(text, problem):
+    """Names the list and the line of what is wrong."""
+    with pytest.raises(ValueError, match=f"mine: .*{problem}|mine, .*{problem}"):
+        read_locations(text, "mine")
