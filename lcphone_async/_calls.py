@@ -37,7 +37,7 @@ class Tries:
 
     count: int = 0
     in_doubt: bool = False
-    """Whether the service may have got a request that it has not answered."""
+    """Whether the service may have acted on a request, and its answer does not tell."""
     before_each: Callable[[], Awaitable[None]] | None = None
     """What must be done before a request is sent, once there is a slot for it."""
     renewed: bool = False
@@ -153,6 +153,7 @@ class Calls:
                 answer = await self._logged(request, token, tries)
                 refused = answer.status == HTTPStatus.TOO_MANY_REQUESTS
                 slot.learn(_wire.limits.rate_limit(answer.headers), refused=refused)
+            tries.in_doubt = not _wire.faults.is_refusal(answer.status)
         except DailyQuotaExhaustedError as error:  # the limiter knows no calls
             raise evolve(error, method=request.method, path=request.path) from None
         if not 200 <= answer.status < 300:  # noqa: PLR2004  # HTTP's own
@@ -168,7 +169,6 @@ class Calls:
         try:
             answer = await self._transport.send(request, token)
             outcome = str(answer.status)
-            tries.in_doubt = False
         except (ConnectFailedError, ClientClosedError):
             tries.in_doubt = False
             raise

@@ -1,31 +1,38 @@
--- Keeps a purchase that begins, or what became known of one, all at once.
+-- Keeps a purchase that begins, what its maker knows of it, or what was found of it, all at once.
 --
--- KEYS   open (a purchase for each field), settled (one for each id), bought (how often, by field)
--- ARGV   the field, the purchase's id, its row, its state, and where it begins how often the
---        number had been bought
--- Returns what is in the way of a purchase that begins ('open' or 'bought'), or ''.
+-- KEYS   open (a purchase for each field), settled (one for each id), bought (the last one made
+--        for each field)
+-- ARGV   the verb, the field, the purchase's id, its row, its state, and
+--        to begin: the id of the last one made when the maker asked, or ''
+--        to settle: the row as it was when the list was asked
+-- Returns what is in the way of one that begins ('open' or 'bought') or '', and to settle the row
+-- that is kept then.
 local open, settled, bought = KEYS[1], KEYS[2], KEYS[3]
-local field, id, row, state, times_bought = unpack(ARGV)
+local verb, field, id, row, state, more = unpack(ARGV)
 
-local in_the_way = redis.call('HGET', open, field)
-local is_open = in_the_way and cjson.decode(in_the_way).id == id
-local before = redis.call('HGET', settled, id)
-local state_before = before and cjson.decode(before).state
+local function id_of(kept) return kept and cjson.decode(kept).id or '' end
 
-if times_bought then
-  if in_the_way and not is_open then return 'open' end
-  if (redis.call('HGET', bought, field) or '0') ~= times_bought then return 'bought' end
+local opened = redis.call('HGET', open, field)
+local is_other = opened and id_of(opened) ~= id
+local kept = opened and not is_other and opened or redis.call('HGET', settled, id)
+
+if verb == 'begin' then
+  if is_other then return 'open' end
+  if id_of(redis.call('HGET', bought, field)) ~= more then return 'bought' end
+elseif verb == 'settle' then
+  if kept ~= more then return kept or row end
+elseif state == 'not bought' then
+  -- What the list showed to be bought is bought, whatever the service answered.
+  if not kept or cjson.decode(kept).state == 'bought' then return '' end
 end
+
 if state == 'sending' or state == 'unknown' then
-  if in_the_way and not is_open then return '' end
+  if is_other then return '' end  -- it was given up meanwhile, and must not end another
   redis.call('HSET', open, field, row)
   redis.call('HDEL', settled, id)
-  return ''
+else
+  if opened and not is_other then redis.call('HDEL', open, field) end
+  redis.call('HSET', settled, id, row)
+  if state == 'bought' then redis.call('HSET', bought, field, row) end
 end
--- Whoever looked into the list before it was bought must not have the last word.
-if state == 'not bought' and state_before == 'bought' then return '' end
-if state == 'not bought' and not is_open and not before then return '' end
-if is_open then redis.call('HDEL', open, field) end
-redis.call('HSET', settled, id, row)
-if state == 'bought' and state_before ~= 'bought' then redis.call('HINCRBY', bought, field, 1) end
-return ''
+return verb == 'settle' and row or ''

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
@@ -18,6 +17,7 @@ from . import _checks as checks
 from . import _wire
 from ._calls import Calls, Tries
 from ._paging import Walk, walk_pages
+from ._tasks import finished
 from ._wire import requests
 from .errors import (
     APIError,
@@ -33,7 +33,7 @@ from .errors import (
     TransportError,
 )
 from .journal import Journal, Past, PurchaseRecord, PurchaseState
-from .models import Purchase, PurchaseOrder
+from .models import Purchase
 
 if TYPE_CHECKING:
     from ._wire.requests import Request
@@ -43,8 +43,8 @@ _logger = logging.getLogger("lcphone_async")
 # So many last digits make a search that shows one number, or few.
 _TELLING_DIGITS = 7
 
-# What a service says before it acts. Others (408, 499, a redirect) a proxy may say at any time.
-_REFUSALS = {400, 401, 402, 403, 404, 405, 409, 410, 413, 414, 415, 422, 429, 431}
+# After it was bought a number may be missing from the list for so many seconds.
+_LIST_LAG = 300.0
 
 
 @define
@@ -53,24 +53,40 @@ class _Intention:
 
     journal: Journal
     record: PurchaseRecord
-    times_bought: int
-    """How often the number was bought before it was looked up."""
+    past: Past
+    """What the journal knew of the number before it was looked up."""
     is_begun: bool = False
 
     async def keep(self) -> None:
         """Makes it durable; raises where the number is being bought elsewhere, or was."""
         self.is_begun = True
         self.record = self.record.sent_again()
-        await self.journal.begin(self.record, self.times_bought)
+        await self.journal.begin(self.record, self.past)
 
     async def end(self, state: PurchaseState, reason: str | None = None) -> None:
-        """A journal that fails leaves the purchase open, and does not hide its error."""
+        """Has the last word, however often the caller is cancelled.
+
+        A journal that fails leaves the purchase open, and does not hide its error.
+        """
         if not self.is_begun:
             return
         try:
-            await self.journal.change(self.record.now(state, reason))
+            await finished(self.journal.change(self.record.now(state, reason)))
         except Exception as error:  # noqa: BLE001  # a journal's own may be any
             _logger.warning("purchase %s is left to be settled: %r", self.record.id, error)
+
+
+@define
+class Order:
+    """Purchases whose caller is told of all of them at the end."""
+
+    id: str | None = None
+    made: list[_Intention] = field(factory=list)
+
+    async def leave(self, reason: str) -> None:
+        """Opens again what was bought, since nobody is told of it: `settle` will."""
+        for intention in self.made:
+            await intention.end(PurchaseState.UNKNOWN, reason)
 
 
 @frozen
@@ -84,21 +100,26 @@ class Purchases:
     _running: dict[tuple[str, str], asyncio.Future[Purchase | None]] = field(factory=dict)
     """The outcomes to come; `None` where nothing was sent, and another may try."""
 
-    async def make(self, request: Request, order_id: str | None = None) -> Purchase:
-        """Buys the number, once, however many tasks ask for it at the same time."""
+    async def make(self, request: Request, order: Order | None = None) -> Purchase:
+        """Buys the number, once, however many tasks ask for it at the same time.
+
+        They share the purchase; but what another call buys is not of an order.
+        """
         key = (request.location_id, request.phone_number)
         while (running := self._running.get(key)) is not None:
-            if (bought := await asyncio.shield(running)) is not None:
+            if order is not None:
+                await asyncio.wait([running])
+            elif (bought := await asyncio.shield(running)) is not None:
                 return bought
         outcome = self._running[key] = asyncio.get_running_loop().create_future()
         tries = Tries()
         try:
-            bought = await self._make(request, order_id, tries)
+            bought = await self._make(request, order or Order(), tries)
         except BaseException as error:
             if isinstance(error, LCPhoneError):
                 outcome.set_exception(error)
             elif tries.in_doubt:
-                outcome.set_exception(_unknown(request, _reason(error)))
+                outcome.set_exception(_unknown(request, reason_of(error)))
             else:
                 outcome.set_result(None)
             outcome.exception()  # seen: often nobody else waits for it
@@ -108,42 +129,6 @@ class Purchases:
             return bought
         finally:
             del self._running[key]
-
-    async def make_many(
-        self,
-        affordable: Iterable[Request],
-        too_dear: Iterable[Request],
-        count: int,
-        order_id: str | None,
-    ) -> PurchaseOrder:
-        """Buys of the affordable numbers in turn until `count` are bought, or may be."""
-        before = [] if order_id is None else await self._of_order(order_id)
-        tried = {record.phone_number for record in before}
-        bought = [_from(record) for record in before if not record.is_open]
-        unknown = [record.phone_number for record in before if record.is_open]
-        unavailable = [request.phone_number for request in too_dear]
-        error = None
-        for request in affordable:
-            if error is not None or len(bought) + len(unknown) >= count:
-                break
-            if request.phone_number in tried:
-                continue
-            tried.add(request.phone_number)
-            try:
-                bought.append(await self.make(request, order_id))
-            except (NumberUnavailableError, NumberAlreadyOwnedError):
-                unavailable.append(request.phone_number)
-            except (PurchaseOutcomeUnknownError, PurchaseInProgressError):
-                unknown.append(request.phone_number)
-            except LCPhoneError as reason:
-                error = reason
-        return PurchaseOrder(tuple(bought), tuple(unavailable), tuple(unknown), error)
-
-    async def _of_order(self, order_id: str) -> list[PurchaseRecord]:
-        """The order's purchases so far, but for those that surely were not made."""
-        records = await self.journal.records()
-        of_order = (record for record in records if record.order_id == order_id)
-        return [record for record in of_order if record.state != PurchaseState.NOT_BOUGHT]
 
     async def check_not_owned(self, request: Request) -> None:
         """Raises `NumberAlreadyOwnedError` where the location has the number."""
@@ -178,32 +163,34 @@ class Purchases:
         open_records = [record for record in await journal.records() if record.is_open]
         return [await self._settle(journal, record, late) for record in open_records]
 
-    async def _make(self, request: Request, order_id: str | None, tries: Tries) -> Purchase:
+    async def _make(self, request: Request, order: Order, tries: Tries) -> Purchase:
         self.calls.check_open(request)
         past = await self._past(request)
         known_not_owned = await self._know_not_owned(request, past)
         fingerprint = (request.json or {}).get("fingerprintId")
         record = PurchaseRecord.new(
-            request.location_id, request.phone_number, fingerprint, order_id
+            request.location_id, request.phone_number, fingerprint, order.id
         )
-        intention = _Intention(self.journal, record, past.times_bought)
+        intention = _Intention(self.journal, record, past)
         tries.before_each = intention.keep
         try:
             purchase = await self._send(request, intention, tries, known_not_owned=known_not_owned)
-            tries.in_doubt = True  # to a caller who is not told: it stays open then
+            # A caller who is cancelled now is not told: it stays open then.
             await self.journal.change(intention.record.now(PurchaseState.BOUGHT))
         except BaseException as error:
-            in_doubt = tries.in_doubt or isinstance(error, PurchaseOutcomeUnknownError)
-            state = PurchaseState.UNKNOWN if in_doubt else PurchaseState.NOT_BOUGHT
-            await intention.end(state, _reason(error))
+            state = PurchaseState.UNKNOWN if tries.in_doubt else PurchaseState.NOT_BOUGHT
+            await intention.end(state, reason_of(error))
             raise
+        order.made.append(intention)
         return purchase
 
     async def _past(self, request: Request) -> Past:
-        """What the journal knows of the number; raises where a purchase of it is open."""
+        """What the journal knows of the number; raises where one is open, or was just made."""
         past = await self.journal.past(request.location_id, request.phone_number)
         if past.is_open:
             raise PurchaseInProgressError(request.location_id, request.phone_number)
+        if past.bought is not None and _age(past.bought) < _LIST_LAG:
+            raise NumberAlreadyOwnedError(request.location_id, request.phone_number)
         return past
 
     async def _know_not_owned(self, request: Request, past: Past) -> bool:
@@ -216,7 +203,7 @@ class Purchases:
         except RateLimitedError:
             raise
         except (APIError, ResponseFormatError):
-            if past.times_bought:
+            if past.bought is not None:
                 raise
             return False
         return True
@@ -226,17 +213,10 @@ class Purchases:
     ) -> Purchase:
         try:
             return _wire.answers.purchase(request, await self.calls.send(request, tries))
-        except TransportError as error:
+        except (APIError, ResponseFormatError, TransportError) as error:
             if not tries.in_doubt:
                 raise
-            cause: LCPhoneError = error
-        except APIError as error:
-            if error.status in _REFUSALS:
-                raise
             cause = error
-        except ResponseFormatError as error:
-            cause = error
-        tries.in_doubt = True  # an answer came, but it does not tell
         may_read_back = known_not_owned and not isinstance(cause, ClientClosedError)
         if may_read_back and await self._read_back(request):
             return Purchase(request.phone_number, request.location_id, confirmed_by="read-back")
@@ -244,20 +224,23 @@ class Purchases:
 
     async def _read_back(self, request: Request) -> bool:
         """Whether the number turns up in the list within the time for that."""
-        now = asyncio.get_running_loop().time
-        deadline, wait = now() + self.read_back_time, self.read_back_time / 30
-        while True:
-            try:
-                if await self._is_listed(request.location_id, request.phone_number):
-                    return True
-            except ClientClosedError:
-                return False
-            except LCPhoneError:
-                pass  # the list may be readable at the next look
-            if now() + wait > deadline:
-                return False
-            await asyncio.sleep(wait)
-            wait *= 2
+        wait = self.read_back_time / 30
+        with suppress(TimeoutError, ClientClosedError):
+            async with asyncio.timeout(self.read_back_time):
+                while not await self._is_seen(request):
+                    await asyncio.sleep(wait)
+                    wait *= 2
+                return True
+        return False
+
+    async def _is_seen(self, request: Request) -> bool:
+        """Whether the number is in the list now; one that cannot be read shows nothing."""
+        try:
+            return await self._is_listed(request.location_id, request.phone_number)
+        except ClientClosedError:
+            raise
+        except LCPhoneError:
+            return False
 
     async def _is_listed(self, location_id: str, number: str) -> bool:
         """Whether the location has the number, be it in a pool or not."""
@@ -273,13 +256,17 @@ class Purchases:
             )
 
         walk = walk_pages(self.calls.send, request, Walk(request(0).path, 1000), lambda _: 0)
+        is_filtered = True
         try:
             async with aclosing(walk) as pages:
                 async for page in pages:
                     if any(listed.phone_number == number for listed in page.numbers):
                         return True
+                    is_filtered = is_filtered and not page.numbers
         except IncompleteListError:
-            pass  # the total may be that of the list without the filter
+            if not is_filtered:
+                raise
+            # The total is that of the list without the filter.
         return False
 
     async def _settle(
@@ -287,33 +274,32 @@ class Purchases:
     ) -> PurchaseRecord:
         if (record.location_id, record.phone_number) in self._running:
             return record  # this client is making it
+        is_late = not late or _age(record) > late  # of the list that is asked for now
         try:
             listed = await self._is_listed(record.location_id, record.phone_number)
-        except LCPhoneError as error:
-            return record.now(record.state, str(error))  # one location does not stop the others
+        except Exception as error:  # noqa: BLE001  # one location, or its token, stops no other
+            return record.now(record.state, reason_of(error))
         if listed:
-            settled = record.now(PurchaseState.BOUGHT)
-        elif datetime.now(UTC) - record.sent_at > timedelta(seconds=late):
-            settled = record.now(PurchaseState.NOT_BOUGHT, "it is not in the list")
+            found = record.now(PurchaseState.BOUGHT)
+        elif is_late:
+            found = record.now(PurchaseState.NOT_BOUGHT, "it is not in the list")
         else:
-            settled = record.now(
-                PurchaseState.UNKNOWN, record.reason or "it is not in the list yet"
-            )
-        await journal.change(settled)
-        return settled
+            found = record.now(PurchaseState.UNKNOWN, record.reason or "it is not in the list yet")
+        return await journal.settle(record, found)
 
 
-def _reason(error: BaseException) -> str:
+def _age(record: PurchaseRecord) -> float:
+    """Seconds since it was sent."""
+    return (datetime.now(UTC) - record.sent_at).total_seconds()
+
+
+def reason_of(error: BaseException) -> str:
     """Why a purchase is not bought or not known to be, for its record."""
     if isinstance(error, PurchaseOutcomeUnknownError):
         return error.reason
     if isinstance(error, asyncio.CancelledError):
         return "the caller was cancelled"
     return str(error) or type(error).__name__
-
-
-def _from(record: PurchaseRecord) -> Purchase:
-    return Purchase(record.phone_number, record.location_id, confirmed_by="journal")
 
 
 def _unknown(

@@ -1,4 +1,4 @@
-"""Tasks that end with their owner."""
+"""Tasks that end with their owner, and work that is not to be cut short."""
 
 from __future__ import annotations
 
@@ -9,6 +9,21 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
+
+
+async def finished(work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives, however often the caller is cancelled; that is raised afterwards."""
+    task = asyncio.create_task(work)
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        task.cancelled() or task.exception()  # seen
+        raise cancelled
+    return task.result()
 
 
 class OwnTasks:

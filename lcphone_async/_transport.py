@@ -76,15 +76,11 @@ class Transport:
         limits = self._limits(request)
         try:
             return await self._send(request, token, limits)
-        except aiohttp.ConnectionTimeoutError:
-            failure, reason = ConnectFailedError, "no connection in time"
-        except aiohttp.ClientConnectorError as error:
-            reason = f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
-            raise ConnectFailedError(request.method, request.path, reason) from _bare(error)
+        except _NoConnectionError as error:
+            cause = error.__cause__
+            raise ConnectFailedError(request.method, request.path, str(error)) from cause
         except TimeoutError:
             failure, reason = RequestTimeoutError, f"no answer within {_told(limits)}"
-        except aiohttp.ClientHttpProxyError as error:
-            failure, reason = ConnectFailedError, f"the proxy refused with {error.status}"
         except aiohttp.ClientResponseError:
             reason = "the answer is not HTTP, or in an encoding that cannot be read"
         except (aiohttp.ClientError, OSError) as error:
@@ -157,16 +153,38 @@ class _NoAnswerError(aiohttp.ClientConnectionError):
     """The connection ended before the answer; unlike aiohttp's own, not sent again by aiohttp."""
 
 
+class _NoConnectionError(aiohttp.ClientConnectionError):
+    """There was no connection to send the request on."""
+
+
 async def _send_once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """A middleware: aiohttp would send a GET again, in one slot, when its connection breaks."""
+    """A middleware: aiohttp would send a GET again, in one slot, when its connection breaks.
+
+    It is the innermost: only here does a failed connection surely belong to this request, and
+    not to what a hook or a middleware of the session's owner does besides.
+    """
     try:
         return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
+    except aiohttp.ConnectionTimeoutError:
+        raise _NoConnectionError("no connection in time") from None
+    except aiohttp.ClientHttpProxyError as error:
+        raise _NoConnectionError(f"the proxy refused with {error.status}") from None
+    except aiohttp.ClientConnectorError as error:
+        if not _is_of(request, error):
+            raise _NoAnswerError(_reason(error)) from error
+        reason = f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
+        raise _NoConnectionError(reason) from _bare(error)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise _NoAnswerError(_reason(error)) from error
+
+
+def _is_of(request: aiohttp.ClientRequest, error: aiohttp.ClientConnectorError) -> bool:
+    """Whether it is the request's own connection, or that of its proxy, that failed."""
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return True
+    return (error.host, error.port) == (request.url.raw_host, request.url.port)
 
 
 def _client_timeout(timeout: float | aiohttp.ClientTimeout | None) -> aiohttp.ClientTimeout:

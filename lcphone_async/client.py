@@ -13,6 +13,7 @@ from . import _checks as checks
 from . import _wire
 from ._calls import Calls
 from ._locations import LocationsWalk, walk_locations
+from ._orders import fill_order
 from ._paging import Walk, numbers_of, walk_pages
 from ._purchases import Purchases
 from ._retry import RetryPolicy
@@ -364,7 +365,9 @@ class LCPhoneClient:
             purchase = requests.purchase(location_id, number, **given)
             dear = requests.is_above(number, max_price)
             (too_dear if dear else affordable).append(purchase)
-        return await self._purchases.make_many(affordable, too_dear, wanted, order_id)
+        return await fill_order(
+            self._purchases, location_id, affordable, too_dear, count=wanted, order_id=order_id
+        )
 
     async def settle(
         self, journal: Journal | None = None, *, late: float = 300.0

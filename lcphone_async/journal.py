@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -105,8 +104,8 @@ class Past:
 
     is_open: bool
     """Whether a purchase of it is still to be settled."""
-    times_bought: int
-    """How often it was bought, whatever became of it later."""
+    bought: PurchaseRecord | None
+    """The last purchase of it that was made, whatever became of the number later."""
 
 
 class Journal(Protocol):
@@ -116,17 +115,23 @@ class Journal(Protocol):
         """What is known of the number, to be asked before the service is."""
         ...
 
-    async def begin(self, record: PurchaseRecord, times_bought: int) -> None:
+    async def begin(self, record: PurchaseRecord, past: Past) -> None:
         """Keeps a purchase before it is sent, each time.
 
         Raises `PurchaseInProgressError` where another one of the same number for the same
-        location is open, and `NumberAlreadyOwnedError` where the number was not bought as often
-        as `times_bought` any more.
+        location is open, and `NumberAlreadyOwnedError` where one was made since `past` was asked.
         """
         ...
 
     async def change(self, record: PurchaseRecord) -> None:
-        """Keeps what has become known of a purchase that was begun."""
+        """Keeps what whoever makes a purchase knows of it."""
+        ...
+
+    async def settle(self, record: PurchaseRecord, found: PurchaseRecord) -> PurchaseRecord:
+        """Keeps what was found of an open purchase, unless it has changed since.
+
+        Gives the purchase as it is kept then.
+        """
         ...
 
     async def records(self) -> list[PurchaseRecord]:
@@ -135,42 +140,50 @@ class Journal(Protocol):
 
 
 class MemoryJournal:
-    """The open purchases of one client, for as long as it lives."""
+    """The purchases of one client that are open or were made, for as long as it lives."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str], PurchaseRecord] = {}
-        self._bought: Counter[tuple[str, str]] = Counter()
+        self._bought: dict[tuple[str, str], PurchaseRecord] = {}
 
     async def past(self, location_id: str, phone_number: str) -> Past:
         """What is known of the number."""
         key = (location_id, phone_number)
-        return Past(key in self._open, self._bought[key])
+        return Past(key in self._open, self._bought.get(key))
 
-    async def begin(self, record: PurchaseRecord, times_bought: int) -> None:
+    async def begin(self, record: PurchaseRecord, past: Past) -> None:
         """Keeps a purchase before it is sent, each time."""
         key = (record.location_id, record.phone_number)
         if self._open.get(key, record).id != record.id:
             raise PurchaseInProgressError(*key)
-        if self._bought[key] != times_bought:
+        if self._bought.get(key) != past.bought:
             raise NumberAlreadyOwnedError(*key)
         self._open[key] = record
 
     async def change(self, record: PurchaseRecord) -> None:
-        """Keeps what has become known; forgets a purchase that is settled."""
+        """Keeps what whoever makes a purchase knows of it; forgets one that was not made."""
         key = (record.location_id, record.phone_number)
-        kept = self._open.get(key)
-        if kept is None or kept.id != record.id:
-            return  # settled meanwhile: it must not end another, nor open again
+        if self._open.get(key, record).id != record.id:
+            return  # it was given up meanwhile, and must not end another
+        self._open.pop(key, None)
         if record.is_open:
             self._open[key] = record
-        else:
-            del self._open[key]
-        if record.state == PurchaseState.BOUGHT:
-            self._bought[key] += 1
+        elif record.state == PurchaseState.BOUGHT:
+            self._bought[key] = record
+
+    async def settle(self, record: PurchaseRecord, found: PurchaseRecord) -> PurchaseRecord:
+        """Keeps what was found of an open purchase, unless it has changed since."""
+        key = (record.location_id, record.phone_number)
+        if self._open.get(key) == record:
+            await self.change(found)
+            return found
+        now = (self._open.get(key), self._bought.get(key))
+        return next((kept for kept in now if kept and kept.id == record.id), found)
 
     async def records(self) -> list[PurchaseRecord]:
-        """The open purchases, oldest first."""
-        return list(self._open.values())
+        """The purchases that are open or were made, oldest first."""
+        records = [*self._bought.values(), *self._open.values()]
+        return sorted(records, key=lambda record: record.sent_at)
 
 
 _TIMEOUT = 30.0
@@ -186,28 +199,37 @@ CREATE UNIQUE INDEX IF NOT EXISTS one_open_purchase_a_number
 CREATE INDEX IF NOT EXISTS purchases_of_a_number ON purchases (location_id, phone_number);
 """
 
-_PAST = """
-SELECT count(*) FILTER (WHERE state IN ('sending', 'unknown')) AS open,
-    count(*) FILTER (WHERE state = 'bought') AS bought
-FROM purchases WHERE location_id = ? AND phone_number = ?
+# Of one number one purchase is open at a time: the last that was made was begun last.
+_LAST_BOUGHT = """
+SELECT {columns} FROM purchases
+WHERE location_id = :location_id AND phone_number = :phone_number AND state = 'bought'
+ORDER BY rowid DESC LIMIT 1
 """
 
-_BEGIN = """
+_IS_OPEN = """
+SELECT 1 FROM purchases
+WHERE location_id = :location_id AND phone_number = :phone_number
+    AND state IN ('sending', 'unknown')
+"""
+
+_BEGIN = f"""
 INSERT INTO purchases SELECT
     :id, :location_id, :phone_number, :fingerprint_id, :order_id, :state, :reason,
     :sent_at, :changed_at
-WHERE :times_bought = (
-    SELECT count(*) FROM purchases
-    WHERE location_id = :location_id AND phone_number = :phone_number AND state = 'bought'
-)
+WHERE :last_bought IS ({_LAST_BOUGHT.format(columns="id")})
 ON CONFLICT (id) DO UPDATE
 SET state = :state, reason = :reason, sent_at = :sent_at, changed_at = :changed_at
 """
 
-# Whoever looked into the list before it was bought must not have the last word.
+# What the list showed to be bought is bought, whatever the service answered.
 _CHANGE = """
 UPDATE purchases SET state = :state, reason = :reason, changed_at = :changed_at
 WHERE id = :id AND NOT (state = 'bought' AND :state = 'not bought')
+"""
+
+_SETTLE = """
+UPDATE purchases SET state = :state, reason = :reason, changed_at = :changed_at
+WHERE id = :id AND state = :state_before AND sent_at = :sent_at
 """
 
 
@@ -222,7 +244,7 @@ class PurchaseJournal:
     ...         async with client_class.from_env(journal=journal) as client:
     ...             await client.settle()
 
-    Raises `sqlite3.Error` where the file cannot be used.
+    Raises `sqlite3.Error` or `OSError` where the file cannot be used.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
@@ -243,18 +265,22 @@ class PurchaseJournal:
         """What is known of the number."""
         return await self._run(self._past, location_id, phone_number)
 
-    async def begin(self, record: PurchaseRecord, times_bought: int) -> None:
+    async def begin(self, record: PurchaseRecord, past: Past) -> None:
         """Keeps a purchase before it is sent, each time."""
         try:
-            is_kept = await self._run(self._begin, record, times_bought)
+            is_kept = await self._run(self._begin, record, past)
         except sqlite3.IntegrityError:
             raise PurchaseInProgressError(record.location_id, record.phone_number) from None
         if not is_kept:
             raise NumberAlreadyOwnedError(record.location_id, record.phone_number)
 
     async def change(self, record: PurchaseRecord) -> None:
-        """Keeps what has become known of a purchase that was begun."""
+        """Keeps what whoever makes a purchase knows of it."""
         await self._run(self._change, record)
+
+    async def settle(self, record: PurchaseRecord, found: PurchaseRecord) -> PurchaseRecord:
+        """Keeps what was found of an open purchase, unless it has changed since."""
+        return await self._run(self._settle, record, found)
 
     async def records(self) -> list[PurchaseRecord]:
         """Every purchase, oldest first."""
@@ -296,16 +322,24 @@ class PurchaseJournal:
                 return
 
     def _past(self, location_id: str, phone_number: str) -> Past:
-        row = self._database.execute(_PAST, (location_id, phone_number)).fetchone()
-        return Past(row["open"] > 0, row["bought"])
+        number = {"location_id": location_id, "phone_number": phone_number}
+        # In this order: an open purchase may be made meanwhile, not the other way round.
+        is_open = self._database.execute(_IS_OPEN, number).fetchone() is not None
+        bought = self._database.execute(_LAST_BOUGHT.format(columns="*"), number).fetchone()
+        return Past(is_open, bought and PurchaseRecord.from_row(dict(bought)))
 
-    def _begin(self, record: PurchaseRecord, times_bought: int) -> bool:
+    def _begin(self, record: PurchaseRecord, past: Past) -> bool:
         """Whether it is kept: not where another process bought the number meanwhile."""
-        row = {**record.to_row(), "times_bought": times_bought}
+        row = {**record.to_row(), "last_bought": past.bought and past.bought.id}
         return self._database.execute(_BEGIN, row).rowcount == 1
 
     def _change(self, record: PurchaseRecord) -> None:
         self._database.execute(_CHANGE, record.to_row())
+
+    def _settle(self, record: PurchaseRecord, found: PurchaseRecord) -> PurchaseRecord:
+        self._database.execute(_SETTLE, {**found.to_row(), "state_before": record.state.value})
+        row = self._database.execute("SELECT * FROM purchases WHERE id = ?", (record.id,))
+        return PurchaseRecord.from_row(dict(row.fetchone()))
 
     def _select(self) -> list[PurchaseRecord]:
         rows = self._database.execute("SELECT * FROM purchases ORDER BY sent_at, id")

@@ -138,6 +138,12 @@ class RedisSlot:
         self._window.answered(self._granted, counts=self._counts)
 
 
+# Both at once, so that a purchase that is settled or opened again meanwhile is not missed.
+_ALL = """
+local rows = redis.call('HVALS', KEYS[1])
+for _, row in ipairs(redis.call('HVALS', KEYS[2])) do rows[#rows + 1] = row end
+return rows
+"""
 _JOURNAL = Path(__file__).with_name("_journal.lua").read_text(encoding="utf-8")
 
 
@@ -145,7 +151,7 @@ class RedisPurchaseJournal:
     """A journal in Redis, for services on several machines that buy the same numbers.
 
     One hash holds the open purchases, a field for each number of a location, so that only one can
-    be open; the others hold those that are settled, and how often a number was bought. A purchase
+    be open; the others hold those that are settled, and the last one made of a number. A purchase
     is as durable as Redis' own settings make it: without `appendonly yes` and `appendfsync always`
     it may be lost with the server. The `prefix` holds a hash tag, for clusters.
 
@@ -158,6 +164,7 @@ class RedisPurchaseJournal:
     ) -> None:
         self._redis: Any = redis
         self._keep: Any = redis.register_script(_JOURNAL)
+        self._read: Any = redis.register_script(_ALL)
         self._open = f"{prefix}open"
         self._settled = f"{prefix}settled"
         self._bought = f"{prefix}bought"
@@ -165,39 +172,48 @@ class RedisPurchaseJournal:
     async def past(self, location_id: str, phone_number: str) -> Past:
         """What is known of the number."""
         field = f"{location_id} {phone_number}"
-        # An open purchase becomes a bought one, never the other way round.
+        # In this order: an open purchase may be made meanwhile, not the other way round.
         is_open = await self._redis.hexists(self._open, field)
-        return Past(bool(is_open), int(await self._redis.hget(self._bought, field) or 0))
+        bought = await self._redis.hget(self._bought, field)
+        return Past(bool(is_open), bought and _record(bought))
 
-    async def begin(self, record: PurchaseRecord, times_bought: int) -> None:
+    async def begin(self, record: PurchaseRecord, past: Past) -> None:
         """Keeps a purchase before it is sent, each time."""
-        in_the_way = await self._run(record, times_bought)
-        if in_the_way == "open":
+        in_the_way = await self._run("begin", record, past.bought.id if past.bought else "")
+        if in_the_way == b"open":
             raise PurchaseInProgressError(record.location_id, record.phone_number)
-        if in_the_way == "bought":
+        if in_the_way == b"bought":
             raise NumberAlreadyOwnedError(record.location_id, record.phone_number)
 
     async def change(self, record: PurchaseRecord) -> None:
-        """Keeps what has become known of a purchase that was begun."""
-        await self._run(record)
+        """Keeps what whoever makes a purchase knows of it."""
+        await self._run("change", record)
+
+    async def settle(self, record: PurchaseRecord, found: PurchaseRecord) -> PurchaseRecord:
+        """Keeps what was found of an open purchase, unless it has changed since."""
+        return _record(await self._run("settle", found, _row(record)))
 
     async def records(self) -> list[PurchaseRecord]:
         """Every purchase, oldest first."""
-        # Read in the order in which `change` writes, so that none is missed on its way.
-        still_open = await self._redis.hvals(self._open)
-        rows = still_open + await self._redis.hvals(self._settled)
-        records = {row["id"]: PurchaseRecord.from_row(row) for row in map(json.loads, rows)}
-        return sorted(records.values(), key=lambda record: record.sent_at)
+        rows = await self._read(keys=[self._open, self._settled])
+        return sorted(map(_record, rows), key=lambda record: record.sent_at)
 
-    async def _run(self, record: PurchaseRecord, *times_bought: int) -> str:
-        """Changes the record at once; or tells what is in the way of a purchase that begins."""
+    async def _run(self, verb: str, record: PurchaseRecord, *more: str) -> bytes:
+        """What the script answers to the verb."""
         field = f"{record.location_id} {record.phone_number}"
-        row = json.dumps(record.to_row())
-        in_the_way = await self._keep(
+        answer = await self._keep(
             keys=[self._open, self._settled, self._bought],
-            args=[field, record.id, row, record.state.value, *times_bought],
+            args=[verb, field, record.id, _row(record), record.state.value, *more],
         )
-        return in_the_way if isinstance(in_the_way, str) else in_the_way.decode()
+        return answer.encode() if isinstance(answer, str) else answer
+
+
+def _row(record: PurchaseRecord) -> str:
+    return json.dumps(record.to_row())
+
+
+def _record(row: bytes | str) -> PurchaseRecord:
+    return PurchaseRecord.from_row(json.loads(row))
 
 
 _LOOK_AGAIN = 0.05

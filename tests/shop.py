@@ -25,9 +25,9 @@ class HeldJournal(PurchaseJournal):
         self.go_on = threading.Event()
         self.error: Exception | None = None
 
-    def _begin(self, record: PurchaseRecord, times_bought: int) -> bool:
+    def _begin(self, record: PurchaseRecord, past: Any) -> bool:
         self._disk("begin")
-        return super()._begin(record, times_bought)
+        return super()._begin(record, past)
 
     def _change(self, record: PurchaseRecord) -> None:
         self._disk("end")

@@ -108,11 +108,11 @@ async def test_an_order_goes_on_after_a_crash(sandbox, client, found):
     task = asyncio.create_task(client.purchase_many("a", [found], count=3, order_id="o"))
     while len(sandbox.ledger) < 2:
         await asyncio.sleep(0.01)
-    task.cancel()  # bought one; the second was made, and its answer did not come
+    task.cancel()  # bought one, and is not told; the second's answer did not come
     with pytest.raises(asyncio.CancelledError):
         await task
     settled = await client.settle()
-    assert [record.state for record in settled] == [PurchaseState.BOUGHT]
+    assert [record.state for record in settled] == [PurchaseState.BOUGHT] * 2
     order = await client.purchase_many("a", [found], count=3, order_id="o")
     assert [purchase.number for purchase in order.bought] == numbers(found, 3) == paid_for(sandbox)
     again = await client.purchase_many("a", [found], count=3, order_id="o")
@@ -172,10 +172,54 @@ async def test_a_number_bought_meanwhile_is_not_bought_again(sandbox, journal):
     assert [request.method for request in sandbox.requests].count("POST") == 1
 
 
-async def test_nothing_is_bought_twice_where_the_list_cannot_be_read(sandbox, client):
+@pytest.mark.parametrize("kept_in", ["file", "memory"])
+async def test_whoever_is_cut_off_learns_what_was_bought(sandbox, journal, found, kept_in):
+    """Leaves every number of a cancelled order to be told by `settle`."""
+    own = {"journal": journal} if kept_in == "file" else {}
+    async with LCPhoneClient("t", base_url=sandbox.url, retry=RETRY, **own) as client:
+        sandbox.faults.append(Fault(operation="purchase", nth=3, delay=60))
+        task = asyncio.create_task(client.purchase_many("a", [found], count=3))
+        while len(sandbox.faults.struck) < 1:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        settled = await client.settle()
+    bought = [record for record in settled if record.state == PurchaseState.BOUGHT]
+    assert [record.phone_number for record in bought] == numbers(found, 2) == paid_for(sandbox)
+
+
+async def test_an_order_goes_on_without_a_file(sandbox, found):
+    """Counts what this client bought of an order, also where its journal is in memory."""
+    async with LCPhoneClient("t", base_url=sandbox.url, retry=RETRY) as client:
+        sandbox.faults.append(Fault(operation="purchase", nth=2, status=402))
+        first = await client.purchase_many("a", [found], count=2, order_id="o")
+        assert (len(first.bought), first.error.status) == (1, 402)
+        second = await client.purchase_many("a", [found], count=2, order_id="o")
+        assert len(second.bought) == len(sandbox.ledger) == 2
+
+
+async def test_an_order_is_of_one_location(sandbox, client, found):
+    """Does not count what was bought for another location under the same name."""
+    await client.purchase_many("a", [found], count=1, order_id="o")
+    order = await client.purchase_many("b", [numbers(found, 2)[1]], count=1, order_id="o")
+    assert [purchase.location_id for purchase in order.bought] == ["b"]
+
+
+async def test_two_orders_at_once_buy_for_each(sandbox, client, found):
+    """Counts no number for two orders: what the one buys the other passes over."""
+    orders = await asyncio.gather(*(client.purchase_many("a", [found], count=2) for _ in range(2)))
+    assert [len(order.bought) for order in orders] == [2, 2]
+    told = [purchase.number for order in orders for purchase in order.bought]
+    assert sorted(told) == sorted(paid_for(sandbox))
+
+
+async def test_nothing_is_bought_twice_where_the_list_cannot_be_read(sandbox, client, journal):
     """Raises what the list raised, for a number that the journal says was bought."""
     number = "+18305551234"
     await client.purchase("a", number)
+    older = "UPDATE purchases SET sent_at = '2026-01-01T00:00:00+00:00'"
+    await journal._run(journal._database.execute, older)
     sandbox.faults.append(Fault(operation="active", status=503))
     with pytest.raises(ServerError):
         await client.purchase("a", number)

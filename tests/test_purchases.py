@@ -31,13 +31,15 @@ from lcphone_async import (
     RateLimiter,
     RequestTimeoutError,
     RetryPolicy,
+    ServerError,
     TransportError,
     UnprocessableError,
 )
 from lcphone_async.sandbox import Fault, Sandbox
 from lcphone_async.sandbox.faults import Damage
 
-DAMAGES = get_args(Damage)
+READABLE = ("oversized", "wrong-type", "duplicate-headers")
+DAMAGES = [damage for damage in get_args(Damage) if damage not in {*READABLE, "reset-after"}]
 TIMEOUT = 0.5
 
 
@@ -214,6 +216,20 @@ async def test_7_durable(shop):
     await buying
 
 
+async def test_6_bought_a_moment_ago(shop):
+    """A number that the journal says was just bought is owned, though the list lags behind."""
+    client = shop.client()
+    await client.purchase(PLACE, NUMBER)
+    shop.sandbox.location(PLACE).release(NUMBER)  # as a list that is behind would show it
+    with pytest.raises(NumberAlreadyOwnedError):
+        await client.purchase(PLACE, NUMBER)
+    older = "UPDATE purchases SET sent_at = '2026-01-01T00:00:00+00:00'"
+    await shop.journal._run(shop.journal._database.execute, older)
+    with pytest.raises(NumberUnavailableError):  # the service is asked again
+        await client.purchase(PLACE, NUMBER)
+    assert shop.paid == [NUMBER]
+
+
 async def test_7_sent_when_there_is_a_slot(shop):
     """A purchase that waits in the limiter's line is not in the journal: none can give it up."""
     client = shop.client(limiter=RateLimiter(1, 1.0))
@@ -284,8 +300,8 @@ class Closing(HeldJournal):
         super().__init__(shop.path)
         self.sandbox = shop.sandbox
 
-    async def begin(self, record, times_bought):
-        await super().begin(record, times_bought)
+    async def begin(self, record, past):
+        await super().begin(record, past)
         await self.sandbox.close()
 
 
@@ -325,6 +341,45 @@ async def test_9_answered(shop):
     assert purchase.id
     assert purchase.confirmed_by == "answer"
     assert (shop.paid, shop.posts, await shop.states()) == ([NUMBER], 1, ["bought"])
+
+
+@pytest.mark.parametrize("damage", READABLE)
+async def test_9_answered_oddly(shop, damage):
+    """An answer that can be read is one."""
+    shop.fails(Fault(operation="purchase", point="after", damage=damage))
+    assert (await shop.client().purchase(PLACE, NUMBER)).confirmed_by == "answer"
+    assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
+
+
+async def test_10_no_token(shop):
+    """Where there is no token nothing was sent, whatever the source of tokens raises."""
+
+    async def tokens(location_id):
+        if shop.sandbox.requests:  # after the look-up
+            raise ServerError(503, "the vault is closed", method="GET", path="/vault")
+        return "token"
+
+    own = {"base_url": shop.sandbox.url, "journal": shop.journal, "retry": ONCE}
+    async with LCPhoneClient(tokens, **own) as client:
+        with pytest.raises(ServerError, match="vault"):
+            await client.purchase(PLACE, NUMBER)
+    assert (shop.posts, await shop.states()) == (0, [])
+
+
+async def test_11_a_hook_of_the_session_fails(shop):
+    """An error of somebody else's connection does not say that there was none to the service."""
+
+    async def count(session, context, parameters):
+        if parameters.method == "POST":
+            async with aiohttp.ClientSession() as other:
+                await other.post("http://127.0.0.1:9/metrics")
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_end.append(count)
+    async with aiohttp.ClientSession(trace_configs=[tracing]) as session:
+        client = shop.client(session=session, retry=RetryPolicy(read_back_time=5))
+        assert (await client.purchase(PLACE, NUMBER)).confirmed_by == "read-back"
+    assert shop.paid == [NUMBER]
 
 
 async def test_9_answered_late(shop):

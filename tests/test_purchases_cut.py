@@ -11,8 +11,10 @@ from shop import NUMBER, ONCE, PATIENT, PLACE, HeldJournal, Shop, until
 
 from lcphone_async import (
     ClientClosedError,
+    LCPhoneClient,
     LCPhoneError,
     NumberAlreadyOwnedError,
+    PurchaseInProgressError,
     PurchaseOutcomeUnknownError,
     RateLimiter,
     RetryPolicy,
@@ -351,9 +353,9 @@ async def test_a_purchase_under_way_is_not_settled(shop, kept_in):
     assert await client.settle() == []
 
 
-@pytest.mark.parametrize(("late", "then"), [(3600, "unknown"), (0, "bought")])
-async def test_a_settle_that_looked_too_early(shop, late, then):
-    """A look before the service acted undoes no 'bought'; at most it is to be settled again."""
+@pytest.mark.parametrize("late", [3600, 0])
+async def test_a_settle_that_looked_too_early(shop, late):
+    """A look before the service acted changes nothing that became known meanwhile."""
     on_its_way = Fault(operation="purchase", delay=0.3)
     slow_list = Fault(operation="active", point="after", delay=0.6)
     shop.fails(on_its_way)
@@ -363,15 +365,104 @@ async def test_a_settle_that_looked_too_early(shop, late, then):
     settling = asyncio.create_task(shop.client().settle(late=late))
     await shop.struck(slow_list)
     await buying
-    await settling
-    shop.fails()
-    assert await shop.states() == [then]
-    await shop.client().settle()
+    assert [record.state for record in await settling] == ["bought"]
     assert await shop.states() == ["bought"]
 
 
+async def test_18_not_while_it_is_sent_again(shop):
+    """A purchase whose next POST went out during the look is not given up."""
+    shop.fails(Fault(operation="purchase", status=429, retry_after=1, times=1))
+    client = shop.client(retry=RetryPolicy(max_tries=3), limiter=RateLimiter(100, 0.1))
+    buying = asyncio.create_task(client.purchase(PLACE, NUMBER))
+    await until(lambda: shop.posts == 1)
+    slow_list = Fault(operation="active", point="after", delay=1.5)
+    on_its_way = Fault(operation="purchase", delay=1)
+    shop.fails(slow_list, on_its_way)
+    other = shop.client(journal=shop.journal_of_another())
+    settling = asyncio.create_task(other.settle(late=0))
+    await shop.struck(on_its_way)
+    assert [record.state for record in await settling] == ["sending"]
+    shop.fails()
+    with pytest.raises(PurchaseInProgressError):
+        await other.purchase(PLACE, NUMBER)
+    await buying
+    assert shop.paid == [NUMBER]
+
+
+async def test_19_a_slow_look(shop):
+    """The age of a purchase is that at which the list was asked, however late it answers."""
+    await left_unknown(shop, acted=False)
+    shop.fails(Fault(operation="active", delay=1.5))
+    assert [record.state for record in await shop.client().settle(late=1)] == ["unknown"]
+
+
+async def test_18_of_a_clock_that_was_ahead(shop):
+    """With `late=0` a purchase is given up whatever the clock said when it was sent."""
+    await left_unknown(shop, acted=False)
+    ahead = "UPDATE purchases SET sent_at = '2999-01-01T00:00:00+00:00'"
+    await shop.journal._run(shop.journal._database.execute, ahead)
+    assert [record.state for record in await shop.client().settle()] == ["unknown"]
+    assert [record.state for record in await shop.client().settle(late=0)] == ["not bought"]
+
+
+async def test_19_no_token(shop):
+    """A location for which there is no token stays open, and stops no other."""
+
+    async def tokens(location_id):
+        return {"loc2": "token"}[location_id]
+
+    await left_unknown(shop, acted=True)
+    await left_unknown(shop, acted=False, place="loc2")
+    async with LCPhoneClient(tokens, base_url=shop.sandbox.url) as client:
+        settled = await client.settle(shop.journal, late=0)
+    assert [record.state for record in settled] == ["unknown", "not bought"]
+
+
+async def test_15_cancelled_twice(shop):
+    """Whoever is cancelled again while that is written down can find out nevertheless."""
+    shop.journal.hold = "end"
+    buying = asyncio.create_task(shop.client().purchase(PLACE, NUMBER))
+    await until(shop.journal.reached.is_set)
+    for _ in range(3):
+        buying.cancel()
+        await asyncio.sleep(0.01)
+    shop.journal.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await buying
+    assert [record.state for record in await shop.client().settle()] == ["bought"]
+
+
+class Forgetful(RateLimiter):
+    """A limiter that fails once its requests are answered."""
+
+    @contextlib.asynccontextmanager
+    async def slot(self, key, **options):
+        async with super().slot(key, **options) as slot:
+            yield slot
+        if self.fails:
+            raise ConnectionError("the store is gone")
+
+    fails = False
+
+
+async def test_a_limiter_that_fails_after_the_answer(shop):
+    """A purchase stays open where something else fails before the caller has its answer."""
+    limiter = Forgetful()
+    client = shop.client(limiter=limiter)
+    slow = Fault(operation="purchase", delay=0.2)
+    shop.fails(slow)
+    buying = asyncio.create_task(client.purchase(PLACE, NUMBER))
+    await shop.struck(slow)
+    limiter.fails = True
+    with pytest.raises(ConnectionError):
+        await buying
+    assert await shop.states() == ["unknown"]
+    limiter.fails = False
+    assert [record.state for record in await client.settle()] == ["bought"]
+
+
 async def test_a_settle_in_memory_that_looked_too_early(shop):
-    """In memory a purchase that ended meanwhile is not opened again."""
+    """In memory, too, a purchase that ended meanwhile is not opened again."""
     journal = MemoryJournal()
     await left_unknown(shop, acted=True, client=shop.client(journal=journal))
     slow_list = Fault(operation="active", delay=0.3)
@@ -382,8 +473,8 @@ async def test_a_settle_in_memory_that_looked_too_early(shop):
     shop.fails()
     await other.settle()
     shop.sandbox.location(PLACE).release(NUMBER)
-    assert [record.state for record in await settling] == ["unknown"]
-    assert await journal.records() == []
+    assert [record.state for record in await settling] == ["bought"]
+    assert [record.state for record in await journal.records()] == ["bought"]
 
 
 def test_many_processes_make_the_same_file(tmp_path):

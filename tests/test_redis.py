@@ -21,6 +21,7 @@ from lcphone_async import (
     RateLimitStatus,
     bulk,
 )
+from lcphone_async.journal import Past
 from lcphone_async.redis import RedisPurchaseJournal, RedisRateLimiter
 from lcphone_async.sandbox import Fault, Sandbox
 
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.skipif(
 
 PERIOD = 0.4
 NUMBER = "+18305551234"
+NOTHING = Past(is_open=False, bought=None)
 
 
 @pytest.fixture(scope="module")
@@ -333,7 +335,7 @@ async def test_the_last_word_on_a_purchase(server, changes, state):
         await redis.flushall()
         journal = RedisPurchaseJournal(redis)
         record = PurchaseRecord.new("a", NUMBER)
-        await journal.begin(record, 0)
+        await journal.begin(record, NOTHING)
         for change in changes:
             await journal.change(record.now(PurchaseState(change)))
         (kept,) = await journal.records()
@@ -348,14 +350,14 @@ async def test_a_number_bought_since_the_look_up_is_not_begun(server):
         journal = RedisPurchaseJournal(redis)
         past = await journal.past("a", NUMBER)
         other = evolve(PurchaseRecord.new("a", NUMBER), sent_at=datetime(1999, 1, 1, tzinfo=UTC))
-        await journal.begin(other, past.times_bought)
+        await journal.begin(other, past)
         assert (await journal.past("a", NUMBER)).is_open
         await journal.change(evolve(other, state=PurchaseState.BOUGHT))
         with pytest.raises(NumberAlreadyOwnedError):
-            await journal.begin(PurchaseRecord.new("a", NUMBER), past.times_bought)
+            await journal.begin(PurchaseRecord.new("a", NUMBER), past)
         past = await journal.past("a", NUMBER)
-        assert (past.is_open, past.times_bought) == (False, 1)
-        await journal.begin(PurchaseRecord.new("a", NUMBER), past.times_bought)
+        assert past == Past(is_open=False, bought=evolve(other, state=PurchaseState.BOUGHT))
+        await journal.begin(PurchaseRecord.new("a", NUMBER), past)
 
 
 async def test_a_purchase_is_begun_again_before_each_try(server):
@@ -364,11 +366,11 @@ async def test_a_purchase_is_begun_again_before_each_try(server):
         await redis.flushall()
         journal = RedisPurchaseJournal(redis)
         record = PurchaseRecord.new("a", NUMBER)
-        await journal.begin(record, 0)
+        await journal.begin(record, NOTHING)
         await journal.change(record.now(PurchaseState.NOT_BOUGHT))
         again = record.sent_again()
-        await journal.begin(again, 0)
-        await journal.begin(again, 0)
+        await journal.begin(again, NOTHING)
+        await journal.begin(again, NOTHING)
         assert await journal.records() == [again]
 
 
@@ -378,14 +380,14 @@ async def test_an_old_purchase_does_not_end_a_newer_one(server):
         await redis.flushall()
         journal = RedisPurchaseJournal(redis)
         first = PurchaseRecord.new("a", NUMBER)
-        await journal.begin(first, 0)
+        await journal.begin(first, NOTHING)
         await journal.change(first.now(PurchaseState.NOT_BOUGHT))
         second = PurchaseRecord.new("a", NUMBER)
-        await journal.begin(second, 0)
+        await journal.begin(second, NOTHING)
         await journal.change(first.now(PurchaseState.NOT_BOUGHT))
         await journal.change(first.now(PurchaseState.UNKNOWN))
         with pytest.raises(PurchaseInProgressError):
-            await journal.begin(PurchaseRecord.new("a", NUMBER), 0)
+            await journal.begin(PurchaseRecord.new("a", NUMBER), NOTHING)
 
 
 def client_with(sandbox, journal):

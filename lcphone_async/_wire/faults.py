@@ -67,10 +67,17 @@ _INVALID_GRANT = re.compile(
     re.IGNORECASE,
 )
 _NOT_CONNECTED = re.compile(r"phone system is not connected", re.IGNORECASE)
+# Others, such as 408, 499 and redirects, a proxy may say at any time.
+_REFUSALS = {400, 401, 402, 403, 404, 405, 409, 410, 413, 414, 415, 422, 429, 431}
 _PHONE_NUMBER = re.compile(r"(\+|%2B)\d{7,15}", re.IGNORECASE)
 _LOOKS_LIKE_A_PHONE_NUMBER = re.compile(
     r"((\+|%2B)\d|(?<![\w-])\(?\d{3})[\d ().-]{5,}\d(?![\w-])", re.IGNORECASE
 )
+
+
+def is_refusal(status: int) -> bool:
+    """Whether a service that answers with this status has not acted."""
+    return status in _REFUSALS
 
 
 def error_of(request: Request, answer: Answer, token: str | None) -> APIError:

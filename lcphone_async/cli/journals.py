@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ..journal import PurchaseJournal, PurchaseRecord
+from ..journal import Past, PurchaseJournal, PurchaseRecord
 from .output import plain
 
 
@@ -31,10 +31,10 @@ class CommandJournal(PurchaseJournal):
             command += ["--journal", str(self.path)]
         return shlex.join(command)
 
-    async def begin(self, record: PurchaseRecord, times_bought: int) -> None:
+    async def begin(self, record: PurchaseRecord, past: Past) -> None:
         """Keeps a purchase before it is sent, or says that nothing is."""
         try:
-            await super().begin(record, times_bought)
+            await super().begin(record, past)
         except sqlite3.Error as error:
             raise _unusable(self.path, f"{error}: nothing was sent") from None
 
