@@ -39,5 +39,5 @@ def lcphone_client(lcphone_sandbox: "Sandbox") -> "LCPhoneClient":
     from ._retry import RetryPolicy
     from .client import LCPhoneClient
 
-    hurried = RetryPolicy(max_time=1, first_wait=0, max_wait=0, read_back_time=0)
+    hurried = RetryPolicy(max_time=1, first_wait=0, max_wait=0, read_back_time=1)
     return LCPhoneClient("any", base_url=lcphone_sandbox.url, retry=hurried)

@@ -7,8 +7,9 @@ from typing import Self
 
 from attrs import define, field
 
+from .growing import Grower
 from .listing import Listing, Remaining
-from .numbers import Grower, Number, new_number
+from .numbers import Number, new_number
 from .pools import Pool, pools_of
 from .settings import LocationSettings
 

@@ -13,6 +13,10 @@ from attrs import field, frozen
 
 from .places import CANADA, UNITED_STATES, Place
 
+_PART: Final = 10_000
+_PARITY: Final = bytes(sum(map(str(part).count, "13579")) % 2 for part in range(_PART))
+"""The parity of the digits of each number of up to four."""
+
 Kind = Literal["local", "tollFree", "mobile", "national"]
 
 _ODD: Final = "13579"
@@ -20,7 +24,7 @@ _STRIDE: Final = 2_654_435_761
 """A prime, so it shares no factor with a capacity: neighbours come out far apart, none twice."""
 
 
-@frozen
+@frozen(cache_hash=True)
 class Plan:
     """The numbers of one country and type: `dial` code, one of `prefixes`, then a subscriber."""
 
@@ -55,13 +59,23 @@ class Plan:
     def _middle_digits(self) -> int:
         return self.length - len(self.prefixes[0]) - 2
 
+    @cached_property
+    def _layout(self) -> str:
+        return f"%s%0{self._middle_digits}d%d"
+
+    @cached_property
+    def _heads(self) -> list[tuple[str, int]]:
+        """All that a number can begin with, in E.164, each with the parity of its own digits."""
+        heads = (prefix + lead for prefix in self.prefixes for lead in self.leads)
+        return [(f"+{self.dial}{head}", not is_even(head)) for head in heads]
+
     def inventory_number(self, position: int) -> str:
         """Give the number at a position, in E.164. No two positions below `capacity` share one."""
         rest, last = divmod(position * _STRIDE % self.capacity, len(_ODD))
-        rest, middle = divmod(rest, self._block)
-        prefix, lead = divmod(rest, len(self.leads))
-        head = f"{self.prefixes[prefix]}{self.leads[lead]}{middle:0{self._middle_digits}d}"
-        return f"+{self.dial}{head}{2 * last + is_even(head)}"
+        which, middle = divmod(rest, self._block)
+        head, parity = self._heads[which]
+        parity ^= _PARITY[middle % _PART] ^ _PARITY[middle // _PART]
+        return self._layout % (head, middle, 2 * last + 1 - parity)
 
     def national(self, number: str) -> str | None:
         """Give the number without its dial code, or `None` if it is not one of this plan."""

@@ -17,9 +17,9 @@ from .access import Tokens
 from .control import Control
 from .faults import Fault, Faults
 from .gateway import Gateway, Handler
+from .growing import MAX_NUMBERS
 from .inventory import Location
 from .limits import Limits
-from .numbers import MAX_NUMBERS
 from .oauth import OAuth
 from .operations import OPERATIONS
 from .profiles import Wire

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from attrs import field, frozen, validators
 from attrs.converters import optional
 
-from .numbers import MAX_NUMBERS
+from .growing import MAX_NUMBERS
 
 SCOPES: Final = frozenset(
     {"numberpools.read", "phonenumbers.read", "phonenumbers.write", "oauth.readonly", "oauth.write"}

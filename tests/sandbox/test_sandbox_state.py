@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lcphone_async.sandbox import LocationSettings, Sandbox
+from lcphone_async.sandbox.growing import MAX_NUMBERS
 from lcphone_async.sandbox.listing import Remaining
-from lcphone_async.sandbox.numbers import MAX_NUMBERS
 from lcphone_async.sandbox.plans import PLANS, is_even
 
 SHOW = """
