@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .auditing import AuditSummary, Progress, audit
+    from .cluster import audit_on_dask
     from .comparing import Change, ChangeKind, Comparison, NotCompared, compare
     from .costing import Cost, Costs, costs
-    from .errors import StoreError
+    from .errors import ClusterError, StoreError
     from .exporting import export
     from .finding import RULES, Finding, Rule, findings, read_rules
     from .locations import read_locations
@@ -29,6 +30,7 @@ __all__ = [
     "AuditSummary",
     "Change",
     "ChangeKind",
+    "ClusterError",
     "Comparison",
     "Cost",
     "Costs",
@@ -41,6 +43,7 @@ __all__ = [
     "Run",
     "StoreError",
     "audit",
+    "audit_on_dask",
     "compare",
     "costs",
     "coverage",
@@ -56,6 +59,7 @@ _HOMES = {
     "AuditSummary": "auditing",
     "Change": "comparing",
     "ChangeKind": "comparing",
+    "ClusterError": "errors",
     "Comparison": "comparing",
     "Cost": "costing",
     "Costs": "costing",
@@ -68,6 +72,7 @@ _HOMES = {
     "Run": "store",
     "StoreError": "errors",
     "audit": "auditing",
+    "audit_on_dask": "cluster",
     "compare": "comparing",
     "costs": "costing",
     "coverage": "reading",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from .spool import Spool
 from .store import Run
 from .walk import Inventory, take_inventory
 
+MakeClient = Callable[[], AbstractAsyncContextManager[LCPhoneClient]]
+
 _PLUGIN = "lcphone-audit"
 
 # Tasks for each thread of a worker: one that runs, and one that waits its turn.
@@ -26,7 +29,7 @@ _TASKS_A_THREAD = 2
 
 async def audit_on_dask(
     scheduler: str,
-    make_client: Callable[[], LCPhoneClient],
+    make_client: MakeClient,
     locations: Iterable[Location | str] | AsyncIterable[Location | str] | None,
     store: str | Path,
     *,
@@ -37,8 +40,9 @@ async def audit_on_dask(
     """An `audit` whose walks run on the workers of a Dask cluster, a task for each location.
 
     - `scheduler`: the cluster's address, such as `tcp://10.0.0.1:8786`.
-    - `make_client`: called once on each worker, so it must be a function that can be imported or
-      pickled there. Let its clients share a budget, and tokens that rotate, through Redis.
+    - `make_client`: called once on each worker, for a client or an async context manager that
+      gives one; it must be a function that can be imported or pickled there. Let the clients
+      share their budgets, and tokens that rotate, through Redis.
     - `concurrency`: locations side by side; by default two for each thread of the workers, which
       run as many walks as they have threads (`dask worker --nthreads 16`).
 
@@ -87,16 +91,17 @@ class _ClientOfWorker(distributed.WorkerPlugin):
 
     client: LCPhoneClient
 
-    def __init__(self, make_client: Callable[[], LCPhoneClient]) -> None:
+    def __init__(self, make_client: MakeClient) -> None:
         self._make_client = make_client
 
     async def setup(self, worker: Any) -> None:
         del worker
-        self.client = self._make_client()
+        self._opened = AsyncExitStack()
+        self.client = await self._opened.enter_async_context(self._make_client())
 
     async def teardown(self, worker: Any) -> None:
         del worker
-        await self.client.close()
+        await self._opened.aclose()
 
 
 async def _take(location: Location, run_id: int) -> Inventory:

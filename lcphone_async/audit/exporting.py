@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 import pyarrow as pa
 
 from .reading import Reading, reading
+from .store import failing
 from .tables import TABLES
 
 Format = Literal["csv", "jsonl", "parquet"]
@@ -113,8 +114,9 @@ def _write_parquet(run: Reading, table: str, out: Path) -> int:
 
 def _copy(run: Reading, query: str, out: Path, options: str) -> int:
     quoted = os.fspath(out).replace("'", "''")
-    ((rows,),) = run.rows(f"COPY ({query}) TO '{quoted}' ({options})")
-    return int(rows)
+    with failing(out):
+        copied = run.connection.execute(f"COPY ({query}) TO '{quoted}' ({options})").fetchall()
+    return int(copied[0][0])
 
 
 def _for_json(column: pa.Field) -> str:

@@ -278,6 +278,18 @@ def runs_of(connection: duckdb.DuckDBPyConnection, catalog: str = "") -> list[Ru
     ]
 
 
+# The system's own words, which DuckDB wraps in many of its own.
+_REASONS: Final = (
+    "No space left on device",
+    "File too large",
+    "Read-only file system",
+    "Permission denied",
+    "No such file or directory",
+    "Is a directory",
+    "Broken pipe",
+)
+
+
 @contextmanager
 def failing(path: Path) -> Iterator[None]:
     """Gives what goes wrong with a file as a `StoreError` that says what to do."""
@@ -292,7 +304,8 @@ def _told(path: Path, problem: str) -> str:
         return f"{path}: another process is using it: wait for its end"
     if "not a valid DuckDB database" in problem:
         return f"{path}: it is not a store of audits"
-    return f"{path}: {problem.splitlines()[0]}"
+    reason = next((known for known in _REASONS if known in problem), problem.splitlines()[0])
+    return f"{path}: {reason}"
 
 
 def check_version(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Callable
 from itertools import islice
@@ -14,10 +13,10 @@ import click
 from ..client import LCPhoneClient
 from ..errors import AuthenticationError, LCPhoneError, TokenUnavailableError
 from ..models import Location
-from . import tables
+from . import tables, workers
 from .output import json_lines, new_console, plain
 from .progress import shown_progress
-from .service import Service, complain, of_service
+from .service import Service, complain, finish, of_service
 
 if TYPE_CHECKING:
     from ..audit import AuditSummary, Comparison, Rule
@@ -73,14 +72,29 @@ def _verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
     type=click.File(encoding="utf-8"),
     help="A file of locations (an id a line, CSV or JSON lines), or - for standard input.",
 )
+@click.option("--installed", is_flag=True, help="All locations of the agency that have the app.")
+@click.option("--company", metavar="ID", envvar="LCPHONE_COMPANY_ID", show_envvar=True)
+@click.option("--app", "app_id", metavar="ID", envvar="LCPHONE_APP_ID", show_envvar=True)
 @_store
 @click.option("--resume", is_flag=True, help="Go on with the last run: what it has not seen yet.")
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
-    default=32,
-    show_default=True,
-    help="Locations side by side; each has a budget of its own.",
+    help="Locations side by side, each with a budget of its own; 32 by default.",
+)
+@click.option(
+    "--dask",
+    "scheduler",
+    metavar="ADDRESS",
+    help="Walk on the workers of this Dask cluster, which have their token in their environment.",
+)
+@click.option(
+    "--redis",
+    "redis_url",
+    metavar="URL",
+    envvar="LCPHONE_REDIS_URL",
+    show_envvar=True,
+    help="With --dask: where the workers share their budgets and tokens.",
 )
 @_json
 @of_service
@@ -89,10 +103,14 @@ def run(
     *,
     location_ids: tuple[str, ...],
     listed: TextIO | None,
+    installed: bool,
+    company: str | None,
+    app_id: str | None,
     store: Path,
-    resume: bool,
-    concurrency: int,
+    scheduler: str | None,
+    redis_url: str | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Take the inventory of many locations.
 
@@ -104,28 +122,20 @@ def run(
     location's requests of the day are spent, resume after midnight UTC; 6 the store cannot be
     written, as on a full disk; 1 another error.
     """
-    from ..audit import audit as take
-
     locations: list[Location | str] = [*location_ids, *_listed(listed)]
-    if not locations and not resume:
-        raise click.UsageError("name the locations, or give a file of them with --locations")
-
-    async def work(client: LCPhoneClient) -> AuditSummary:
-        try:
-            with shown_progress() as show:
-                return await take(
-                    client,
-                    locations or None,
-                    store,
-                    resume=resume,
-                    concurrency=concurrency,
-                    on_progress=show,
-                )
-        except asyncio.CancelledError:
-            complain("interrupted: what is done is kept, and --resume goes on")
-            raise
-
-    summary = service.run(work)
+    if installed:
+        locations += _installed(service, company, app_id)
+    if not locations and not options["resume"]:
+        raise click.UsageError("name the locations, give a file with --locations, or --installed")
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        with shown_progress() as show:
+            summary = _take(
+                service, scheduler, redis_url, (locations or None, store), on_progress=show, **given
+            )
+    except click.exceptions.Exit:
+        complain("interrupted: what is done is kept, and --resume goes on")
+        raise
     if as_json:
         click.echo(json_lines([summary]), nl=False)
     else:
@@ -284,6 +294,32 @@ def _listed(file: TextIO | None) -> list[Location]:
     from ..audit import read_locations
 
     return [] if file is None else read_locations(file.read(), file.name)
+
+
+def _installed(service: Service, company: str | None, app_id: str | None) -> list[Location]:
+    company = company or (service.login.fields.get("company_id") if service.login else None)
+    if company is None or app_id is None:
+        raise click.UsageError("--installed: name the agency with --company, the app with --app")
+
+    async def find(client: LCPhoneClient) -> list[Location]:
+        return [location async for location in client.locations(company, app_id)]
+
+    return service.run(find)
+
+
+def _take(
+    service: Service, scheduler: str | None, redis_url: str | None, what: Any, **options: Any
+) -> AuditSummary:
+    """The audit, here or on a cluster."""
+    from ..audit import audit as take
+    from ..audit import audit_on_dask
+
+    if scheduler is None:
+        return service.run(lambda client: take(client, *what, **options))
+    if redis_url is None:
+        raise click.UsageError("--dask: name with --redis where the workers share their budgets")
+    client_of_worker = functools.partial(workers.client, service.options, redis_url)
+    return finish(audit_on_dask(scheduler, client_of_worker, *what, **options))
 
 
 def _exit_code(summary: AuditSummary) -> int:

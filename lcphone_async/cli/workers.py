@@ -1,0 +1,45 @@
+"""The client of a Dask worker: its token from its own environment, its budgets in Redis."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from ..auth import AgencyTokens, OAuthTokens, TokenSource
+from ..client import LCPhoneClient
+from ..redis import RedisRateLimiter, RedisTokenStore
+
+
+@asynccontextmanager
+async def client(options: dict[str, Any], redis_url: str) -> AsyncIterator[LCPhoneClient]:
+    """A client as the command's own, that shares what is to be shared with the other workers.
+
+    No secret comes with the task. The worker's environment has `LCPHONE_TOKEN`, or the
+    `LCPHONE_CLIENT_ID`, `LCPHONE_CLIENT_SECRET` and `LCPHONE_REFRESH_TOKEN` of an app, whose
+    newest tokens are in Redis then; `LCPHONE_COMPANY_ID` where they are an agency's.
+    """
+    from redis.asyncio import Redis
+
+    async with Redis.from_url(redis_url) as redis:
+        limiter = RedisRateLimiter(redis)
+        async with LCPhoneClient(_tokens(redis), limiter=limiter, **options) as opened:
+            yield opened
+
+
+def _tokens(redis: Any) -> TokenSource | str:
+    company = os.environ.get("LCPHONE_COMPANY_ID")
+    source: TokenSource | str | None = os.environ.get("LCPHONE_TOKEN")
+    if source is None:
+        client_id = os.environ.get("LCPHONE_CLIENT_ID")
+        client_secret = os.environ.get("LCPHONE_CLIENT_SECRET")
+        if client_id is None or client_secret is None:
+            raise ValueError("a worker has neither LCPHONE_TOKEN nor LCPHONE_CLIENT_ID and _SECRET")
+        source = OAuthTokens(
+            client_id=client_id,
+            client_secret=client_secret,
+            refresh_token=os.environ.get("LCPHONE_REFRESH_TOKEN"),
+            store=RedisTokenStore(redis, company or client_id),
+        )
+    return source if company is None else AgencyTokens(company_id=company, source=source)

@@ -1,0 +1,275 @@
+"""`lcphone audit`, as a process of its own."""
+
+import csv
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lcphone_async.sandbox import Fault
+
+
+@pytest.fixture
+def store(tmp_path):
+    return str(tmp_path / "inventory.duckdb")
+
+
+@pytest.fixture
+def taken(lcphone, store):
+    """A store with one run of two locations."""
+    assert lcphone.run("audit", "run", "a", "b", "--store", store).code == 0
+    return store
+
+
+def test_run_from_arguments(lcphone, store):
+    """Takes the inventory of the locations that are named, and ends with what it saw."""
+    done = lcphone.run("audit", "run", "a", "b", "--store", store, "--json")
+    assert (done.code, done.err) == (0, "")
+    (line,) = done.lines
+    assert (line["run_id"], line["numbers"], line["coverage"]) == (1, 240, {"complete": 2})
+    told = lcphone.run("audit", "run", "c", "--store", store)
+    assert (told.code, told.err) == (0, "")
+    assert "120 numbers in run 2" in told.out
+
+
+def test_run_from_a_file_and_from_stdin(lcphone, store, tmp_path):
+    """Reads locations as text, CSV or JSON lines, from a file or from stdin, each once."""
+    listed = tmp_path / "locations.csv"
+    listed.write_text("id,name\na,Dental\nb,Spa\n")
+    run = ("audit", "run", "--store", store, "--json", "--locations")
+    assert lcphone.run(*run, str(listed), "b", "c").lines[0]["coverage"] == {"complete": 3}
+    lines = '{"id": "a"}\n{"id": "d"}\n'
+    assert lcphone.run(*run, "-", given=lines).lines[0]["coverage"] == {"complete": 2}
+    bad = lcphone.run(*run, "-", given='{"id": "a"}\n{}\n')
+    assert "line 2: no location_id" in bad.complaint
+
+
+def test_run_of_no_locations(lcphone, store):
+    """Asks for locations where there are none."""
+    assert lcphone.run("audit", "run", "--store", store).code == 2
+    assert lcphone.run("audit", "run", "--store", store, "--installed").code == 2
+    assert "no run to resume" in lcphone.run("audit", "run", "--store", store, "--resume").complaint
+
+
+def test_exit_codes(lcphone, lcphone_sandbox, store, tmp_path):
+    """Tells by its exit code what it did not see, and why."""
+    run = ("audit", "run", "--store", store)
+    lcphone_sandbox.location("off").connected = False
+    assert lcphone.run(*run, "a", "off").code == 0
+    bad = Fault(location="bad", status=403)
+    lcphone_sandbox.faults.append(bad)
+    done = lcphone.run(*run, "bad", "a")
+    assert done.code == 3
+    assert "Error: bad: failed: GET" in done.err
+    lcphone_sandbox.faults.clear()
+    assert lcphone.run(*run, "--resume").code == 0
+    refused = {"message": "Invalid token: access token is invalid"}
+    lcphone_sandbox.faults.append(Fault(status=401, body=refused))
+    done = lcphone.run(*run, "a", "b", "c", "d")
+    assert done.code == 4
+    assert "--resume goes on" in done.err
+    missing = str(tmp_path / "no" / "store")
+    assert lcphone.run("audit", "run", "a", "--store", missing).code == 1
+
+
+def test_a_spent_day(bare, store):
+    """Says to go on tomorrow where the requests of the day are spent."""
+    from cli.lcphone_command import Command
+    from lcphone_async.sandbox import Sandbox
+
+    with Sandbox(daily_quota=3, numbers_per_location=9_000).in_thread() as sandbox:
+        lcphone = Command.for_url(sandbox.url, bare.journal)
+        done = lcphone.run("audit", "run", "a", "--store", store)
+    assert done.code == 5
+    assert "midnight UTC" in done.err
+
+
+FULL = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000));"
+FULL += "import sys; sys.argv = ['lcphone', *sys.argv[1:]];"
+FULL += "from lcphone_async.__main__ import main; main()"
+
+
+def test_a_full_disk(lcphone, store):
+    """Ends with code 6 where the store can no longer be written, and goes on when it can."""
+    ids = [f"loc{i}" for i in range(60)]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, "audit", "run", *ids, "--store", store],
+        env=lcphone.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 6, done
+    assert "File too large" in done.stderr
+    assert lcphone.run("audit", "run", "--resume", "--store", store).code == 0
+
+
+def test_interrupted(lcphone, lcphone_sandbox, store):
+    """Ends on Ctrl-C with 130, says that what is done is kept, and goes on with --resume."""
+    lcphone_sandbox.faults.append(Fault(location="slow", delay=60))
+    command = ("audit", "run", "a", "b", "slow", "--store", store)
+    with lcphone.start(*command) as process:
+        while len(lcphone_sandbox.requests) < 4:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert b"--resume goes on" in process.stderr.read()
+    lcphone_sandbox.faults.clear()
+    done = lcphone.run("audit", "run", "--resume", "--store", store, "--json")
+    assert done.lines[0]["coverage"] == {"complete": 3}
+
+
+def test_progress_without_a_terminal(lcphone, lcphone_sandbox, store):
+    """Prints a plain line now and then where stderr is no terminal."""
+    lcphone_sandbox.faults.append(Fault(location="slow", delay=6))
+    done = lcphone.run("audit", "run", "a", "slow", "--store", store)
+    assert done.code == 0
+    assert done.err.startswith("1 of 2 locations, 120 numbers, ")
+    assert "\x1b" not in done.err
+
+
+def test_progress_on_a_terminal(lcphone, store):
+    """Draws a bar with the rate where stderr is a terminal."""
+    ours, its = pty.openpty()
+    with lcphone.start("audit", "run", "a", "b", "--store", store, stderr=its) as process:
+        os.close(its)
+        said = b""
+        try:
+            while more := os.read(ours, 4096):
+                said += more
+        except OSError:
+            pass
+        assert process.wait(20) == 0
+    os.close(ours)
+    assert b"2/2" in said
+    assert b"240 numbers" in said
+
+
+def test_export(lcphone, taken, tmp_path):
+    """Writes each format from the store, without the service."""
+    for kind in ("csv", "jsonl", "parquet"):
+        out = str(tmp_path / f"out.{kind}")
+        done = lcphone.run("audit", "export", "--store", taken, "--format", kind, "--out", out)
+        assert done.code == 0
+        assert "240 rows" in done.err
+    with (tmp_path / "out.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["location_id"] for row in rows} == {"a", "b"}
+    assert all(row["phone_number"].startswith("+") for row in rows)
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 240
+    assert list((tmp_path / "out.parquet").glob("run_id=1/country_code=US/*.parquet"))
+    piped = lcphone.run("audit", "export", "--store", taken, "--format", "jsonl", "--out", "-")
+    assert len(piped.lines) == 240
+
+
+def test_export_mentions_what_is_missing(lcphone, lcphone_sandbox, store, tmp_path):
+    """Says on stderr that an export is not of all locations."""
+    lcphone_sandbox.faults.append(Fault(location="bad", status=403))
+    lcphone.run("audit", "run", "a", "bad", "--store", store)
+    out = str(tmp_path / "out.csv")
+    done = lcphone.run("audit", "export", "--store", store, "--format", "csv", "--out", out)
+    assert done.code == 0
+    assert "1 of 2 locations were not seen whole" in done.err
+
+
+def test_diff(lcphone, lcphone_sandbox, taken, tmp_path):
+    """Tells by its exit code whether something changed, and by lines what."""
+    diff = ("audit", "diff", "--store", taken)
+    assert lcphone.run(*diff).code == 2  # there is one run only
+    lcphone.run("audit", "run", "a", "b", "--store", taken)
+    same = lcphone.run(*diff)
+    assert (same.code, same.err) == (0, "")
+    lcphone_sandbox.location("b").add("+18305551234")
+    lcphone.run("audit", "run", "a", "b", "--store", taken)
+    changed = lcphone.run(*diff, "--json")
+    assert changed.code == 1
+    (line,) = changed.lines
+    assert (line["kind"], line["location_id"], line["phone_number"], line["drops_a2p"]) == (
+        "added",
+        "b",
+        "+18305551234",
+        False,
+    )
+    table = lcphone.run(*diff, "1", "3")
+    assert table.code == 1
+    assert "+18305551234" in table.out
+    assert lcphone.run(*diff, "1", "2").code == 0
+    assert lcphone.run("audit", "diff", taken, taken).code == 1
+    assert lcphone.run("audit", "diff", taken, str(tmp_path / "none")).code == 2
+    assert lcphone.run("audit", "diff", taken).code == 2
+    assert lcphone.run(*diff, "x").code == 2
+
+
+def test_findings_and_costs(lcphone, taken, tmp_path):
+    """Shows each rule with its reason, every finding as JSON, and costs with assumptions."""
+    table = lcphone.run("audit", "findings", "--store", taken)
+    assert table.code == 0
+    assert "unassigned" in table.out
+    assert "assign or release them" in " ".join(table.out.split())
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[any]\ntitle = "All"\nreason = "x"\nquery = "SELECT location_id FROM locations"\n'
+    )
+    found = lcphone.run("audit", "findings", "--store", taken, "--rules", str(rules), "--json")
+    assert [one["location_id"] for one in found.lines if one["rule"] == "any"] == ["a", "b"]
+    costs = lcphone.run("audit", "costs", "--store", taken)
+    assert "not known" in costs.out
+    assert "no calls, texts" in costs.out
+    lines = lcphone.run("audit", "costs", "--store", taken, "--json").lines
+    assert lines[0] == {"country_code": "US", "type": "local", "numbers": 140, "price": "1.15"}
+
+
+def test_report(lcphone, taken, tmp_path):
+    """Writes a report, in one file."""
+    out = tmp_path / "report.html"
+    done = lcphone.run("audit", "report", "--store", taken, "--out", str(out))
+    assert done.code == 0
+    assert "<h1>Phone number audit</h1>" in out.read_text()
+
+
+def test_a_store_that_is_none(lcphone, tmp_path):
+    """Says in one line that a file is missing or is no store."""
+    other = tmp_path / "other"
+    other.write_text("x")
+    for store, problem in ((other, "not a store"), (tmp_path / "none", "no such file")):
+        for verb in ("findings", "costs"):
+            assert problem in lcphone.run("audit", verb, "--store", str(store)).complaint
+
+
+def test_without_the_extra_it_says_what_to_install(bare, store):
+    """Names the extra in one line where a part of it is missing; the other verbs work."""
+    for missing, command in (("duckdb", "costs"), ("pyarrow", "findings")):
+        program = f"import sys; sys.modules[{missing!r}] = None;"
+        program += f"sys.argv = ['lcphone', 'audit', {command!r}, '--store', {store!r}];"
+        program += "from lcphone_async.__main__ import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            env=bare.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert "pip install 'lcphone-async[audit]'" in line
+
+
+def test_help_needs_no_extra(bare):
+    """Shows its help without importing what is heavy."""
+    program = "import sys; sys.modules['duckdb'] = sys.modules['pyarrow'] = None;"
+    program += "sys.argv = ['lcphone', 'audit', 'run', '--help'];"
+    program += "from lcphone_async.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=bare.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "Exit codes: 0 all was seen" in " ".join(done.stdout.split())
