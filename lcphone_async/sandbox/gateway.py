@@ -28,6 +28,8 @@ from .variants import Said
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LEGACY: Final = "2021-07-28"
+_OF_AN_SDK: Final = "2023-02-21"
+"""In no document, but what the vendor's TypeScript SDK sends to all operations unless told."""
 _PYTHONS: Final = ("python", "aiohttp")
 
 
@@ -106,7 +108,7 @@ class Gateway:
         self, operation: Operation, version: str | None, token: TokenSettings, asked: Asked
     ) -> web.Response:
         try:
-            contract = _contract(version, operation)
+            contract = _contract(version, operation, is_strict=self.is_strict)
             locations: Sequence[Location] = ()
             if operation.scope is not None:
                 check_kind(token, "location" if operation.is_for_locations else "agency")
@@ -162,7 +164,9 @@ def _is_python(request: web.Request) -> bool:
     return request.headers.get("User-Agent", "").casefold().startswith(_PYTHONS)
 
 
-def _contract(version: str | None, operation: Operation) -> str:
+def _contract(version: str | None, operation: Operation, *, is_strict: bool) -> str:
+    if version == _OF_AN_SDK and not is_strict:
+        version = LEGACY
     if version is None and operation.scope is None:
         return LEGACY  # whose document of the token endpoint has no such header
     if version is None:

@@ -53,6 +53,13 @@ async def test_version_is_one_of_two(call, sandbox):
         assert (answer.status, answer.body["message"]) == (401, "version header is invalid")
 
 
+async def test_the_version_of_an_sdk(call):
+    """Takes for 2021-07-28 what the vendor's TypeScript SDK sends, but not strictly."""
+    for strict, status in ((False, 200), (True, 401)):
+        async with Sandbox(strict=strict) as sandbox:
+            assert (await call(sandbox, version="2023-02-21").active("loc1")).status == status
+
+
 @pytest.mark.parametrize("name", ["version", "Version", "VERSION"])
 async def test_version_in_any_case(session, sandbox, name):
     """The header's name may be in any case."""
