@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
-from hashlib import sha256
 from typing import Self
 
 from attrs import asdict, field, frozen
@@ -102,20 +100,29 @@ class TokenPair:
 
     def to_text(self) -> Secret:
         """All of it, to be kept."""
+        import json
+
         return Secret(json.dumps(asdict(self)))
 
     @classmethod
     def from_text(cls, text: str) -> Self:
         """What `to_text` was made from; raises `TokenUnavailableError` where it is none."""
+        import json
+
         try:
-            return cls(**json.loads(text))
-        except (ValueError, TypeError):
+            fields = json.loads(text)
+            known = {name: fields[name] for name in ("access_token", "refresh_token")}
+            later = ("expires_at", "due_at", "began_with")
+            return cls(**known, **{name: fields.get(name) for name in later})
+        except (ValueError, TypeError, LookupError):
             reason = "the token store holds something else than tokens: empty it to begin anew"
         raise TokenUnavailableError(reason)
 
 
 def digest(refresh_token: str) -> str:
     """What tells refresh tokens apart and does not give them away."""
+    from hashlib import sha256
+
     return sha256(refresh_token.encode()).hexdigest()[:16]
 
 

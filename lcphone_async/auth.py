@@ -211,6 +211,8 @@ class _Place:
 
     flight: Flight[TokenPair]
     pair: TokenPair | None = None
+    replaced_at: float = -_YOUNG
+    """When a token was refused that another is to replace."""
 
     def token(self) -> str | None:
         """The token, where it is good for a while yet."""
@@ -280,8 +282,11 @@ class AgencyTokens:
         if location_id == self._company_id:
             return await renewed(self._source, location_id, refused) or refused
         place = self._place(location_id)
+        now = asyncio.get_running_loop().time()
         if place.pair is not None and place.pair.access_token == refused:
-            place.pair = None
+            if now < place.replaced_at + _YOUNG:
+                return refused
+            place.pair, place.replaced_at = None, now
         return await self.token(location_id)
 
     def _place(self, location_id: str) -> _Place:

@@ -71,7 +71,7 @@ class FileTokenStore:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = Path(path).resolve()
 
     def __repr__(self) -> str:
         return f"FileTokenStore({str(self.path)!r})"

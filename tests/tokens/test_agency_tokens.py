@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from lcphone_async import AgencyTokens, LCPhoneClient, TokenUnavailableError
+from lcphone_async import AgencyTokens, AuthenticationError, LCPhoneClient, TokenUnavailableError
 from lcphone_async.sandbox import Fault, Sandbox, TokenSettings
 
 from .conftest import COMPANY, HOUR, settings
@@ -49,6 +49,23 @@ async def test_a_refused_location_token(app):
         app.oauth.revoke(token)
         await asyncio.gather(*(client.number_pools("place1") for _ in range(20)))
     assert asked_for(app) == ["place1", "place1"]
+
+
+async def test_a_service_that_takes_no_location_token(v3):
+    """Asks for another once, and not again at once for the next call."""
+    v3.sandbox.faults.append(
+        Fault(
+            operation="pools",
+            point="before",
+            status=401,
+            body='{"message": "Invalid token: access token is invalid"}',
+        )
+    )
+    async with v3.client(agency(v3)) as client:
+        for _ in range(3):
+            with pytest.raises(AuthenticationError):
+                await client.number_pools("place1")
+    assert asked_for(v3) == ["place1", "place1"]
 
 
 async def test_a_refused_agency_token(app):

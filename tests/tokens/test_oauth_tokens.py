@@ -350,6 +350,35 @@ async def test_close_waits_for_a_refresh_under_way(v3):
     assert v3.outcomes() == ["issued"]
 
 
+async def test_close_does_not_wait_for_ever(v3, monkeypatch):
+    """Ends a refresh that gets no answer in time, and leaves no task behind."""
+    monkeypatch.setattr("lcphone_async._token_service._TIME_TO_END", 0.1)
+    v3.sandbox.faults.append(Fault(operation="token", point="before", damage="stall"))
+    source, before = v3.tokens(pause=0.01), asyncio.all_tasks()
+    async with asyncio.timeout(3), v3.client(source) as client:
+        call = asyncio.create_task(client.number_pools("loc1"))
+        await asyncio.sleep(0.05)
+    with pytest.raises(ClientClosedError):
+        await call
+    left = [task.get_coro().__qualname__ for task in asyncio.all_tasks() - before]
+    assert [name for name in left if name.startswith("Flight")] == []
+    v3.sandbox.faults.clear()
+    await asyncio.sleep(0.05)
+    async with v3.client(source) as client:
+        await client.number_pools("loc1")
+
+
+async def test_a_source_outlives_its_clients(v3):
+    """Goes on with a client that is open still, when the one that came last is closed."""
+    source = v3.tokens()
+    async with v3.client(source) as first:
+        async with v3.client(source):
+            pass
+        await first.number_pools("loc1")
+    with pytest.raises(ClientClosedError):
+        await first.number_pools("loc1")
+
+
 async def test_a_refresh_does_not_wait_behind_bulk_calls(v3):
     """Is nobody's call in particular: one that a bulk call began is no bulk call."""
     seen = []

@@ -197,6 +197,30 @@ async def test_another_renews_while_a_lock_is_lost(v3, new_store):
     assert v3.outcomes() == ["issued"]
 
 
+async def test_a_store_of_a_later_version(v3, tmp_path):
+    """Reads past what it does not know, as another version of this package may have put it."""
+    grant = v3.oauth.install("loc1")
+    fields = {"access_token": grant.access_token, "refresh_token": grant.refresh_token, "new": 1}
+    (tmp_path / "tokens.json").write_text(json.dumps(fields))
+    source = v3.tokens(refresh_token=None, store=FileTokenStore(tmp_path / "tokens.json"))
+    async with v3.client(source) as client:
+        await client.number_pools("loc1")
+    assert v3.asked() == 0
+
+
+async def test_a_file_behind_a_link(v3, tmp_path, monkeypatch):
+    """Writes to the file that a link leads to, wherever the program goes meanwhile."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link.json").symlink_to(tmp_path / "elsewhere" / "tokens.json")
+    monkeypatch.chdir(tmp_path)
+    store = FileTokenStore("link.json")
+    monkeypatch.chdir("/")
+    async with v3.client(v3.tokens(store=store)) as client:
+        await client.number_pools("loc1")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "elsewhere" / "tokens.json").exists()
+
+
 @pytest.mark.parametrize("text", ["", "not JSON", "[]", '{"surprise": 1}', "null"])
 async def test_a_store_that_holds_something_else(v3, tmp_path, text):
     """Says so, shows none of it, and sends nothing."""
