@@ -22,6 +22,7 @@ from .walk import Inventory, take_inventory
 MakeClient = Callable[[], AbstractAsyncContextManager[LCPhoneClient]]
 
 _PLUGIN = "lcphone-audit"
+_CONNECT = 10  # seconds
 
 # Tasks for each thread of a worker: one that runs, and one that waits its turn.
 _TASKS_A_THREAD = 2
@@ -56,7 +57,7 @@ async def audit_on_dask(
         whole_number("concurrency", concurrency, 1)
     try:
         connect: Any = distributed.Client  # of which not all has types
-        dask = await connect(scheduler, asynchronous=True, set_as_default=False)
+        dask = await connect(scheduler, timeout=_CONNECT, asynchronous=True, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ClusterError(f"no Dask scheduler at {scheduler}: {error}") from error
     async with dask:

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from attrs import evolve
 
-from lcphone_async.sandbox import Fault
+from cli.lcphone_command import Command
+from lcphone_async.sandbox import Fault, OAuthSettings, Sandbox
 
 
 @pytest.fixture
@@ -78,9 +81,6 @@ def test_exit_codes(lcphone, lcphone_sandbox, store, tmp_path):
 
 def test_a_spent_day(bare, store):
     """Says to go on tomorrow where the requests of the day are spent."""
-    from cli.lcphone_command import Command
-    from lcphone_async.sandbox import Sandbox
-
     with Sandbox(daily_quota=3, numbers_per_location=9_000).in_thread() as sandbox:
         lcphone = Command.for_url(sandbox.url, bare.journal)
         done = lcphone.run("audit", "run", "a", "--store", store)
@@ -273,3 +273,36 @@ def test_help_needs_no_extra(bare):
     )
     assert done.returncode == 0
     assert "Exit codes: 0 all was seen" in " ".join(done.stdout.split())
+
+
+def test_all_locations_of_an_agency(bare, store):
+    """Visits every location where the agency has installed the app, each with its own token."""
+    app = OAuthSettings(
+        client_id="app-1",
+        client_secret="secret",
+        app_id="app-1",
+        company_id="company-1",
+        locations=["loc1", "loc2", "loc3"],
+    )
+    with Sandbox(oauth_app=app).in_thread() as sandbox:
+        settings = {"LCPHONE_BASE_URL": sandbox.url, "LCPHONE_CLIENT_SECRET": "secret"}
+        lcphone = evolve(bare, settings=settings)
+        code = sandbox.oauth.authorize()
+        assert lcphone.run("login", "--agency", "--client-id", "app-1", given=code).code == 0
+        run = ("audit", "run", "--installed", "--app", "app-1", "--store", store, "--json")
+        done = lcphone.run(*run)
+    assert (done.code, done.lines[0]["coverage"]) == (0, {"complete": 3})
+    out = Path(store).with_name("out.csv")
+    lcphone.run(
+        "audit",
+        "export",
+        "--table",
+        "locations",
+        "--store",
+        store,
+        "--format",
+        "csv",
+        "--out",
+        str(out),
+    )
+    assert "Location loc2" in out.read_text()
