@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -99,6 +100,17 @@ def seconds(name: str, value: object, *, zero: bool = False) -> float:
     if not (value > 0 or (zero and value == 0)) or value == math.inf:
         raise ValueError(f"{name} must be a positive number of seconds, not {value}")
     return value
+
+
+def price(name: str, value: object) -> Decimal | None:
+    """A price, or `None` for none."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Decimal | int):
+        raise TypeError(f"{name} must be a Decimal or an int, not {type(value).__name__}")
+    if not Decimal(value).is_finite():
+        raise ValueError(f"{name} must be a finite number, not {value}")
+    return Decimal(value)
 
 
 def country_code(name: str, value: object) -> str:

@@ -43,7 +43,8 @@ class RetryPolicy:
     """When a call is tried again, and for how long.
 
     A read is tried again after a connection failure, a timeout, 429, 500, 502, 503 and 504.
-    A purchase only where it surely did not reach the service, or after 429. The wait that
+    A purchase only where it surely did not reach the service, or after 429. A call whose token
+    the service no longer takes is sent once more with a new one, besides these tries. The wait that
     the service asks for is kept whole; where it asks for none, the wait is drawn between 0
     and `first_wait`, doubled after each try up to `max_wait` (full jitter).
 

@@ -351,8 +351,8 @@ class LCPhoneClient:
         - `offers`: results of searches, or single numbers. A number that is gone, owned already
           or above `max_price` is passed over for the next of these, never for any other.
         - `order_id`: a name of your own. After a crash, call `settle`, then this again with the
-          same name and offers: what the client's journal holds of the order counts. One process
-          at a time may work on an order.
+          same name and offers: what the client's journal holds of the order counts. One call at
+          a time may work on an order.
         - `options`: the other arguments of `purchase`, the same for each number.
 
         An error that concerns more than one number ends it and is given with what was bought.

@@ -15,7 +15,7 @@ from lcphone_async import (
     _budget,
     bulk,
 )
-from lcphone_async.sandbox import Sandbox
+from lcphone_async.sandbox import Fault, Sandbox
 
 
 class Service:
@@ -331,6 +331,15 @@ async def test_the_client_tells_what_is_known():
             max_requests=20, period=5.0, remaining=19, daily_limit=50, daily_remaining=49
         )
         assert client.rate_limit("b") == RateLimitStatus()
+
+
+async def test_limits_that_disagree_say_nothing():
+    """Believes no header that came twice with two values, such as a day that is spent and not."""
+    async with Sandbox() as sandbox, LCPhoneClient("any", base_url=sandbox.url) as client:
+        sandbox.faults.append(Fault(point="after", damage="duplicate-headers"))
+        for _ in range(3):
+            await client.number_pools("a")
+        assert client.rate_limit("a").daily_remaining is None
 
 
 async def test_a_spent_day_stops_the_client_before_it_sends():

@@ -1,6 +1,7 @@
 """Buying several numbers: never more than asked, never another than offered."""
 
 import asyncio
+from decimal import Decimal
 
 import pytest
 
@@ -140,6 +141,7 @@ async def test_an_order_without_settling_buys_no_more_than_the_count(sandbox, cl
         ({"count": 0}, ValueError, "count"),
         ({"count": "2"}, TypeError, "count"),
         ({"count": 1, "max_price": 1.5}, TypeError, "max_price"),
+        ({"count": 1, "max_price": Decimal("NaN")}, ValueError, "max_price"),
         ({"count": 1, "sid": "x"}, TypeError, "sid"),
     ],
     ids=str,

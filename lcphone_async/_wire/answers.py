@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import msgspec
@@ -23,6 +23,9 @@ from .names import ENVELOPE
 from .requests import Request
 from .shapes import MismatchError, kind, structure
 
+if TYPE_CHECKING:
+    from multidict import MultiMapping
+
 T = TypeVar("T")
 
 _PAGES = QuickReader(ActiveNumbersPage, "numbers", "page")
@@ -34,7 +37,7 @@ class Answer:
     """What came back for a `Request`: a whole HTTP response."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: MultiMapping[str]
     """With names in any case."""
     body: bytes = attrs.field(repr=False)
 

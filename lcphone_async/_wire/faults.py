@@ -70,9 +70,7 @@ _NOT_CONNECTED = re.compile(r"phone system is not connected", re.IGNORECASE)
 # Others, such as 408, 499 and redirects, a proxy may say at any time.
 _REFUSALS = {400, 401, 402, 403, 404, 405, 409, 410, 413, 414, 415, 422, 429, 431}
 _PHONE_NUMBER = re.compile(r"(\+|%2B)\d{7,15}", re.IGNORECASE)
-_LOOKS_LIKE_A_PHONE_NUMBER = re.compile(
-    r"((\+|%2B)\d|(?<![\w-])\(?\d{3})[\d ().-]{5,}\d(?![\w-])", re.IGNORECASE
-)
+_LOOKS_LIKE_A_PHONE_NUMBER = re.compile(r"(\+|%2B)?\(?\d(?:[\s()./_-]{0,3}\d){6,}", re.IGNORECASE)
 
 
 def is_refusal(status: int) -> bool:
@@ -190,6 +188,7 @@ def _clean(
     """A text of the service without secrets, without phone numbers, and not too long."""
     if not isinstance(text, str):
         return None
+    text = text.replace("\0", "")  # of UTF-16, where they stand between the digits
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "…")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 from ..models import RateLimitStatus
 
+if TYPE_CHECKING:
+    from multidict import MultiMapping
 
-def rate_limit(headers: Mapping[str, str]) -> RateLimitStatus:
-    """What the five limit headers say; one that is missing or no number says nothing."""
+
+def rate_limit(headers: MultiMapping[str]) -> RateLimitStatus:
+    """What the five limit headers say; one that is missing, no number or ambiguous says nothing."""
     interval = _count(headers, "X-RateLimit-Interval-Milliseconds")
     return RateLimitStatus(
         max_requests=_count(headers, "X-RateLimit-Max"),
@@ -22,7 +25,7 @@ def rate_limit(headers: Mapping[str, str]) -> RateLimitStatus:
     )
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: MultiMapping[str]) -> float | None:
     """Seconds from now, of a `Retry-After` header in seconds or as a date (RFC 9110, 10.2.3)."""
     seconds = _count(headers, "Retry-After")
     if seconds is not None:
@@ -35,6 +38,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (date - datetime.now(UTC)).total_seconds())
 
 
-def _count(headers: Mapping[str, str], name: str) -> int | None:
-    value = headers.get(name, "").strip()
+def _count(headers: MultiMapping[str], name: str) -> int | None:
+    values = headers.getall(name, [])
+    if len(values) != 1 and len(set(values)) != 1:
+        return None
+    value = values[0].strip()
     return int(value) if re.fullmatch("[0-9]{1,15}", value) else None

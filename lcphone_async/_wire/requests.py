@@ -180,25 +180,22 @@ def purchase(
 
 def is_above(number: AvailableNumber | str, max_price: Decimal | int | None) -> bool:
     """Whether a number costs more than the limit, or does not say its price."""
-    known = number if isinstance(number, AvailableNumber) else AvailableNumber(number)
-    try:
-        _check_price(known, max_price)
-    except ValueError:
-        return True
-    return False
+    limit = checks.price("max_price", max_price)
+    price = _price(number) if isinstance(number, AvailableNumber) else None
+    return limit is not None and (price is None or price > limit)
 
 
 def _check_price(number: AvailableNumber, max_price: Decimal | int | None) -> None:
-    if max_price is None:
+    if not is_above(number, max_price):
         return
-    if isinstance(max_price, bool) or not isinstance(max_price, Decimal | int):
-        raise TypeError(f"max_price must be a Decimal or an int, not {type(max_price).__name__}")
-    if not Decimal(max_price).is_finite():
-        raise ValueError(f"max_price must be a finite number, not {max_price}")
-    if number.price is None or number.price.price is None:
+    price = _price(number)
+    if price is None:
         raise ValueError("max_price cannot be checked: the number does not say its price")
-    if number.price.price > max_price:
-        raise ValueError(f"the number costs {number.price.price}, above max_price {max_price}")
+    raise ValueError(f"the number costs {price}, above max_price {max_price}")
+
+
+def _price(number: AvailableNumber) -> Decimal | None:
+    return None if number.price is None else number.price.price
 
 
 def _of_location(method: str, location_id: str, rest: str, scope: str, **parts: Any) -> Request:

@@ -72,8 +72,8 @@ async def settle(client: LCPhoneClient) -> bool:
     """Finds out what became of the open purchases and says it of each; whether all are settled."""
     settled = await client.settle()
     for record in settled:
-        reason = "not in the list yet, look again later" if record.is_open else record.reason
-        outcome = ": ".join(filter(None, (record.state, reason)))
+        later = "look again later" if record.is_open else None
+        outcome = ": ".join(filter(None, (record.state, record.reason, later)))
         click.echo(plain(f"{record.phone_number} for {record.location_id}: {outcome}"), err=True)
     return not any(record.is_open for record in settled)
 

@@ -31,6 +31,13 @@ class CommandJournal(PurchaseJournal):
             command += ["--journal", str(self.path)]
         return shlex.join(command)
 
+    async def past(self, location_id: str, phone_number: str) -> Past:
+        """What is known of the number, or says that nothing is sent."""
+        try:
+            return await super().past(location_id, phone_number)
+        except sqlite3.Error as error:
+            raise _unusable(self.path, f"{error}: nothing was sent") from None
+
     async def begin(self, record: PurchaseRecord, past: Past) -> None:
         """Keeps a purchase before it is sent, or says that nothing is."""
         try:

@@ -79,7 +79,7 @@ def test_settle_waits_before_it_says_not_bought(lcphone, lcphone_sandbox, journa
     killed("before")
     early = lcphone.run("purchases", "--settle", "--json")
     assert (early.code, early.lines[0]["state"]) == (1, "unknown")
-    assert early.err == f"{LOCAL} for loc1: unknown: not in the list yet, look again later\n"
+    assert early.err == f"{LOCAL} for loc1: unknown: it is not in the list yet: look again later\n"
     make_older(journal)
     late = lcphone.run("purchases", "--settle", "--json")
     assert (late.code, late.lines[0]["state"]) == (0, "not bought")
