@@ -234,8 +234,8 @@ class AgencyTokens:
 
     Raises `TokenUnavailableError` where a location's token cannot be had.
 
-    >>> source = OAuthTokens(client_id="…", client_secret="…", refresh_token="…")
-    >>> tokens = AgencyTokens(company_id="…", source=source)
+    >>> app = OAuthTokens(client_id="id", client_secret="secret", refresh_token="first")
+    >>> tokens = AgencyTokens(company_id="company", source=app)
     """
 
     def __init__(
