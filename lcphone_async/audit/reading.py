@@ -12,11 +12,11 @@ from attrs import frozen
 
 from . import tables
 from .errors import StoreError
-from .store import NOTHING_FETCHED, Run, check_version, failing, runs_of
+from .store import Run, check_version, connected, failing, runs_of
 from .walk import Coverage
 
 # A million numbers are sorted in less; what does not fit goes to the disk, beside the store.
-_SETTINGS: Final[dict[str, Any]] = {"memory_limit": "512MB", **NOTHING_FETCHED}
+_SETTINGS: Final = {"memory_limit": "512MB"}
 
 _NUMBERS_AND_POOLS: Final = """
 CREATE VIEW {schema}.numbers AS
@@ -120,9 +120,7 @@ def reading_two(
 
 @contextmanager
 def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    settings = {**_SETTINGS, "temp_directory": f"{path}.tmp"}
-    with duckdb.connect(config=settings) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with connected(":memory:", {**_SETTINGS, "temp_directory": f"{path}.tmp"}) as connection:
         yield connection
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
@@ -22,14 +22,8 @@ from .walk import Coverage, Inventory
 
 SCHEMA_VERSION: Final = 1
 
-NOTHING_FETCHED: Final[dict[str, Any]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
-"""DuckDB's settings for a file that is a file and never an address."""
-
 # What DuckDB keeps in memory; a transaction of any size goes to the disk as it grows.
-_SETTINGS: Final[dict[str, Any]] = {"memory_limit": "256MB", "threads": 2, **NOTHING_FETCHED}
+_SETTINGS: Final = {"memory_limit": "128MB", "threads": 2}
 
 _WHOLE: Final = [coverage for coverage in Coverage if coverage.is_whole]
 
@@ -63,7 +57,7 @@ class Store:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         with failing(self.path):
-            self._connection = duckdb.connect(str(self.path), config=_SETTINGS)
+            self._connection = connected(str(self.path), _SETTINGS)
             try:
                 _prepare(self._connection, self.path)
             except BaseException:
@@ -308,6 +302,15 @@ def _told(path: Path, problem: str) -> str:
     return f"{path}: {reason}"
 
 
+def connected(database: str, settings: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+    """DuckDB with times in UTC, which fetches nothing and prints nothing by itself."""
+    quiet = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    connection = duckdb.connect(database, config={**quiet, **settings})
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
 def check_version(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
     """Raises `StoreError` if an open file is no store, or one of a newer version."""
     try:
@@ -320,7 +323,6 @@ def check_version(connection: duckdb.DuckDBPyConnection, path: Path, catalog: st
 
 def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Makes the tables of a new file."""
-    connection.execute("SET TimeZone = 'UTC'")
     (catalog,) = connection.execute("SELECT current_database()").fetchall()[0]
     if connection.execute("SHOW TABLES").fetchall():
         check_version(connection, path, f'"{catalog}"')
