@@ -120,7 +120,8 @@ async def by_hand(url: str, ids: list[str], out: Path) -> int:
         for attempt in range(5):
             try:
                 return await call()
-                    await asyncio.sleep(0.1 * 2**attempt)
+            except Exception:  # noqa: BLE001  # the SDK has an error of each kind
+                await asyncio.sleep(0.1 * 2**attempt)
         raise RuntimeError
 
     with out.open("w") as file:
