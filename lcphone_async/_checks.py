@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterable
@@ -143,6 +144,11 @@ def number_type(name: str, value: object) -> str:
     spelled = identifier(name, value)
     if "," in spelled:
         raise ValueError(f"{name} holds a comma: pass each type on its own")
+    return _as_known(spelled)
+
+
+@functools.lru_cache
+def _as_known(spelled: str) -> str:
     squeezed = spelled.casefold().replace("-", "").replace(" ", "")
     return next((known for known in NumberType if known.casefold() == squeezed), spelled)
 

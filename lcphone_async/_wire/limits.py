@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -11,6 +10,9 @@ from ..models import RateLimitStatus
 
 if TYPE_CHECKING:
     from multidict import MultiMapping
+
+# No count has more digits, and `int` takes long for very many.
+_MOST_DIGITS = 15
 
 
 def rate_limit(headers: MultiMapping[str]) -> RateLimitStatus:
@@ -43,4 +45,5 @@ def _count(headers: MultiMapping[str], name: str) -> int | None:
     if len(values) != 1 and len(set(values)) != 1:
         return None
     value = values[0].strip()
-    return int(value) if re.fullmatch("[0-9]{1,15}", value) else None
+    is_count = value.isdecimal() and value.isascii() and len(value) <= _MOST_DIGITS
+    return int(value) if is_count else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from attrs import frozen
 
@@ -206,10 +206,8 @@ def _of_location(method: str, location_id: str, rest: str, scope: str, **parts: 
 
 def _query(**parameters: str | bool | None) -> str:
     """A query string of all that is not `None`; booleans as `true` and `false`."""
-    return urlencode(
-        [
-            (name, str(value).lower() if isinstance(value, bool) else value)
-            for name, value in parameters.items()
-            if value is not None
-        ]
+    return "&".join(
+        f"{name}={str(value).lower() if isinstance(value, bool) else quote_plus(value)}"
+        for name, value in parameters.items()
+        if value is not None
     )
