@@ -51,6 +51,7 @@ class Transport:
         # Those of the call replace those of the session, which aiohttp does not show.
         self._middlewares = getattr(session, "_middlewares", ())
         self._timeout = _client_timeout(timeout)
+        self._timeout_but_total = _but_total(self._timeout)
         self._owns_session = session is None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -73,14 +74,18 @@ class Transport:
         Raises `ConnectFailedError`, `RequestTimeoutError` or `TransportError`.
         """
         failure: type[TransportError] = TransportError
-        limits = self._limits(request)
+        total = self._total(request)
         try:
-            return await self._send(request, token, limits)
+            async with asyncio.timeout(total):
+                return await self._send(request, token)
         except _NoConnectionError as error:
             cause = error.__cause__
             raise ConnectFailedError(request.method, request.path, str(error)) from cause
         except TimeoutError:
-            failure, reason = RequestTimeoutError, f"no answer within {_told(limits)}"
+            failure, reason = (
+                RequestTimeoutError,
+                f"no answer within {_told(total, self._timeout.sock_read)}",
+            )
         except aiohttp.ClientResponseError:
             reason = "the answer is not HTTP, or in an encoding that cannot be read"
         except (aiohttp.ClientError, OSError) as error:
@@ -88,9 +93,7 @@ class Transport:
         # aiohttp's own errors hold the URL with its query here, or the headers with the token.
         raise failure(request.method, request.path, reason)
 
-    async def _send(
-        self, request: Request, token: str | None, limits: aiohttp.ClientTimeout
-    ) -> Answer:
+    async def _send(self, request: Request, token: str | None) -> Answer:
         session = self._open_session(request)
         target = f"{request.base_url or self.base_url}{request.path}"
         if request.query:
@@ -100,7 +103,7 @@ class Transport:
             URL(target, encoded=True),
             data=_body(request),
             headers=self._headers_of(request, token),
-            timeout=limits,
+            timeout=self._timeout_but_total,
             allow_redirects=False,
             raise_for_status=False,
             middlewares=(*self._middlewares, _send_once),
@@ -117,17 +120,10 @@ class Transport:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         return headers
 
-    def _limits(self, request: Request) -> aiohttp.ClientTimeout:
-        if request.timeout is None:
-            return self._timeout
-        total = min(request.timeout, self._timeout.total or request.timeout)
-        return aiohttp.ClientTimeout(
-            total=total,
-            connect=self._timeout.connect,
-            sock_connect=self._timeout.sock_connect,
-            sock_read=self._timeout.sock_read,
-            ceil_threshold=self._timeout.ceil_threshold,
-        )
+    def _total(self, request: Request) -> float | None:
+        """Seconds for the request as a whole."""
+        limits = filter(None, (request.timeout, self._timeout.total))
+        return min(limits, default=None)
 
     def _open_session(self, request: Request) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
@@ -207,8 +203,19 @@ def _body(request: Request) -> SecretBytes | None:
     return None if request.form is None else SecretBytes(urlencode(request.form).encode())
 
 
-def _told(timeout: aiohttp.ClientTimeout) -> str:
-    limits = {"in all": timeout.total, "between bytes": timeout.sock_read}
+def _but_total(timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    """The other limits: aiohttp's own timer for the total loses a cancellation at its moment."""
+    return aiohttp.ClientTimeout(
+        total=None,
+        connect=timeout.connect,
+        sock_connect=timeout.sock_connect,
+        sock_read=timeout.sock_read,
+        ceil_threshold=timeout.ceil_threshold,
+    )
+
+
+def _told(total: float | None, sock_read: float | None) -> str:
+    limits = {"in all": total, "between bytes": sock_read}
     told = [f"{limit:g} s {what}" for what, limit in limits.items() if limit is not None]
     return " or ".join(told) or "its timeout"
 

@@ -1,7 +1,9 @@
 """Leaving a walk or a search early, or closing under it: nothing is left behind."""
 
 import asyncio
+import contextlib
 import gc
+import time
 import warnings
 
 import aiohttp
@@ -13,6 +15,7 @@ from lcphone_async import (
     ClientClosedError,
     LCPhoneClient,
     RateLimiter,
+    RequestTimeoutError,
     RetryPolicy,
 )
 
@@ -112,6 +115,24 @@ async def test_leaving_while_a_page_is_under_way(server, client, limiter, held, 
                 await task
     assert held in server.asked
     await nothing_is_left(server, limiter)
+
+
+@pytest.mark.parametrize("earlier", [0.02, -0.02])
+@pytest.mark.parametrize("held", [0.0, 0.5])
+@pytest.mark.parametrize("what", ["page", "walk"])
+async def test_a_cancellation_at_the_moment_of_a_timeout(server, what, held, earlier):
+    """Loses no cancellation where the caller's timeout and the client's own end at once."""
+    server.held[0] = held
+    loop = asyncio.get_running_loop()
+    once = RetryPolicy(max_tries=1)
+    async with LCPhoneClient("t", base_url=server.url, timeout=0.2, retry=once) as client:
+        call = client.active_numbers_page("location") if what == "page" else walk(client, 5000)
+        loop.call_later(0.15, time.sleep, 0.1)  # so that the loop sees both at once
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2 - earlier):
+                with contextlib.suppress(RequestTimeoutError):
+                    await call
+                await asyncio.sleep(20)
 
 
 async def test_leaving_while_it_waits_for_a_slot(server, client, limiter):
