@@ -12,7 +12,8 @@ from typing import Any
 from attrs import frozen
 
 _ROW, _BAR = 26, 16  # pixels
-_LABELS, _BARS = 130, 300  # pixels, which fill a card
+_LABELS, _BARS = 145, 285  # pixels, which fill a card
+_LEAST = 0.005
 _ROOM_FOR_TEXT = 1.55  # of the longest bar, right of which its number stands
 
 
@@ -48,14 +49,16 @@ class Chart:
         return vl_convert.vegalite_to_svg(chart.to_dict())
 
     def _text(self, count: int) -> str:
-        share = f" · {count / self.whole:.0%}" if self.whole else ""
-        return f"{count:,}{share}"
+        if not self.whole:
+            return f"{count:,}"
+        share = count / self.whole
+        return f"{count:,} · {share:.0%}" if share >= _LEAST or not count else f"{count:,} · <1%"
 
 
 _AXIS: dict[str, Any] = {
     "labelColor": "var(--ink)",
     "labelFontSize": 12,
-    "labelLimit": _LABELS - 15,
+    "labelLimit": _LABELS - 30,
     "minExtent": _LABELS,
     "maxExtent": _LABELS,
     "labelPadding": 8,

@@ -133,7 +133,10 @@ _FIELDS: Final = {
         ChangeKind.ROUTING,
         "array_to_string(list_sort({0}.linked_ring_all_users), ' ')",
     ),
-    "pool_ids": (ChangeKind.ROUTING, "array_to_string({0}.pool_ids, ' ')"),
+    "pool_ids": (
+        ChangeKind.ROUTING,
+        "CASE WHEN pools_were_seen THEN array_to_string({0}.pool_ids, ' ') END",
+    ),
     "linked_user": (ChangeKind.USER, "{0}.linked_user"),
 }
 _POOL_FIELDS: Final = {
@@ -192,6 +195,10 @@ _STATEMENTS: Final = (
     SELECT location_id, phone_number, {_as_struct(_FIELDS, "was")} AS before,
         {_as_struct(_FIELDS, "is_now")} AS after
     FROM old.numbers AS was JOIN new.numbers AS is_now USING (location_id, phone_number)
+    JOIN (
+        SELECT location_id, old_places.is_whole AND new_places.is_whole AS pools_were_seen
+        FROM old_places JOIN new_places USING (location_id)
+    ) USING (location_id)
     WHERE before IS DISTINCT FROM after
     """,
     f"""

@@ -167,7 +167,8 @@ RULES: Final = (
         " every month: assign or release them.",
         """
         SELECT location_id, phone_number FROM numbers
-        WHERE linked_user IS NULL AND linked_ring_all_users = [] AND pool_ids = []
+        WHERE location_id IN (SELECT location_id FROM locations WHERE coverage = 'complete')
+            AND linked_user IS NULL AND linked_ring_all_users = [] AND pool_ids = []
             AND inbound_call_service IS NULL AND forwarding_number IS NULL
         """,
     ),

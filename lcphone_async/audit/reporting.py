@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +22,19 @@ _MOST_SHOWN: Final = 50
 _MOST_BARS: Final = 9
 
 
+_TITLES: Final = {
+    ChangeKind.ADDED: "Numbers added",
+    ChangeKind.RELEASED: "Numbers released",
+    ChangeKind.MOVED: "Numbers moved to another location",
+    ChangeKind.CAPABILITY: "Numbers that can do more or less than before",
+    ChangeKind.ROUTING: "Calls that are answered otherwise",
+    ChangeKind.USER: "Numbers with another user",
+    ChangeKind.STATUS: "Locations whose phone account changed its status",
+    ChangeKind.LOCATION_ADDED: "Locations that were not in the list before",
+    ChangeKind.LOCATION_GONE: "Locations that are not in the list any more",
+}
+
+
 @frozen
 class _Looked:
     """What a rule found, or the first of it."""
@@ -40,12 +52,16 @@ class _Changed:
     count: int
     first: list[Change]
 
+    @property
+    def title(self) -> str:
+        return _TITLES[self.kind]
+
 
 @frozen
 class _Since:
     """What changed since another run."""
 
-    started_at: datetime
+    date: str
     kinds: list[_Changed]
     not_compared: list[NotCompared]
 
@@ -200,7 +216,9 @@ def _since(store: str | Path, run_id: int, since: str | Path | None) -> _Since |
             _Changed(kind, n, list(comparison.changes(kind, _MOST_SHOWN)))
             for kind, n in comparison.counts().items()
         ]
-        return _Since(comparison.old.started_at, kinds, comparison.not_compared())
+        old, new = comparison.old.started_at, comparison.new.started_at
+        date = f"{old:%-d %B %Y}" if old.date() != new.date() else f"{old:%H:%M} UTC"
+        return _Since(date, kinds, comparison.not_compared())
 
 
 def _template() -> Any:

@@ -62,6 +62,8 @@ class Agency:
 
     places: dict = field(factory=dict)
     errors: dict = field(factory=dict)
+    pool_errors: dict = field(factory=dict)
+    """Of those of which only the pools fail."""
     skipped_pools: list = field(factory=list)
     """What each list's `skipNumberPool` was."""
     url: str = ""
@@ -102,7 +104,7 @@ class Agency:
 
     async def _pools(self, request):
         place_id = request.query["locationId"]
-        if status := self.errors.get(place_id):
+        if status := self.errors.get(place_id) or self.pool_errors.get(place_id):
             return _refusal(status)
         pools = self.places[place_id].pools
         return web.json_response({"success": True, "data": pools, "total": len(pools)})

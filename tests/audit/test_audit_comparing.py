@@ -174,6 +174,18 @@ async def test_what_was_not_seen_is_neither_released_nor_added(take, store, agen
     assert {unseen.before, unseen.after} == {"failed", "complete"}
 
 
+@pytest.mark.parametrize("turn", [0, 1])
+async def test_pools_that_were_not_seen_are_no_change(take, store, agency, turn):
+    """Says nothing of the pools of a location of which only the numbers could be read."""
+    agency.places = start()
+    for now in range(2):
+        agency.pool_errors = {"a": 400} if now == turn else {}
+        await take(agency, list(agency.places))
+    with compare(store, store) as comparison:
+        assert list(comparison.changes()) == []
+        assert [one.location_id for one in comparison.not_compared()] == ["a"]
+
+
 async def test_a_location_that_lost_its_phone_system(take, store, agency):
     """Counts its numbers as released, and its status as changed."""
     agency.places = start()

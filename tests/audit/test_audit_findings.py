@@ -152,6 +152,13 @@ async def test_what_was_not_seen_whole_is_not_judged(found, agency):
     assert await found() == []
 
 
+async def test_numbers_whose_pools_were_not_seen_are_not_judged(found, agency):
+    """Takes no number for unassigned that may be in a pool which could not be read."""
+    agency.places = {"a": well()["a"]}
+    agency.pool_errors = {"a": 400}
+    assert await found() == []
+
+
 async def test_a_loop_through_two_locations(found, agency):
     """Follows a call from one location into another."""
     agency.places = well()
