@@ -13,7 +13,7 @@ from msgspec.structs import astuple
 
 from .inventory import Location
 from .numbers import Number, digest
-from .parameters import STRINGS, ListQuery
+from .parameters import ORDER, ListQuery, OrderRules
 from .plans import Plan
 from .pools import Pool
 from .stock import Offer
@@ -23,6 +23,13 @@ JSON = dict[str, Any]
 _ACCOUNT_NUMBERS: Final = 100
 """An account record names all that was added, but only so many of the numbers it began with."""
 _PRICED_AS: Final = {"tollFree": "toll free"}
+
+
+_V3_ORDER: Final = OrderRules(required=ORDER, nullable=())
+_LEGACY_ORDER: Final = OrderRules(
+    nullable=set(ORDER) - {"phoneNumber", "countryCode", "numberType"},
+    number_types=("local", "tollFree", "mobile"),
+)
 
 
 class Contract(Protocol):
@@ -37,8 +44,8 @@ class Contract(Protocol):
         """Which parameters of a search the document marks as required."""
 
     @property
-    def purchase_requires(self) -> tuple[str, ...]:
-        """Which fields of a purchase the document marks as required."""
+    def order_rules(self) -> OrderRules:
+        """What the document says that a purchase's body must be like."""
 
     def active_numbers(
         self, location: Location, query: ListQuery, numbers: Sequence[Number], total: int
@@ -68,7 +75,7 @@ class V3:
         "voiceEnabled",
         "countryCode",
     )
-    purchase_requires: tuple[str, ...] = (*STRINGS, "skipLocationKYC")
+    order_rules: OrderRules = _V3_ORDER
 
     def active_numbers(
         self, location: Location, query: ListQuery, numbers: Sequence[Number], total: int
@@ -103,7 +110,7 @@ class Legacy:
 
     needs_location_for_pools: bool = False
     search_requires: tuple[str, ...] = ("countryCode",)
-    purchase_requires: tuple[str, ...] = ("phoneNumber",)
+    order_rules: OrderRules = _LEGACY_ORDER
 
     def active_numbers(
         self, location: Location, query: ListQuery, numbers: Sequence[Number], _total: int

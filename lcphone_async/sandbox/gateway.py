@@ -18,6 +18,7 @@ from .faults import Faults
 from .inventory import Location
 from .limits import Budget, Limits
 from .operations import Asked, Call, Operation
+from .parameters import check_single
 from .profiles import Wire
 from .refusals import RefusedError
 from .settings import TokenSettings
@@ -110,6 +111,8 @@ class Gateway:
         try:
             contract = _contract(version, operation, is_strict=self.is_strict)
             locations: Sequence[Location] = ()
+            if self.is_strict:
+                check_single(asked.query)
             if operation.scope is not None:
                 check_kind(token, "location" if operation.is_for_locations else "agency")
                 check_scope(token, operation.scope)

@@ -8,7 +8,15 @@ from attrs import frozen
 
 from .bodies import CONTRACTS, JSON, Contract, available_numbers, number_pools
 from .inventory import Location
-from .parameters import Query, check_given, list_query, phone_number_to_buy, search_query
+from .parameters import (
+    OrderRules,
+    Query,
+    check_country,
+    check_given,
+    list_query,
+    phone_number_to_buy,
+    search_query,
+)
 from .profiles import Wire
 from .refusals import RefusedError
 from .state import State
@@ -94,13 +102,14 @@ def _pools(call: Call) -> Answer:
 def _available(call: Call) -> Answer:
     if call.is_strict:
         check_given(call.query, call.contract.search_requires)
+        check_country(call.query)
     wanted = search_query(call.query, call.wire.number_types)
     return 200, available_numbers(call.state.stock.search(wanted))
 
 
 def _purchase(call: Call) -> Answer:
-    required = call.contract.purchase_requires if call.is_strict else ()
-    phone_number = phone_number_to_buy(call.asked.body, required)
+    rules = call.contract.order_rules if call.is_strict else OrderRules()
+    phone_number = phone_number_to_buy(call.asked.body, rules)
     offer = call.state.stock.find(phone_number)
     if offer is None:
         raise RefusedError(400, "Phone number is no longer available")

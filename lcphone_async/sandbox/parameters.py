@@ -1,6 +1,6 @@
 """The parameters of a request, as the service reads them; what it refuses is a `RefusedError`."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +28,8 @@ STRINGS: Final = (
     "fingerprintId",
 )
 """The fields of a purchase that are strings."""
+ORDER: Final = (*STRINGS, "skipLocationKYC")
+"""All of them."""
 
 Query = MultiMapping[str]
 
@@ -66,6 +68,20 @@ def check_given(given: Container[str], required: Iterable[str]) -> None:
             raise RefusedError(400, f"{name} is required")
 
 
+def check_single(query: Query) -> None:
+    """Refuse a query that says one thing twice; number types may come one by one."""
+    for name in set(query) - {"numberTypes"}:
+        if len(query.getall(name)) > 1:
+            raise RefusedError(400, f"{name} must be one value")
+
+
+def check_country(query: Query) -> None:
+    """Refuse a country that is no ISO 3166-1 alpha-2 code."""
+    code = query.get("countryCode", "")
+    if not (len(code) == len("US") and code.isascii() and code.isalpha() and code.isupper()):
+        raise RefusedError(400, "countryCode must be an ISO 3166-1 alpha-2 code")
+
+
 def search_query(query: Query, default_types: str) -> Wanted:
     """Read the parameters of a search. A capability that is `false` is one that nobody asked for.
 
@@ -86,16 +102,32 @@ def search_query(query: Query, default_types: str) -> Wanted:
     )
 
 
-def phone_number_to_buy(body: bytes, required: Iterable[str]) -> str:
-    """Read a purchase's body: the number is all that the service insists on."""
-    order = json_object(body)
-    check_given(order, required)
+@frozen
+class OrderRules:
+    """What a purchase's body must be like. Without any, it must have a number."""
+
+    required: Sequence[str] = ("phoneNumber",)
+    nullable: Container[str] = ORDER
+    number_types: Container[str] | None = None
+    """Any, if `None`."""
+
+
+def phone_number_to_buy(body: bytes, rules: OrderRules) -> str:
+    """Read a purchase's body."""
+    sent = json_object(body)
+    order = {k: value for k, value in sent.items() if value is not None or k not in rules.nullable}
+    check_given(order, rules.required)
     for name in STRINGS:
-        if not isinstance(order.get(name), str | None):
+        if not isinstance(order.get(name, ""), str):
             raise RefusedError(400, f"{name} must be a string")
-    if not isinstance(order.get("skipLocationKYC"), bool | None):
+    if not isinstance(order.get("skipLocationKYC", False), bool):
         raise RefusedError(400, "skipLocationKYC must be a boolean value")
-    if not order.get("phoneNumber"):
+    if (
+        rules.number_types is not None
+        and order.get("numberType", "local") not in rules.number_types
+    ):
+        raise RefusedError(400, "numberType must be one of local, tollFree, mobile")
+    if not order["phoneNumber"]:
         raise RefusedError(400, "phoneNumber is required")
     return str(order["phoneNumber"])
 

@@ -355,6 +355,10 @@ async def test_strict_2021(strict):
     legacy = evolve(strict, version="2021-07-28")
     assert (await legacy.available("loc1", countryCode="US")).status == 200
     assert (await legacy.purchase("loc1", phoneNumber="+18305551234")).status == 201
+    order = {"phoneNumber": "+18305551243", "region": None}
+    assert (await legacy.purchase("loc1", **order, countryCode=None)).status == 400
+    assert (await legacy.purchase("loc1", **order, numberType="planet")).status == 400
+    assert (await legacy.purchase("loc1", **order, numberType="mobile")).status == 201
     assert (await legacy.available("loc1")).status == 400
     assert (await legacy.purchase("loc1")).status == 400
 
@@ -368,3 +372,18 @@ def test_strict_is_what_the_document_requires():
     assert required == SEARCH_V3.keys()
     body = found["components"]["schemas"]["PurchasePhoneNumberBodyDto"]
     assert set(body["required"]) == ORDER_V3.keys()
+
+
+async def test_strict_queries(session):
+    """Strictly, a country has a code of two letters, and no parameter is there twice."""
+    async with Sandbox(strict=True) as sandbox:
+        speaker = Speaker(session, sandbox, "2021-07-28")
+        for country in ("us", "USA", "U1", "ÅÄ"):
+            status, body, _ = await speaker.get(f"{LIST}/available", {"countryCode": country})
+            assert (status, body["message"]) == (
+                400, "countryCode must be an ISO 3166-1 alpha-2 code",
+            )  # fmt: skip
+        status, body, _ = await speaker.get(f"{LIST}?page=1&page=2")
+        assert (status, body["message"]) == (400, "page must be one value")
+        types = f"{LIST}/available?countryCode=US&numberTypes=local&numberTypes=mobile"
+        assert (await speaker.get(types))[0] == 200

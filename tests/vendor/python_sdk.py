@@ -55,7 +55,7 @@ async def main(url, token, refresh_token, agency_token):
         {"companyId": "company", "locationId": "loc1"}
     )
     installed = await agency.oauth.get_installed_location(company_id="company", app_id="any")
-    print(
+    print(  # noqa: T201  # what it found
         json.dumps(
             {
                 "pools": len(pools["data"]),

@@ -1,0 +1,91 @@
+"""Schemathesis over the vendor's documents: no server error, no answer that breaks its schema,
+negative data refused, positive data accepted, tokens asked for.
+
+It is not among this project's requirements: `pip install schemathesis` somewhere, and say where
+with `VENDOR_SCHEMATHESIS=…/bin/st`. Each document has `VENDOR_SECONDS`, 10 by default.
+
+The documents are corrected first, in their copies: `tests/wire/documents.py` says how, and here
+what the texts say and the schemas do not. Statuses are not checked, as v3 declares no refusal.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from wire.documents import CONTRACTS, corrected, needs_documents, operations
+
+from lcphone_async.sandbox import Sandbox
+
+ST = os.environ.get("VENDOR_SCHEMATHESIS")
+SECONDS = os.environ.get("VENDOR_SECONDS", "10")
+CHECKS = (
+    "not_a_server_error",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "missing_required_header",
+    "ignored_auth",
+    "valid_data_is_accepted",
+)
+COUNTRY = {"type": "string", "pattern": "^[A-Z]{2}$"}
+NUMBER = {"type": "string", "pattern": r"^\+1(830|212|800)[2-9][0-9]{6}$"}
+
+pytestmark = [
+    needs_documents,
+    pytest.mark.skipif(ST is None, reason="VENDOR_SCHEMATHESIS does not say where st is"),
+    pytest.mark.timeout(int(SECONDS) * 3 + 120),
+]
+
+
+def clarified(contract):
+    """The document with what its texts and its other operations say."""
+    found = corrected(contract)
+    for path, _, operation in operations(found):
+        parameters = operation["parameters"]
+        for parameter in parameters:
+            if parameter["name"] in ("page", "pageSize"):
+                # "The page index", "how many resources"; JSON has no larger whole numbers.
+                parameter["schema"] |= {"type": "integer"}
+                parameter["schema"].setdefault("maximum", 10**15 - 1)
+            if parameter["name"] == "countryCode":
+                parameter["schema"] = COUNTRY  # "ISO 3166-1 alpha-2"
+            if parameter["name"] == "locationId" and contract == "v3":
+                parameter["schema"]["minLength"] = 1
+        if not any(parameter["name"].lower() == "version" for parameter in parameters):
+            version = {"type": "string", "enum": [contract]}
+            parameters.append(
+                {"name": "Version", "in": "header", "required": True, "schema": version}
+            )
+        assert path.startswith("/phone-system/")
+    body = found["components"]["schemas"]["PurchasePhoneNumberBodyDto"]
+    body["properties"]["phoneNumber"] = NUMBER  # "E.164 phone number"
+    return found
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_schemathesis_finds_nothing(contract, tmp_path):
+    """In strict mode nothing that Schemathesis sends finds a fault with an answer."""
+    document = tmp_path / "openapi.json"
+    document.write_text(json.dumps(clarified(contract)))
+    unlimited = {"max_requests": 10**9, "daily_quota": 10**9}
+    with Sandbox(strict=True, tokens=["pit-good"], **unlimited).in_thread() as sandbox:
+        command = [
+            ST, "run", str(document), "--url", sandbox.url, "--max-time", SECONDS,
+            "--checks", ",".join(CHECKS), "--continue-on-failure", "--no-color",
+            "-H", "Authorization: Bearer pit-good", "--warnings", "off",
+        ]  # fmt: skip
+        hooks = {
+            "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
+            "PYTHONPATH": str(Path(__file__).parent),
+        }
+        done = subprocess.run(
+            command, cwd=tmp_path, env={**os.environ, **hooks}, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        (tmp_path / "schemathesis.txt").write_text(done.stdout)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert sandbox.ledger
+        assert len({record.path for record in sandbox.requests}) > 10
