@@ -17,6 +17,8 @@ _HEADROOM = 0.02
 # Seconds; an interval beyond a day is no burst limit.
 _LONGEST_PERIOD = 86_400
 
+_NOTHING_SAID = RateLimitStatus()
+
 # For so many periods after a foreign request was noticed, the budget counts as shared.
 _SHARED_PERIODS = 3
 
@@ -162,7 +164,7 @@ def seconds_left_of_day(now: datetime) -> float:
 
 def _makes_sense(status: RateLimitStatus) -> bool:
     """Whether the headers say something, and contradict neither sense nor each other."""
-    if status == RateLimitStatus() or status.max_requests == 0:
+    if status == _NOTHING_SAID or status.max_requests == 0:
         return False
     if status.period is not None and not 0 < status.period <= _LONGEST_PERIOD:
         return False

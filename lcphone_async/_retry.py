@@ -84,7 +84,7 @@ def retrying(
     def give_up(error: Exception) -> bool:
         return not (isinstance(error, LCPhoneError) and may_repeat(error, repeatable=repeatable))
 
-    keep_trying = backoff.on_exception(
+    @backoff.on_exception(
         _waits,
         LCPhoneError,
         policy=policy,
@@ -92,11 +92,19 @@ def retrying(
         giveup=give_up,
         jitter=None,
         logger=None,
-    )(attempt)
+    )
+    async def try_again(failed: list[LCPhoneError], *args: Any) -> T:
+        if failed:
+            raise failed.pop()
+        return await attempt(*args)
 
     async def call(*args: Any) -> T:
         try:
-            return await keep_trying(*args)
+            return await attempt(*args)
+        except LCPhoneError as error:
+            failed = [error]  # only now comes backoff's bookkeeping, and counts it as the first
+        try:
+            return await try_again(failed, *args)
         except LCPhoneError as error:
             # Where the waits end, backoff raises the error from a StopIteration.
             raise error from error.__cause__

@@ -164,6 +164,8 @@ class _Window:
         now = asyncio.get_running_loop().time()
         ours = self._taken(now) + self.expired - expired - refused
         self.budget.learn(status, number=number, ours=ours, now=now, refused=refused)
+        if not len(self.line) and self.timer is None:
+            return
         for bulk in (False, True):
             try:
                 self.budget.check_day(now, bulk=bulk)

@@ -10,7 +10,7 @@ class PagedServer:
     """Serves `total` numbers; a search of what is for sale counts as page -1.
 
     `held` maps a page to the part of its answer that is sent (0.0 to 1.0) before it waits for
-    ever; `status` maps a page to the status of its answer.
+    ever; `status` maps a page to the status of its answer, `delay` to the seconds that it takes.
     """
 
     def __init__(self, total=5000, *, tells_total=True):
@@ -18,6 +18,7 @@ class PagedServer:
         self.tells_total = tells_total
         self.held = {}
         self.status = {}
+        self.delay = {}
         self.asked = []
         self.busy = 0
         self.url = ""
@@ -39,6 +40,7 @@ class PagedServer:
         paging = re.search(r"page=(\d+)&pageSize=(\d+)", head)
         page, size = (int(paging[1]), int(paging[2])) if paging else (-1, 0)
         self.asked.append(page)
+        await asyncio.sleep(self.delay.get(page, 0))
         body = json.dumps(self.page(page, size)).encode()
         answer = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (
             self.status.get(page, 200),

@@ -141,6 +141,7 @@ async def test_a_session_s_own_middlewares_and_headers_stay(raw_server):
 async def test_the_window_is_as_wide_as_the_connections():
     """Fetches no more pages ahead than the session may have connections."""
     async with PagedServer(3000).running() as server:
+        server.delay = {0: 0.05}  # so far away that all pages are worth asking for at once
         server.held = dict.fromkeys(range(1, 30), 0.0)
         connector = aiohttp.TCPConnector(limit=7)
         async with (
@@ -156,6 +157,7 @@ async def test_the_window_is_as_wide_as_the_connections():
 async def test_the_window_is_as_wide_as_the_budget():
     """Fetches no more pages ahead than the limiter grants."""
     async with PagedServer(3000).running() as server:
+        server.delay = {0: 0.05}  # so far away that all pages are worth asking for at once
         server.held = dict.fromkeys(range(1, 30), 0.0)
         limiter = RateLimiter(5, 60)
         async with LCPhoneClient("t", base_url=server.url, limiter=limiter) as client:
