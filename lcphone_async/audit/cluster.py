@@ -48,8 +48,8 @@ async def audit_on_dask(
       run as many walks as they have threads (`dask worker --nthreads 16`).
 
     The other arguments are those of `audit`. A worker that dies has its locations walked by
-    another. A location travels as one message, so it must fit into a worker's memory and into
-    ours: a million numbers take some 100 MB.
+    another. A location travels as one message, which must fit into memory: some 90 bytes a
+    number.
 
     Raises what `audit` raises, and `ClusterError` if there is no such cluster.
     """
