@@ -11,24 +11,19 @@ It fails as it is told to, also in the middle of a test:
 >>> def lose_an_answer(sandbox):
 ...     sandbox.faults.append(Fault(operation="purchase", point="after", damage="reset", times=1))
 
-It imports nothing from the rest of the package. The names below are imported at their first use,
-because pytest loads this package in every run through the plugin's entry point.
+It imports nothing from the rest of the package. `docs/sandbox.md` describes it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .faults import Fault
-    from .inventory import Location
-    from .numbers import Number
-    from .oauth import Grant, OAuth, TokenEntry
-    from .pools import Pool
-    from .server import Sandbox
-    from .settings import LocationSettings, OAuthSettings, TokenSettings
-    from .state import LedgerEntry
-    from .stock import Stock
-    from .traffic import RequestRecord
+from .faults import Fault
+from .inventory import Location
+from .numbers import Number
+from .oauth import Grant, OAuth, TokenEntry
+from .pools import Pool
+from .server import Sandbox
+from .settings import LocationSettings, OAuthSettings, TokenSettings
+from .state import LedgerEntry
+from .stock import Stock
+from .traffic import RequestRecord
 
 __all__ = [
     "Fault",
@@ -46,26 +41,3 @@ __all__ = [
     "TokenEntry",
     "TokenSettings",
 ]
-
-_HOMES = {
-    "Fault": "faults",
-    "Grant": "oauth",
-    "LedgerEntry": "state",
-    "Location": "inventory",
-    "LocationSettings": "settings",
-    "Number": "numbers",
-    "OAuth": "oauth",
-    "OAuthSettings": "settings",
-    "Pool": "pools",
-    "RequestRecord": "traffic",
-    "Sandbox": "server",
-    "Stock": "stock",
-    "TokenEntry": "oauth",
-    "TokenSettings": "settings",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

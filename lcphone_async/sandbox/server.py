@@ -45,7 +45,9 @@ class Sandbox:
     ...         print(sandbox.url)  # http://127.0.0.1:41234
     ...         print(sandbox.location("loc1").numbers[0])
 
-    Where there is no event loop, use `in_thread`.
+    Where there is no event loop, use `in_thread`. What it holds can be read and changed before,
+    while and after it runs, also from another thread. Options that make no sense raise
+    `ValueError` or `TypeError` here, a port that is taken `OSError` at the start.
     """
 
     host: str = "127.0.0.1"
