@@ -111,7 +111,7 @@ class Gateway:
         try:
             contract = _contract(version, operation, is_strict=self.is_strict)
             locations: Sequence[Location] = ()
-            if self.is_strict:
+            if self.is_strict and operation.is_for_locations:
                 check_single(asked.query)
             if operation.scope is not None:
                 check_kind(token, "location" if operation.is_for_locations else "agency")

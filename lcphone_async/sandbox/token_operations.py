@@ -3,13 +3,14 @@
 from typing import Final
 
 from .operations import Answer, Asked, Call, Operation
-from .parameters import flag
+from .parameters import check_single, flag
 from .refusals import AipRefusedError, RefusedError
 from .state import State
 from .token_bodies import TOKEN_CONTRACTS, InstalledPage, location_name
 from .token_parameters import check_equal, field_of, required, slice_of, token_fields
 
 _USER_TYPES: Final = ("Company", "Location")
+_FLAGS: Final = ("isInstalled", "onTrial", "restrictToUserLocations")
 
 
 def _token(call: Call) -> Answer:
@@ -50,13 +51,15 @@ def _installed_locations(call: Call) -> Answer:
 
 def _installed_page(call: Call) -> InstalledPage:
     settings, query = call.state.oauth.settings, call.query
+    if call.is_strict:
+        check_single(query)
+    for name in _FLAGS:
+        flag(query, name, default=False)
     check_equal(query, "companyId", settings.company_id)
     app_id = required(query, "appId")
     if settings.app_id not in (None, app_id):
         raise RefusedError(404, f"The requested App '{app_id}' was not found.")
-    is_installed = None
-    if "isInstalled" in query:
-        is_installed = flag(query, "isInstalled", default=True)
+    is_installed = query["isInstalled"] == "true" if "isInstalled" in query else None
     found = [
         (location_id, here)
         for location_id, here in _company(call.state).items()

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from wire.documents import CONTRACTS, REFERENCE, corrected, needs_documents
+from wire.documents import CONTRACTS, corrected, needs_documents
 from wire.test_purchasing import EVERY_PARAMETER
 
 from lcphone_async import (
@@ -53,13 +53,10 @@ pytestmark = [
 
 def whole_document(contract):
     """The phone system and OAuth in one document."""
-    found = corrected(contract)
-    text = (REFERENCE / f"oauth-{contract}.openapi.json").read_text("utf-8")
-    oauth = json.loads(text.replace("../common/common-schemas.json#", "#"))
+    found, oauth = corrected(contract), corrected(contract, "oauth")
     found["paths"] |= oauth["paths"]
-    found["components"]["schemas"] |= oauth["components"]["schemas"]
-    for name in ("Agency-Access-Only", "bearer"):
-        found["components"]["securitySchemes"][name] = {"type": "http", "scheme": "bearer"}
+    for part, names in oauth["components"].items():
+        found["components"][part] |= names
     return found
 
 
