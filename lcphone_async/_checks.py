@@ -21,6 +21,7 @@ MAX_PAGE_SIZE = 1000
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_quoted = functools.lru_cache(quote)
 _SPACE = re.compile(r"\s")
 
 
@@ -51,7 +52,7 @@ def path_part(name: str, value: object) -> str:
     part = identifier(name, value)
     if part in {".", ".."}:
         raise ValueError(f"{name} must not be {part!r}")
-    return quote(part, safe="")
+    return _quoted(part, safe="")
 
 
 def base_url(value: object, *, allow_http: bool) -> str:

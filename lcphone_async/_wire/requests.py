@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,8 @@ API_VERSIONS = ("v3", "2021-07-28")
 
 _POOLS = "/phone-system/number-pools"
 _NUMBERS = "/phone-system/numbers/location/{locationId}"
+
+_quoted = functools.lru_cache(quote_plus)
 
 _PURCHASE_TYPES = (NumberType.LOCAL, NumberType.TOLL_FREE, NumberType.MOBILE)
 
@@ -207,7 +210,7 @@ def _of_location(method: str, location_id: str, rest: str, scope: str, **parts: 
 def _query(**parameters: str | bool | None) -> str:
     """A query string of all that is not `None`; booleans as `true` and `false`."""
     return "&".join(
-        f"{name}={str(value).lower() if isinstance(value, bool) else quote_plus(value)}"
+        f"{name}={str(value).lower() if isinstance(value, bool) else _quoted(value)}"
         for name, value in parameters.items()
         if value is not None
     )
