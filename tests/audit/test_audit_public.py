@@ -11,7 +11,7 @@ import pytest
 
 from lcphone_async import audit
 
-TYPED = (Path(__file__).parents[1] / "typing" / "audit.py").read_text()
+TYPED = (Path(__file__).parents[1] / "typing" / "audit_api.py").read_text()
 NAMES = {name: getattr(audit, name) for name in audit.__all__}
 
 
