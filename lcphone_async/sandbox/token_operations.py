@@ -57,8 +57,9 @@ def _installed_page(call: Call) -> InstalledPage:
         flag(query, name, default=False)
     check_equal(query, "companyId", settings.company_id)
     app_id = required(query, "appId")
-    if settings.app_id not in (None, app_id):
+    if call.is_v3 and settings.app_id not in (None, app_id):
         raise RefusedError(404, f"The requested App '{app_id}' was not found.")
+    check_equal(query, "appId", settings.app_id)
     is_installed = query["isInstalled"] == "true" if "isInstalled" in query else None
     found = [
         (location_id, here)

@@ -136,6 +136,11 @@ def test_a_bad_location_or_file(bare, tmp_path):
         assert options[0] in refused.err
 
 
+def test_a_host_that_is_not_here(bare):
+    """Says in one line that it cannot listen there."""
+    assert "203.0.113.1" in bare.run("sandbox", "--host", "203.0.113.1").complaint
+
+
 def test_a_busy_port(bare, lcphone_sandbox):
     """Says which port is in use, and what to do."""
     port = lcphone_sandbox.url.rpartition(":")[2]

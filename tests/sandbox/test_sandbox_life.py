@@ -6,10 +6,18 @@ import sys
 import threading
 from contextlib import asynccontextmanager
 from http.client import HTTPConnection
+from pathlib import Path
 
+import attrs
 import pytest
 
-from lcphone_async.sandbox import Sandbox
+from lcphone_async.sandbox import (
+    Fault,
+    LocationSettings,
+    OAuthSettings,
+    Sandbox,
+    TokenSettings,
+)
 from lcphone_async.sandbox.threads import running_in_thread
 
 pytest_plugins = ["pytester"]
@@ -202,3 +210,11 @@ def test_names():
     import lcphone_async.sandbox as package
 
     assert all(getattr(package, name).__name__ == name for name in package.__all__)
+
+
+@pytest.mark.parametrize("cls", [Sandbox, Fault, LocationSettings, TokenSettings, OAuthSettings])
+def test_every_argument_is_typed(cls):
+    """The typing test passes every argument of a public class."""
+    typed = (Path(__file__).parents[1] / "typing" / "sandbox.py").read_text()
+    arguments = {field.alias for field in attrs.fields(cls) if field.init}
+    assert {name for name in arguments if f"{name}=" not in typed} == set()

@@ -274,6 +274,7 @@ async def test_bad_token_requests(app, sandbox, fields, message):
 async def test_bad_json(session, sandbox, body):
     """JSON that is none, no object, or of other types is refused."""
     headers = {"Version": "v3", "Content-Type": "application/json"}
+    sandbox.faults.append(Fault(location="loc1", status=503))
     async with session.post(f"{sandbox.url}/oauth/token", data=body, headers=headers) as response:
         assert response.status == 400
 
@@ -428,12 +429,15 @@ async def test_bad_lists_of_locations(session, sandbox, version, params, status)
 
 
 async def test_another_app(session):
-    """v3 has 404 for an app that there is not."""
+    """v3 has 404 for an app that there is not, 2021-07-28 refuses the parameter."""
     async with Sandbox(oauth_app=OAuthSettings(app_id="mine")) as sandbox:
         agency = sandbox.oauth.install().access_token
         app = App(session, sandbox, "v3")
         status, refusal = await app.installed_refused(agency, appId="theirs")
         assert (status, refusal["code"]) == (404, "RESOURCE_NOT_FOUND")
+        app = App(session, sandbox, "2021-07-28")
+        refused = await app.installed_refused(agency, appId="theirs")
+        assert refused == (400, "Invalid parameter: appId")
 
 
 async def test_an_agency_has_a_budget_of_its_own(session, version):
@@ -458,6 +462,8 @@ async def test_faults_of_the_token_endpoints(app, sandbox):
     assert await app.refresh(grant.refresh_token) == BAD_REFRESH
     assert (await app.location_token(agency.access_token, "loc2"))[0] == 200
     assert (await app.location_token(agency.access_token, "loc3"))[0] == 503
+    sandbox.faults.append(Fault(operation="installed-locations", status=504))
+    assert (await app.installed_refused(agency.access_token))[0] == 504
 
 
 async def test_strict_token_requests(session, version):
