@@ -6,10 +6,16 @@ import argparse
 import gc
 import statistics
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 from time import process_time
+from typing import TypeVar
 
 from _report import print_versions
 from attrs import frozen
+
+T = TypeVar("T")
 
 COLUMNS = ("figure", "ours", "against", "theirs", "ratio", "middle half", "goal", "")
 
@@ -39,6 +45,18 @@ def in_turns(
             if number:
                 seconds[name].append(clock() - began)
     return seconds
+
+
+def resident(kind: str = "VmRSS") -> float:
+    """Kilobytes of memory that this process holds, or with `VmHWM` has held at its peak."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if kind in line)
+    return float(line.split()[1])
+
+
+def in_new_process(function: Callable[..., T], *arguments: object) -> T:
+    """What a function gives in a process that has done nothing else yet."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 @frozen

@@ -151,7 +151,7 @@ def checked_token(token: object, name: str = "token") -> Secret:
         raise ValueError(f"{name} is empty")
     if not _TOKEN.fullmatch(stripped):
         raise ValueError(f"{name} holds white space, a control character or a non-ASCII one")
-    return Secret(stripped)
+    return token if isinstance(token, Secret) and token == stripped else Secret(stripped)
 
 
 def token_source(token: str | TokenSource | TokenCall) -> TokenSource:

@@ -202,9 +202,15 @@ def _price(number: AvailableNumber) -> Decimal | None:
 
 
 def _of_location(method: str, location_id: str, rest: str, scope: str, **parts: Any) -> Request:
-    part = checks.path_part("location_id", location_id)
-    path = _NUMBERS.replace("{locationId}", part) + rest
-    return Request(method, _NUMBERS + rest, path, location_id, scope, **parts)
+    route, path = _paths(checks.path_part("location_id", location_id), rest)
+    return Request(method, route, path, location_id, scope, **parts)
+
+
+@functools.lru_cache(maxsize=1024)
+def _paths(location: str, rest: str) -> tuple[str, str]:
+    """The path with its placeholder, and with a location in it."""
+    route = _NUMBERS + rest
+    return route, route.replace("{locationId}", location)
 
 
 def _query(**parameters: str | bool | None) -> str:
