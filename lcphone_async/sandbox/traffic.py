@@ -27,6 +27,8 @@ _SECRETS: Final = frozenset(
     }
 )
 """Names whose values are secrets, in lower case and without underscores."""
+_SHORTEST_SECRET: Final = 8
+"""A shorter token is a stand-in such as `any`, and may be a part of any word."""
 
 
 @frozen
@@ -88,7 +90,7 @@ def _line(
             "path": record.path,
             "query": _pairs(record.query.items()),
             "headers": _pairs(request.headers.items()),
-            "body": _read(request.content_type, sent),
+            "body": _hidden_where_unread(record.path, _read(request.content_type, sent)),
         },
         "answer": {
             "status": record.status,
@@ -97,7 +99,7 @@ def _line(
         },
     }
     line = msgspec.json.encode(exchange)
-    if bearer:
+    if len(bearer) >= _SHORTEST_SECRET:
         line = line.replace(msgspec.json.encode(bearer)[1:-1], _HIDDEN.encode())
     return line + b"\n"
 
@@ -107,11 +109,18 @@ def _read(content_type: str, body: bytes) -> Any:
     if not body:
         return None
     if content_type == "application/x-www-form-urlencoded":
-        return _pairs(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+        pairs = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
+        if pairs and all(name.isidentifier() for name, _ in pairs):
+            return _pairs(pairs)
     try:
         return _without_secrets(msgspec.json.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body.decode(errors="replace")
+
+
+def _hidden_where_unread(path: str, body: Any) -> Any:
+    """Hide what was sent to the token endpoints, where nobody can tell what of it is a secret."""
+    return _HIDDEN if path.startswith("/oauth/") and isinstance(body, str) else body
 
 
 def _pairs(items: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -259,6 +259,28 @@ async def test_the_recorder_keeps_no_secrets(session, call, file):
     assert '"expires_in"' in text
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded"])
+async def test_the_recorder_keeps_no_secret_that_it_cannot_read(session, file, content_type):
+    """A body that is not what it says is hidden where it was sent for a token."""
+    async with Sandbox(record=file) as sandbox:
+        for body in (b'{"refreshToken": "very-secret', b'"refresh_token=very-secret"'):
+            headers = {"Version": "v3", "Content-Type": content_type}
+            url = f"{sandbox.url}/oauth/token"
+            async with session.post(url, data=body, headers=headers) as response:
+                assert response.status == 400
+    assert [line["request"]["body"] for line in recorded(file)] == ["…", "…"]
+    assert "very-secret" not in file.read_text()
+
+
+async def test_the_recorder_and_short_tokens(call, file):
+    """A stand-in for a token, such as one letter, is no secret, and spoils no line."""
+    async with Sandbox(record=file) as sandbox:
+        await call(sandbox, token="e").active("loc1", searchFilter="e")
+    (line,) = recorded(file)
+    assert line["request"]["query"] == [["searchFilter", "e"]]
+    assert ["Authorization", "…"] in line["request"]["headers"]
+
+
 async def test_the_recorder_and_damage(session, file):
     """What did not go out whole is recorded without a body, and a body that is no JSON as text."""
     async with Sandbox(record=file, faults=[Fault(damage="hang-up", nth=1)]) as sandbox:
