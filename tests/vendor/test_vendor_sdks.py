@@ -31,11 +31,16 @@ needs_typescript_sdk = pytest.mark.skipif(
 
 
 @pytest.fixture
-def sandbox():
-    """A sandbox that checks tokens, and all that a document requires."""
+def record(tmp_path):
+    return tmp_path / "traffic.jsonl"
+
+
+@pytest.fixture
+def sandbox(record):
+    """A sandbox that checks tokens, and writes down what is sent."""
     app = OAuthSettings(client_id="app-1", client_secret="s3cret", locations=["loc1", "loc2"])
     tokens = {"pit-loc1": TokenSettings(locations=["loc1"], kind="location")}
-    with Sandbox(oauth_app=app, tokens=tokens).in_thread() as running:
+    with Sandbox(oauth_app=app, tokens=tokens, record=record).in_thread() as running:
         yield running
 
 
@@ -67,13 +72,16 @@ def assert_true(told, sandbox):
 
 
 @needs_python_sdk
-def test_the_python_sdk(sandbox):
+def test_the_python_sdk(sandbox, record):
     """Version v3: it sends two version headers and repeats `numberTypes`, and succeeds."""
     told = run(sandbox, PYTHON, str(HERE / "python_sdk.py"))
     assert_true(told, sandbox)
     assert told["total"] == 121
     search = next(r for r in sandbox.requests if r.path.endswith("/available"))
     assert search.query.getall("numberTypes") == ["local", "tollFree"]
+    purchase = next(line for line in record.read_text().splitlines() if "/purchase" in line)
+    headers = [name.lower() for name, _ in json.loads(purchase)["request"]["headers"]]
+    assert headers.count("version") == 2
 
 
 @needs_typescript_sdk
