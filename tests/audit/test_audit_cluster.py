@@ -30,7 +30,7 @@ async def cluster(**environment):
         threads_per_worker=4,
         processes=True,
         asynchronous=True,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         env=environment,
     ) as local:
         yield local
