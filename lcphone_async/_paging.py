@@ -28,11 +28,16 @@ _MAX_AHEAD_WITHOUT_TOTAL = 4
 _MOST_STALE_PAGES = 2
 
 # A number comes twice because the list shifted under the walk by as many places as lie between.
-# A shift of this many pages during one walk is not a list any more, and memory stays bounded.
-_REMEMBERED_PAGES = 64
+# A shift by so many during one walk is not a list any more, and memory stays bounded.
+_REMEMBERED = 16_000
 
 # Seconds that a number takes to decode and to hand out, until it is known.
 _USUAL_USE = 2e-6
+
+# A list of more pages than the budget's first window holds takes its time anyway. Of it only so
+# many are asked for after the first page, whose answer may have been slow because it was the first.
+_SHORT_LIST = 100
+_FIRST_AHEAD = 8
 
 # So many times as many pages are asked for as are needed if none comes later than the quickest.
 _SPARE = 1.5
@@ -117,7 +122,11 @@ class Walk:
 
     def ahead(self, most: int) -> int:
         """How many pages to have under way, of `most` that budget and connections allow."""
-        return most if self._total is not None else min(most, _MAX_AHEAD_WITHOUT_TOTAL)
+        if self._last_page is None:
+            return min(most, _MAX_AHEAD_WITHOUT_TOTAL)
+        if self._index == 0 and self._last_page > _SHORT_LIST:
+            return min(most, _FIRST_AHEAD)
+        return most
 
     def check_complete(self) -> None:
         """Raises `IncompleteListError` if the last page promised more than was handed out."""
@@ -156,7 +165,7 @@ class Walk:
         self._handed_out += len(fresh)
         self._seen.update(fresh)
         self._seen_pages.append(fresh)
-        if len(self._seen_pages) > _REMEMBERED_PAGES:
+        while len(self._seen) > _REMEMBERED:
             self._seen.difference_update(self._seen_pages.popleft())
 
     def _ends_with(self, page: ActiveNumbersPage) -> bool:
