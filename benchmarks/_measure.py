@@ -8,7 +8,6 @@ import statistics
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 from time import process_time
 from typing import TypeVar
 
@@ -45,12 +44,6 @@ def in_turns(
             if number:
                 seconds[name].append(clock() - began)
     return seconds
-
-
-def resident(kind: str = "VmRSS") -> float:
-    """Kilobytes of memory that this process holds, or with `VmHWM` has held at its peak."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if kind in line)
-    return float(line.split()[1])
 
 
 def in_new_process(function: Callable[..., T], *arguments: object) -> T:

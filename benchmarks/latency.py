@@ -12,9 +12,8 @@ import asyncio
 from time import perf_counter
 
 from _measure import Figure, in_turns, is_short, show
-from _pages import PAGE
 from _service import raw_service
-from _vendor import vendor_client, vendor_page
+from _walks import check, vendor_client, vendor_page
 
 from lcphone_async import LCPhoneClient
 
@@ -46,12 +45,6 @@ async def gather(url: str, pages: int) -> None:
     data = await asyncio.gather(*(vendor_page(client, page) for page in range(pages)))
     await client.close()
     check(sum(len(page["numbers"]) for page in data), pages)
-
-
-def check(count: int, pages: int) -> None:
-    """Raises if numbers are missing."""
-    if count != pages * PAGE:
-        raise RuntimeError(f"{count} numbers of {pages * PAGE}")
 
 
 def main(*, short: bool) -> None:

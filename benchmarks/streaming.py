@@ -11,42 +11,10 @@ from __future__ import annotations
 import asyncio
 
 from _measure import Figure, in_turns, is_short, show
-from _pages import PAGE
 from _service import raw_service
-from _vendor import vendor_client, vendor_page
-
-from lcphone_async import LCPhoneClient, RateLimiter
+from _walks import BUDGET, ours, vendors
 
 GOAL = 0.4
-BUDGET = 10**6  # requests in 10 s, so that nobody waits
-
-
-async def ours(url: str, pages: int) -> None:
-    """A walk over all numbers."""
-    limiter = RateLimiter(max_requests=BUDGET)
-    async with LCPhoneClient("pit-token", base_url=url, limiter=limiter) as client:
-        count = 0
-        async for number in client.active_numbers("location"):
-            count += number.capabilities.sms
-    check(count, pages)
-
-
-async def vendors(url: str, pages: int) -> None:
-    """The same in the vendor's SDK."""
-    client = vendor_client(url)
-    count = 0
-    for page in range(pages):
-        data = await vendor_page(client, page)
-        for number in data["numbers"]:
-            count += number["capabilities"]["sms"]
-    await client.close()
-    check(count, pages)
-
-
-def check(count: int, pages: int) -> None:
-    """Raises if numbers are missing."""
-    if count != pages * PAGE:
-        raise RuntimeError(f"{count} numbers of {pages * PAGE}")
 
 
 def main(*, short: bool) -> None:

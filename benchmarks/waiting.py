@@ -13,8 +13,9 @@ import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from _measure import Figure, in_new_process, is_short, resident, show
+from _measure import Figure, in_new_process, is_short, show
 from _service import raw_service
+from _walks import resident
 
 from lcphone_async import LCPhoneClient, RateLimiter
 

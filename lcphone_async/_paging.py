@@ -34,10 +34,9 @@ _REMEMBERED = 16_000
 # Seconds that a number takes to decode and to hand out, until it is known.
 _USUAL_USE = 2e-6
 
-# A list of more pages than the budget's first window holds takes its time anyway. Of it only so
-# many are asked for after the first page, whose answer may have been slow because it was the first.
+# The usual budget gives a list of more pages than that ten a second; so many at once use it up.
 _SHORT_LIST = 100
-_FIRST_AHEAD = 8
+_AHEAD_OF_LONG_LIST = 16
 
 # So many times as many pages are asked for as are needed if none comes later than the quickest.
 _SPARE = 1.5
@@ -54,11 +53,13 @@ class Pace:
     _latency: float = math.inf
     """Seconds: the least that an answer took."""
     _is_measured: bool = False
+    is_long_list: bool = False
 
     @property
     def pages(self) -> int:
         """How many pages to have under way or waiting."""
-        return math.ceil(min(_SPARE * self._latency / self._use, 1e6)) + 1
+        pages = math.ceil(min(_SPARE * self._latency / self._use, 1e6)) + 1
+        return min(pages, _AHEAD_OF_LONG_LIST) if self.is_long_list else pages
 
     def answered(self, seconds: float) -> None:
         """Takes in how long an answer took."""
@@ -122,11 +123,12 @@ class Walk:
 
     def ahead(self, most: int) -> int:
         """How many pages to have under way, of `most` that budget and connections allow."""
-        if self._last_page is None:
-            return min(most, _MAX_AHEAD_WITHOUT_TOTAL)
-        if self._index == 0 and self._last_page > _SHORT_LIST:
-            return min(most, _FIRST_AHEAD)
-        return most
+        return most if self._total is not None else min(most, _MAX_AHEAD_WITHOUT_TOTAL)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is known to have more pages than the usual budget gives at once."""
+        return self._last_page is not None and self._last_page >= _SHORT_LIST
 
     def check_complete(self) -> None:
         """Raises `IncompleteListError` if the last page promised more than was handed out."""
@@ -212,6 +214,7 @@ async def walk_pages(
             answer = await answers.popleft()
             began = now()
             page = walk.accept(_wire.answers.active_numbers(request(index), answer, index))
+            pace.is_long_list = walk.is_long
             del answer  # as long as the page is used, both would take memory
             ask(walk.ahead(prefetch(pace)))
             if page is not None:

@@ -30,6 +30,14 @@ def test_a_first_page_that_says_nothing_of_the_caller_yet(pace):
     assert 50 < pace.pages <= 100
 
 
+def test_a_long_list_need_not_be_asked_for_at_once(pace):
+    """Has no more of a long list in memory than the usual budget can use."""
+    pace.answered(0.1)
+    pace.used(0.0025)
+    pace.is_long_list = True
+    assert pace.pages == 16
+
+
 def test_what_is_learned_at_the_quickest_holds(pace):
     """Does not mistake answers for late that wait for a slot or for the caller."""
     for latency, use in ((0.5, 0.03), (0.1, 0.01), (9.0, 0.01), (0.3, 5.0)):
