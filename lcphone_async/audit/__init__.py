@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from .exporting import export
     from .finding import RULES, Finding, Rule, findings, read_rules
     from .locations import read_locations
-    from .reading import coverage
+    from .reading import Incomplete, coverage
     from .reporting import report
-    from .store import Incomplete, Run
+    from .store import Run
     from .walk import Coverage
 
 __all__ = [
@@ -65,7 +65,7 @@ _HOMES = {
     "Costs": "costing",
     "Coverage": "walk",
     "Finding": "finding",
-    "Incomplete": "store",
+    "Incomplete": "reading",
     "NotCompared": "comparing",
     "Progress": "auditing",
     "Rule": "finding",

@@ -23,7 +23,8 @@ from ..errors import (
 from ..models import Location
 from .errors import StoreError
 from .locations import gather
-from .store import Incomplete, Run, Store
+from .reading import Incomplete, reading
+from .store import Run, Store
 from .walk import Coverage, Inventory, take_inventory
 from .writer import Writer
 
@@ -251,16 +252,15 @@ def _is_of_the_token(error: Exception) -> bool:
 
 
 def _summary(path: Path, visit: _Visit) -> AuditSummary:
-    """What the store has; it was closed and is opened anew, as a full disk makes it unusable."""
-    with Store(path) as store:
-        found = store.coverage(visit.run.run_id)
-        incomplete = store.incomplete(visit.run.run_id, _MOST_NAMED)
-    return AuditSummary(
-        visit.run.run_id,
-        {coverage: locations for coverage, (locations, _) in found.items()},
-        sum(numbers for _, numbers in found.values()),
-        visit.progress.seconds,
-        visit.error,
-        visit.days_spent,
-        tuple(incomplete),
-    )
+    """What the store has, read from the file: a full disk makes an open one unusable."""
+    with reading(path, visit.run.run_id) as run:
+        ((numbers,),) = run.rows("SELECT count(*) FROM numbers")
+        return AuditSummary(
+            visit.run.run_id,
+            run.coverage(),
+            numbers,
+            visit.progress.seconds,
+            visit.error,
+            visit.days_spent,
+            tuple(run.incomplete(_MOST_NAMED)),
+        )

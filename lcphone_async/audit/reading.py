@@ -32,6 +32,16 @@ _OTHERS: Final = "CREATE VIEW {schema}.{table} AS FROM {catalog}.{table} WHERE r
 
 
 @frozen
+class Incomplete:
+    """A location that was not seen whole."""
+
+    location_id: str
+    coverage: Coverage
+    reason: str | None
+    """`None` where it was not visited yet."""
+
+
+@frozen
 class Reading:
     """A run, open to be read.
 
@@ -64,9 +74,19 @@ class Reading:
 
     def coverage(self) -> dict[Coverage, int]:
         """How many locations were seen how far."""
-        rows = self.rows("SELECT coverage, count(*) FROM locations GROUP BY coverage")
-        found = dict(rows)
+        found = dict(self.rows("SELECT coverage, count(*) FROM locations GROUP BY coverage"))
         return {kind: found[kind] for kind in Coverage if kind in found}
+
+    def incomplete(self, most: int) -> list[Incomplete]:
+        """The first locations that were not seen whole, those not visited yet at the end."""
+        rows = self.rows(
+            "SELECT location_id, coverage, reason FROM locations"
+            " WHERE NOT list_contains(?, coverage) ORDER BY coverage = ?, position LIMIT ?",
+            [kind for kind in Coverage if kind.is_whole],
+            Coverage.PENDING,
+            most,
+        )
+        return [Incomplete(place, Coverage(seen), reason) for place, seen, reason in rows]
 
 
 @contextmanager

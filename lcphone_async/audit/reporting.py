@@ -15,7 +15,6 @@ from .comparing import Change, ChangeKind, NotCompared, compare
 from .costing import estimate
 from .finding import RULES, Rule, count, found_by
 from .reading import Reading, reading
-from .walk import Coverage
 
 # Of a finding or a kind of change; the rest is counted, and in the exports.
 _MOST_SHOWN: Final = 50
@@ -118,7 +117,7 @@ def _content(run: Reading, rules: Sequence[Rule], prices: str | Path | None) -> 
         "locations": sum(coverage.values()),
         "coverage": coverage,
         "missing": missing,
-        "incomplete": _incomplete(run),
+        "incomplete": run.incomplete(_MOST_SHOWN),
         "looked": looked,
         "costs": estimate(run, prices),
         "charts": [chart for chart in _charts(run, totals["numbers"]) if chart.rows],
@@ -127,19 +126,6 @@ def _content(run: Reading, rules: Sequence[Rule], prices: str | Path | None) -> 
 
 def _first(run: Reading, rule: Rule) -> list[dict[str, Any]]:
     return list(found_by(run, rule, _MOST_SHOWN))
-
-
-def _incomplete(run: Reading) -> list[dict[str, Any]]:
-    """Locations of which something is missing, the first of them."""
-    return list(
-        run.records(
-            "SELECT location_id, coverage, reason FROM locations"
-            " WHERE coverage NOT IN (?, ?) ORDER BY position LIMIT ?",
-            Coverage.COMPLETE,
-            Coverage.NOT_CONNECTED,
-            _MOST_SHOWN,
-        )
-    )
 
 
 def _charts(run: Reading, numbers: int) -> list[Chart]:

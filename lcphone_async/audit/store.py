@@ -39,15 +39,6 @@ class Run:
     """`None` while locations are still to be visited."""
 
 
-@frozen
-class Incomplete:
-    """A location that was not seen whole."""
-
-    location_id: str
-    coverage: Coverage
-    reason: str | None
-
-
 class Store:
     """The file, open for writing by one process at a time.
 
@@ -133,29 +124,6 @@ class Store:
                 run_id,
                 Coverage.PENDING,
             )
-
-    def coverage(self, run_id: int) -> dict[Coverage, tuple[int, int]]:
-        """How many locations have which coverage, and how many numbers were seen of them."""
-        with failing(self.path):
-            rows = self._rows(
-                "SELECT coverage, count(*), coalesce(sum(numbers), 0)::BIGINT"
-                " FROM locations WHERE run_id = ? GROUP BY coverage",
-                run_id,
-            )
-        return {Coverage(coverage): (locations, numbers) for coverage, locations, numbers in rows}
-
-    def incomplete(self, run_id: int, most: int) -> list[Incomplete]:
-        """The first locations that were not seen whole, of those that were visited."""
-        with failing(self.path):
-            rows = self._rows(
-                "SELECT location_id, coverage, reason FROM locations WHERE run_id = ?"
-                " AND NOT list_contains(?, coverage) AND coverage <> ? ORDER BY position LIMIT ?",
-                run_id,
-                _WHOLE,
-                Coverage.PENDING,
-                most,
-            )
-        return [Incomplete(place, Coverage(coverage), reason) for place, coverage, reason in rows]
 
     def close(self) -> None:
         """Closes the file; what was committed stays, even where this fails."""

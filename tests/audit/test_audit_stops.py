@@ -10,16 +10,18 @@ import duckdb
 import pytest
 
 from lcphone_async import (
+    AgencyTokens,
     AuthenticationError,
     AuthorizationLostError,
     BudgetUnavailableError,
     LCPhoneClient,
+    OAuthTokens,
     RateLimiter,
     TokenUnavailableError,
 )
 from lcphone_async.audit import Coverage, StoreError, audit
 from lcphone_async.audit.store import Store
-from lcphone_async.sandbox import Fault, LocationSettings, Sandbox
+from lcphone_async.sandbox import Fault, LocationSettings, OAuthSettings, Sandbox
 
 REFUSED = {"status": 401, "body": {"message": "Invalid token: access token is invalid"}}
 
@@ -81,6 +83,44 @@ async def test_what_concerns_all_locations_stops(store, error):
     assert type(summary.error) is type(error)
     assert summary.coverage[Coverage.COMPLETE] == 1
     assert summary.coverage[Coverage.PENDING] >= 3
+
+
+async def test_an_agency_that_takes_its_permission_back(store):
+    """Stops where the agency's installation is revoked, and goes on with a new one."""
+    app = OAuthSettings(
+        client_id="app",
+        client_secret="secret",
+        company_id="company",
+        locations=[f"loc{i:02}" for i in range(30)],
+    )
+    slow = Fault(operation="pools", delay=0.05)
+    async with Sandbox(oauth_app=app, numbers_per_location=5, faults=[slow]) as sandbox:
+
+        def client(installed):
+            source = OAuthTokens(
+                client_id="app", client_secret="secret", refresh_token=installed.refresh_token
+            )
+            tokens = AgencyTokens(company_id="company", source=source)
+            return LCPhoneClient(tokens, base_url=sandbox.url)
+
+        def revoke_it_in_the_middle(progress):
+            if progress.done >= 5:
+                sandbox.oauth.uninstall(installed.refresh_token)
+
+        installed = sandbox.oauth.install()
+        async with client(installed) as revoked:
+            summary = await audit(
+                revoked,
+                app.locations,
+                store,
+                concurrency=1,
+                on_progress=revoke_it_in_the_middle,
+            )
+        assert isinstance(summary.error, TokenUnavailableError)
+        assert 5 <= summary.coverage[Coverage.COMPLETE] < 30
+        async with client(sandbox.oauth.install()) as renewed:
+            summary = await audit(renewed, None, store, resume=True)
+    assert summary.is_complete
 
 
 async def test_a_token_source_may_raise_anything(store):
