@@ -9,13 +9,13 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define
 
-from .errors import LCPhoneError, TokenUnavailableError
+from ._token_sources import ServiceOfSource, TokenService
+from .errors import ClientClosedError, LCPhoneError
 
 T = TypeVar("T")
 
-Work = Callable[[], Coroutine[Any, Any, T]]
-Start = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
-"""Makes a task that outlives whoever waits for it."""
+Work = Callable[[TokenService], Coroutine[Any, Any, T]]
+"""All of it goes by the client that gives it time to end."""
 
 
 @define(eq=False)
@@ -23,27 +23,31 @@ class Flight(Generic[T]):
     """Runs some work once at a time, and shares what comes of it.
 
     A failure counts for all who ask within `pause` seconds. One who waits may be cancelled, and
-    the work goes on for the others.
+    the work goes on for the others. Where it ends because its client was closed, those of other
+    clients begin it anew.
     """
 
     pause: float
-    _task: asyncio.Task[T | LCPhoneError] | None = None
+    _task: asyncio.Task[T | LCPhoneError | None] | None = None
     _failure: LCPhoneError | None = None
     _pause_until: float = 0.0
 
-    async def join(self, start: Start, work: Work[T]) -> T:
+    async def join(self, services: ServiceOfSource, work: Work[T]) -> T:
         """What the run under way gives, or that of a new one; raises its failure."""
         outcome: T | LCPhoneError | None = self.failure
-        if outcome is None:
-            outcome = await asyncio.shield(self.begin(start, work))
+        while outcome is None:
+            outcome = await asyncio.shield(self.begin(services, work))
         if isinstance(outcome, LCPhoneError):
             raise copy(outcome)
         return outcome
 
-    def begin(self, start: Start, work: Work[T]) -> asyncio.Task[T | LCPhoneError]:
+    def begin(
+        self, services: ServiceOfSource, work: Work[T]
+    ) -> asyncio.Task[T | LCPhoneError | None]:
         """The run under way, or a new one."""
         if self._task is None or self._task.done():
-            self._task = start(self._run(work))
+            service = services.get()
+            self._task = service.start(self._run(service, work))
         return self._task
 
     @property
@@ -52,12 +56,15 @@ class Flight(Generic[T]):
         in_pause = asyncio.get_running_loop().time() < self._pause_until
         return self._failure if in_pause else None
 
-    async def _run(self, work: Work[T]) -> T | LCPhoneError:
+    async def _run(self, service: TokenService, work: Work[T]) -> T | LCPhoneError | None:
+        """What it gives or how it failed; `None` where its client was closed before that."""
         try:
-            return await work()
+            return await work(service)
+        except asyncio.CancelledError:
+            return None
         except LCPhoneError as error:
+            if isinstance(error, ClientClosedError) and not service.is_open:
+                return None
             self._failure = error.with_traceback(None)  # its frames would live as long
-        except asyncio.CancelledError:  # with its owner: others may still wait
-            self._failure = TokenUnavailableError("its client was closed before the answer came")
         self._pause_until = asyncio.get_running_loop().time() + self.pause
         return self._failure

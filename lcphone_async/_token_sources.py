@@ -103,7 +103,7 @@ class StaticToken:
 class CallableTokens:
     """An async function as a token source."""
 
-    _give: TokenCall
+    _give: TokenCall = field(repr=False)
 
     async def token(self, location_id: str) -> str:
         """What the function gives."""
@@ -119,18 +119,19 @@ class ServiceOfSource:
 
     base_url: str | None
     api_version: str | None
+    _home: str | None = None
     _bound: list[TokenService] = field(factory=list)
 
     def bind(self, service: TokenService) -> None:
         """Takes one more client's; all must be of one base URL."""
-        service = service.at(self.base_url, self.api_version)
-        self._bound = [other for other in self._bound if other.is_open]
-        if any(other.base_url != service.base_url for other in self._bound):
+        if self._home not in {None, service.base_url}:
             raise ValueError(
-                f"this token source is in use for {self._bound[0].base_url}: its tokens must not "
+                f"this token source is in use for {self._home}: its tokens must not "
                 f"go to {service.base_url}, make another source for that"
             )
-        self._bound.append(service)
+        still_open = [other for other in self._bound if other.is_open]
+        self._bound = [*still_open, service.at(self.base_url, self.api_version)]
+        self._home = service.base_url
 
     def get(self) -> TokenService:
         """The one that was bound last, of those that are open, or else of all."""

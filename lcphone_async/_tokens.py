@@ -64,7 +64,8 @@ class TokenPair:
             isinstance(expires_at, bool) or not isinstance(expires_at, int | float)
         ):
             raise TypeError("expires_at must be an aware datetime or seconds since the epoch")
-        return cls(access_token, refresh_token, expires_at, _due(now, expires_at))
+        began_with = None if refresh_token is None else digest(refresh_token)
+        return cls(access_token, refresh_token, expires_at, _due(now, expires_at), began_with)
 
     @classmethod
     def granted(

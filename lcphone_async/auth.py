@@ -29,7 +29,12 @@ from ._token_sources import (
     token_source,
 )
 from ._tokens import TokenPair, digest
-from .errors import AuthorizationLostError, LCPhoneError, TokenUnavailableError
+from .errors import (
+    AuthorizationLostError,
+    ClientClosedError,
+    LCPhoneError,
+    TokenUnavailableError,
+)
 from .token_store import MemoryTokenStore, TokenStore
 
 __all__ = [
@@ -48,7 +53,7 @@ _logger = logging.getLogger("lcphone_async")
 # Where a token that replaced a refused one is refused so soon, no other will do better.
 _YOUNG = 1.0
 
-# No refresh takes so many seconds: whoever holds the store's lock for longer hangs.
+# No refresh takes so many seconds: a store whose lock is held for longer hangs.
 _LOCK_WAIT = 120.0
 
 
@@ -94,6 +99,10 @@ class OAuthTokens:
             expires_at,
             time.time(),
         )
+        if store is not None and not hasattr(store, "lock"):
+            raise TypeError(
+                "store must be a token store such as FileTokenStore, or have its methods"
+            )
         self._store = MemoryTokenStore() if store is None else store
         self._service = ServiceOfSource(base_url, api_version)
         self._flight: Flight[TokenPair] = Flight(seconds("pause", pause))
@@ -114,9 +123,9 @@ class OAuthTokens:
         """The access token, renewed where that is due."""
         pair = self._pair
         if pair is None or not self._is_good(pair):
-            pair = await self._flight.join(self._service.get().start, self._renewed)
+            pair = await self._flight.join(self._service, self._renewed)
         elif pair.is_due(time.time()) and self._flight.failure is None:
-            self._flight.begin(self._service.get().start, self._renewed)
+            self._flight.begin(self._service, self._renewed)
         return pair.bearer
 
     async def renew(self, location_id: str, refused: str) -> str:
@@ -129,16 +138,20 @@ class OAuthTokens:
     def _is_good(self, pair: TokenPair) -> bool:
         return pair.access_token != self._refused and not pair.is_expired(time.time())
 
+    def _kept(self, text: str | None) -> TokenPair:
+        """What the store holds; where that was emptied, the newest that were here."""
+        return self._pair or self._given if text is None else TokenPair.from_text(text)
+
     def _fresh(self, text: str | None) -> TokenPair | None:
         """What the store holds, where it need not be renewed."""
-        pair = self._given if text is None else TokenPair.from_text(text)
+        pair = self._kept(text)
         return pair if self._is_good(pair) and not pair.is_due(time.time()) else None
 
-    async def _renewed(self) -> TokenPair:
+    async def _renewed(self, service: TokenService) -> TokenPair:
         try:
-            pair = await self._newest()
-            if pair.access_token == self._refused:  # which it was meanwhile
-                pair = await self._newest()
+            pair = await self._newest(service)
+            if not self._is_good(pair):  # refused meanwhile, or kept late
+                pair = await self._newest(service)
         except LCPhoneError as error:
             failure = _unavailable(error)
         except Exception as error:  # noqa: BLE001  # a store's own may be any
@@ -150,42 +163,48 @@ class OAuthTokens:
             _logger.warning("tokens could not be renewed ahead of time: %s", failure.reason)
         raise failure  # without the frames of the cause: they hold the tokens
 
-    async def _newest(self) -> TokenPair:
+    async def _newest(self, service: TokenService) -> TokenPair:
         """The pair that somebody else has got meanwhile, or a new one, which is kept by then."""
-        if pair := self._fresh(await self._store.load()):
-            return pair
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(_LOCK_WAIT):
+                    if pair := self._fresh(await self._store.load()):
+                        return pair
                     await stack.enter_async_context(self._store.lock())
+                    text = await self._store.load()
             except TimeoutError:
-                reason = f"another process has locked the token store for {_LOCK_WAIT:g} s"
+                reason = f"for {_LOCK_WAIT:g} s the token store gave no answer, or was locked"
                 raise TokenUnavailableError(reason) from None
-            text = await self._store.load()
-            return self._fresh(text) or await self._refreshed(text)
+            return self._fresh(text) or await self._refreshed(service, text)
 
-    async def _refreshed(self, text: str | None) -> TokenPair:
+    async def _refreshed(self, service: TokenService, text: str | None) -> TokenPair:
         """A new pair in the place of the one that the store holds."""
         if self._unsaved is None or self._unsaved[0] != text:
-            self._unsaved = (text, await self._ask(text))
+            # A store that can keep no more is found out before a refresh token is used up.
+            if text is not None and not await self._store.replace(text, text):
+                raise TokenUnavailableError("the token store changed under its lock")
+            self._unsaved = (text, await self._ask(service, text))
         _, pair = self._unsaved
         if not await self._store.replace(text, pair.to_text()):
-            if theirs := self._fresh(await self._store.load()):
+            text = await self._store.load()
+            if theirs := self._fresh(text):
                 return theirs
+            if text is None:  # it was emptied: they are kept at the next try
+                self._unsaved = (None, pair)
             raise TokenUnavailableError("the token store changed during the refresh")
         self._unsaved = None
         if self._refused is not None:
             self._replaced_at = asyncio.get_running_loop().time()
         return pair
 
-    async def _ask(self, text: str | None) -> TokenPair:
+    async def _ask(self, service: TokenService, text: str | None) -> TokenPair:
         """Sends the refresh token, and where it is refused one that was given since."""
         refusal = TokenUnavailableError("no refresh token was given: authorize the app first")
         for refresh_token, began_with in self._candidates(text):
             if refresh_token not in self._used_up:
                 asked_at = time.time()
                 try:
-                    grant = await self._service.get().refresh(
+                    grant = await service.refresh(
                         self._client_id, self._client_secret, refresh_token
                     )
                 except AuthorizationLostError as error:
@@ -197,11 +216,10 @@ class OAuthTokens:
 
     def _candidates(self, text: str | None) -> Iterator[tuple[str, str]]:
         """The refresh tokens to try, with what their line began with; never one that was used."""
-        given = self._given.refresh_token
-        kept = None if text is None else TokenPair.from_text(text)
-        if kept is not None and kept.refresh_token is not None:
+        given, kept = self._given.refresh_token, self._kept(text)
+        if kept.refresh_token is not None:
             yield kept.refresh_token, kept.began_with or ""
-        if given is not None and (kept is None or kept.began_with != digest(given)):
+        if given is not None and kept.began_with != digest(given):
             yield given, digest(given)
 
 
@@ -271,11 +289,11 @@ class AgencyTokens:
         if (token := place.token()) is not None:
             return token
 
-        async def ask() -> TokenPair:
-            place.pair = await self._ask(location_id)
+        async def ask(service: TokenService) -> TokenPair:
+            place.pair = await self._ask(service, location_id)
             return place.pair
 
-        return (await place.flight.join(self._service.get().start, ask)).bearer
+        return (await place.flight.join(self._service, ask)).bearer
 
     async def renew(self, location_id: str, refused: str) -> str:
         """Another token than the one that was refused."""
@@ -296,12 +314,10 @@ class AgencyTokens:
             self._places.popitem(last=False)
         return place
 
-    async def _ask(self, location_id: str) -> TokenPair:
+    async def _ask(self, service: TokenService, location_id: str) -> TokenPair:
         asked_at = time.time()
         try:
-            grant = await self._service.get().location_token(
-                self._company_id, location_id, self._source
-            )
+            grant = await service.location_token(self._company_id, location_id, self._source)
         except LCPhoneError as error:
             failure = _unavailable(error)
         else:
@@ -309,11 +325,14 @@ class AgencyTokens:
         raise failure
 
 
-def _unavailable(error: LCPhoneError) -> TokenUnavailableError:
-    if isinstance(error, TokenUnavailableError):
+def _unavailable(error: LCPhoneError) -> TokenUnavailableError | ClientClosedError:
+    if isinstance(error, TokenUnavailableError | ClientClosedError):
         return error
     return TokenUnavailableError(str(error), getattr(error, "status", None))
 
 
 def _told(error: Exception) -> str:
-    return ": ".join(filter(None, (type(error).__name__, str(error))))
+    says = str(error)
+    if "access_token" in says:  # a database may repeat what it was given
+        says = ""
+    return ": ".join(filter(None, (type(error).__name__, says)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import AsyncExitStack
 from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +19,7 @@ from ._paging import Walk, numbers_of, walk_pages
 from ._purchases import Purchases
 from ._retry import RetryPolicy
 from ._searches import search_side_by_side
+from ._secrets import Secret
 from ._token_service import ClientTokenService
 from ._token_sources import TokenCall, TokenSource, bind, token_source
 from ._tokens import Grant
@@ -431,6 +433,9 @@ class LCPhoneClient:
         - `redirect_uri`: the one that the authorization was asked for with.
         - `user_type`: `Company` for the tokens of an agency, or `Location`.
         """
+        client_id = checks.identifier("client_id", client_id)
+        client_secret = Secret(checks.identifier("client_secret", client_secret))
+        code = Secret(checks.identifier("code", code))
         return await self._tokens.exchange(
             client_id, client_secret, code, redirect_uri=redirect_uri, user_type=user_type
         )
@@ -445,9 +450,10 @@ class LCPhoneClient:
         It may be called more than once. A session that the caller gave stays open. A refresh of
         tokens under way is given up to 15 seconds: its answer must not be lost.
         """
-        await self._calls.close()
-        await self._tokens.close()
-        await self._transport.close()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._transport.close)
+            stack.push_async_callback(self._tokens.close)
+            await self._calls.close()
 
     async def __aenter__(self) -> Self:
         return self

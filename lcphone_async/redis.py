@@ -262,7 +262,7 @@ class RedisTokenStore:
     async def lock(self) -> AsyncIterator[None]:
         """Held by one at a time; one that stands still for longer than `lease` may lose it."""
         from redis.asyncio.lock import Lock
-        from redis.exceptions import LockError
+        from redis.exceptions import RedisError
 
         name = f"{self._key}:lock"
         lock = Lock(self._redis, name, self._lease, _LOOK_AGAIN, thread_local=False)
@@ -272,7 +272,8 @@ class RedisTokenStore:
             try:
                 yield
             finally:
-                with suppress(LockError):  # lost: `replace` looks again before it writes
+                # Lost: `replace` looks again before it writes. Out of reach: its lease ends.
+                with suppress(RedisError):
                     await lock.release()
 
     async def load(self) -> str | None:
@@ -289,6 +290,13 @@ class RedisTokenStore:
 
 async def _keep(lock: Lock, every: float) -> None:
     """Keeps a lock for as long as this runs."""
+    from redis.exceptions import LockError, RedisError
+
     while True:
         await asyncio.sleep(every)
-        await lock.reacquire()
+        try:
+            await lock.reacquire()
+        except LockError:  # lost, or free again
+            return
+        except RedisError:  # out of reach now, and perhaps not at the next try
+            continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import Protocol
@@ -37,14 +37,15 @@ class TokenStore(Protocol):
 
 
 class MemoryTokenStore:
-    """The tokens of one source, for as long as it lives."""
+    """The tokens of the sources of one event loop, for as long as it lives."""
 
     def __init__(self) -> None:
         self._text: str | None = None
+        self._lock = asyncio.Lock()
 
     def lock(self) -> AbstractAsyncContextManager[object]:
-        """There is nobody else."""
-        return nullcontext()
+        """Held by one at a time."""
+        return self._lock
 
     async def load(self) -> str | None:
         """The text; `None` before the first."""

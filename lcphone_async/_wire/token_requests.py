@@ -47,7 +47,7 @@ def exchange(
         client_id=client_id,
         client_secret=Secret(client_secret),
         grant_type="authorization_code",
-        code=Secret(checks.identifier("code", code)),
+        code=Secret(code),
         redirect_uri=redirect_uri,
         user_type=user_type,
     )
@@ -93,7 +93,7 @@ def locations(
 def _token(api_version: str, *, client_id: str, **fields: str | None) -> Request:
     sent = {"client_id": client_id, **fields}
     body = {name: value for name, value in sent.items() if value is not None}
-    is_v3 = api_version == _V3
+    is_v3, is_refresh = api_version == _V3, fields["grant_type"] == "refresh_token"
     return Request(
         "POST",
         "/oauth/token",
@@ -102,6 +102,6 @@ def _token(api_version: str, *, client_id: str, **fields: str | None) -> Request
         None,
         json={camel(name): value for name, value in body.items()} if is_v3 else None,
         form=None if is_v3 else body,
-        is_safe=fields["grant_type"] == "refresh_token",
-        timeout=_TIMEOUT,
+        is_safe=is_refresh,
+        timeout=_TIMEOUT if is_refresh else None,
     )

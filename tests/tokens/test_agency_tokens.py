@@ -140,6 +140,20 @@ async def test_a_location_s_token_may_be_asked_for_again(v3):
     assert asked_for(v3) == ["place1"] * 3
 
 
+async def test_a_client_that_is_closed_fails_no_other(v3):
+    """Asks anew for a client that is open, where the one that asked first is closed."""
+    source = agency(v3)
+    async with v3.client(source) as first:
+        second = v3.client(source)
+        await first.number_pools("place1")
+        v3.sandbox.faults.append(Fault(operation="location-token", point="before", delay=0.2))
+        call = asyncio.create_task(first.number_pools("place2"))
+        await asyncio.sleep(0.05)
+        await second.close()
+        await call
+    assert set(asked_for(v3)) == {"place1", "place2"}
+
+
 async def test_asking_counts_in_the_agency_s_budget(v3):
     """Takes a slot of the agency's own for each location's token."""
     async with v3.client(agency(v3)) as client:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 
+import aiohttp
 import pytest
 from wire.raw_server import http_json
 
@@ -379,6 +380,73 @@ async def test_a_source_outlives_its_clients(v3):
         await first.number_pools("loc1")
 
 
+async def test_a_client_that_is_closed_takes_no_refresh_of_another_with_it(v3):
+    """Refreshes by the client that gives it time to end, whichever was given the source last."""
+    loading = asyncio.Event()
+
+    class Slow(MemoryTokenStore):
+        async def load(self):
+            await loading.wait()
+            return await super().load()
+
+    source = v3.tokens(store=Slow())
+    v3.sandbox.faults.append(Fault(operation="token", point="after", delay=0.2, times=1))
+    async with v3.client(source) as first:
+        call = asyncio.create_task(first.number_pools("loc1"))
+        await asyncio.sleep(0.02)
+        async with v3.client(source):
+            loading.set()
+            await asyncio.sleep(0.05)
+        await call
+    assert v3.outcomes() == ["issued"]
+
+
+async def test_a_client_that_is_closed_leaves_no_pause_behind(v3):
+    """Lets the next client refresh at once where the last one was closed before it could."""
+    loading = asyncio.Event()
+
+    class Slow(MemoryTokenStore):
+        async def load(self):
+            await loading.wait()
+            return await super().load()
+
+    source = v3.tokens(store=Slow())
+    async with v3.client(source) as first:
+        call = asyncio.create_task(first.number_pools("loc1"))
+        await asyncio.sleep(0.02)
+        asyncio.get_running_loop().call_later(0.05, loading.set)
+    with pytest.raises(ClientClosedError):
+        await call
+    async with v3.client(source) as second:
+        await second.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+async def test_a_session_that_its_owner_closed(v3):
+    """Says so at once where the session of an open client is closed."""
+    session = aiohttp.ClientSession()
+    await session.close()
+    async with asyncio.timeout(5), v3.client(v3.tokens(), session=session) as client:
+        with pytest.raises(ClientClosedError, match="the session is closed"):
+            await client.number_pools("loc1")
+
+
+async def test_a_close_that_is_cancelled_leaves_nothing(v3):
+    """Closes the session, and ends the refresh, also where there is no time to wait for it."""
+    v3.sandbox.faults.append(Fault(operation="token", point="before", damage="stall"))
+    client, before = v3.client(v3.tokens()), asyncio.all_tasks()
+    call = asyncio.create_task(client.number_pools("loc1"))
+    await asyncio.sleep(0.05)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await client.close()
+    with pytest.raises(ClientClosedError):
+        await call
+    left = [task.get_coro().__qualname__ for task in asyncio.all_tasks() - before]
+    assert [name for name in left if name.startswith("Flight")] == []
+    assert not client._transport.is_open
+
+
 async def test_a_refresh_does_not_wait_behind_bulk_calls(v3):
     """Is nobody's call in particular: one that a bulk call began is no bulk call."""
     seen = []
@@ -400,6 +468,12 @@ async def test_a_source_belongs_to_one_base_url(v3):
     async with v3.client(source), v3.client(source):
         with pytest.raises(ValueError, match=r"must not go to https://elsewhere\.example"):
             LCPhoneClient(source, base_url="https://elsewhere.example")
+    with pytest.raises(ValueError, match="must not go to"):  # its tokens are in memory still
+        LCPhoneClient(source, base_url="https://elsewhere.example")
+    elsewhere = v3.tokens(base_url=v3.sandbox.url)
+    async with v3.client(elsewhere):
+        with pytest.raises(ValueError, match="must not go to"):
+            LCPhoneClient(elsewhere, base_url="https://elsewhere.example")
 
 
 async def test_a_source_of_another_base_url(v3):
@@ -440,6 +514,7 @@ async def test_no_refresh_token(v3):
         ("expires_at", datetime(2026, 1, 1), ValueError),  # noqa: DTZ001
         ("expires_at", "2026-01-01", TypeError),
         ("pause", 0, ValueError),
+        ("store", "tokens.json", TypeError),
     ],
 )
 def test_refuses_what_it_cannot_use(argument, value, error):
@@ -455,3 +530,25 @@ async def test_refuses_a_wrong_place_when_it_is_given_to_a_client(option):
     source = OAuthTokens(client_id="a", client_secret="b", refresh_token="r", **option)
     with pytest.raises(ValueError, match=next(iter(option))):
         LCPhoneClient(source)
+
+
+async def test_the_answer_to_a_code_may_take_its_time(v3, monkeypatch):
+    """Waits for the first tokens as long as the client does: a code is good once."""
+    monkeypatch.setattr("lcphone_async._wire.token_requests._TIMEOUT", 0.05)
+    v3.sandbox.faults.append(Fault(operation="token", point="after", delay=0.2))
+    async with v3.client("pit-unused") as client:
+        grant = await client.exchange_code(
+            v3.oauth.authorize("loc1"), client_id=CLIENT_ID, client_secret=CLIENT_SECRET
+        )
+    assert v3.oauth.access(grant.access_token)
+
+
+@pytest.mark.parametrize("argument", ["code", "client_id", "client_secret"])
+@pytest.mark.parametrize(("value", "error"), [(5, TypeError), (" ", ValueError)])
+async def test_what_is_no_code(v3, argument, value, error):
+    """Raises `TypeError` or `ValueError`, which names the argument, and sends nothing."""
+    given = {"code": "c", "client_id": "a", "client_secret": "b", argument: value}
+    async with v3.client("pit-unused") as client:
+        with pytest.raises(error, match=argument):
+            await client.exchange_code(**given)
+    assert v3.asked() == 0

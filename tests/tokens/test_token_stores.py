@@ -11,6 +11,7 @@ from contextlib import aclosing
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis_server import RedisServer
 
 from lcphone_async import (
@@ -21,6 +22,8 @@ from lcphone_async import (
     TokenUnavailableError,
 )
 from lcphone_async.redis import RedisTokenStore
+from lcphone_async.sandbox import Fault
+from lcphone_async.token_store import MemoryTokenStore
 
 from .conftest import CLIENT_ID, CLIENT_SECRET, HOUR
 
@@ -154,6 +157,98 @@ async def test_a_store_that_fails_loses_no_tokens(v3, new_store):
     assert v3.outcomes() == ["issued"]
 
 
+async def test_a_store_that_can_keep_no_more(v3, clock, new_store):
+    """Uses up no refresh token where the store cannot keep what it would bring."""
+    grant, store = v3.oauth.install("loc1"), new_store()
+
+    class Filling:
+        full = False
+
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        async def replace(self, old, new):
+            if self.full:
+                raise OSError(28, "No space left on device")
+            return await store.replace(old, new)
+
+    filling = Filling()
+    async with v3.client(v3.tokens(grant, store=filling)) as client:
+        await client.number_pools("loc1")
+        clock.now += HOUR
+        filling.full = True
+        with pytest.raises(TokenUnavailableError, match="No space left"):
+            await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+    async with v3.client(v3.tokens(grant, store=new_store())) as client:  # the next program
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued", "issued"]
+
+
+async def test_a_store_that_was_emptied(v3, clock):
+    """Goes on with the newest refresh token that is in memory, not with the one it began with."""
+    store = MemoryTokenStore()
+    async with v3.client(v3.tokens(store=store)) as client:
+        for _ in range(3):
+            await client.number_pools("loc1")
+            clock.now += HOUR
+            assert await store.load()
+            store._text = None
+    assert v3.outcomes() == ["issued"] * 3
+
+
+async def test_a_store_that_is_emptied_during_a_refresh(v3, clock):
+    """Keeps the new tokens at the next try, and sends no second refresh."""
+
+    class Emptied(MemoryTokenStore):
+        async def replace(self, old, new):
+            if old not in {None, new}:
+                self._text = None
+            return await super().replace(old, new)
+
+    async with v3.client(v3.tokens(store=Emptied(), pause=0.01)) as client:
+        await client.number_pools("loc1")
+        clock.now += HOUR
+        with pytest.raises(TokenUnavailableError, match="changed during the refresh"):
+            await client.number_pools("loc1")
+        await asyncio.sleep(0.05)
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued", "issued"]
+
+
+async def test_tokens_that_are_kept_too_late(v3, clock):
+    """Renews tokens once more that expired before the store could keep them."""
+
+    class Full(MemoryTokenStore):
+        full = True
+
+        async def replace(self, old, new):
+            if self.full:
+                raise OSError(28, "No space left on device")
+            return await super().replace(old, new)
+
+    full = Full()
+    source = v3.tokens(store=full, pause=0.01)
+    async with v3.client(source) as client:
+        with pytest.raises(TokenUnavailableError):
+            await client.number_pools("loc1")
+        clock.now += HOUR
+        full.full = False
+        await asyncio.sleep(0.05)
+        assert v3.oauth.access(await source.token("loc1"))
+    assert v3.outcomes() == ["issued", "issued"]
+
+
+async def test_sources_that_share_a_store_in_memory(v3):
+    """Sends one refresh also where the store is of one process."""
+    grant, store = v3.oauth.install("loc1"), MemoryTokenStore()
+    sources = [v3.tokens(grant, store=store) for _ in range(3)]
+    clients = [v3.client(source) for source in sources]
+    await asyncio.gather(*(client.number_pools("loc1") for client in clients))
+    await asyncio.gather(*(client.close() for client in clients))
+    assert v3.outcomes() == ["issued"]
+
+
 async def test_the_app_is_authorized_again(v3, new_store):
     """Takes up the new refresh token where the one in the store is refused."""
     old = v3.oauth.install("loc1")
@@ -232,11 +327,25 @@ async def test_a_store_that_holds_something_else(v3, tmp_path, text):
     assert v3.asked() == 0
 
 
+async def test_a_store_that_does_not_answer(v3, monkeypatch):
+    """Gives up where the store gives no answer."""
+    monkeypatch.setattr("lcphone_async.auth._LOCK_WAIT", 0.05)
+
+    class Silent(MemoryTokenStore):
+        async def load(self):
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(5), v3.client(v3.tokens(store=Silent())) as client:
+        with pytest.raises(TokenUnavailableError, match="gave no answer"):
+            await client.number_pools("loc1")
+    assert v3.asked() == 0
+
+
 async def test_a_store_that_does_not_let_go(v3, new_store, monkeypatch):
     """Gives up where somebody else holds the lock for longer than any refresh takes."""
     monkeypatch.setattr("lcphone_async.auth._LOCK_WAIT", 0.05)
     async with new_store().lock(), v3.client(v3.tokens(store=new_store())) as client:
-        with pytest.raises(TokenUnavailableError, match="has locked the token store"):
+        with pytest.raises(TokenUnavailableError, match="or was locked"):
             await client.number_pools("loc1")
     assert v3.asked() == 0
 
@@ -268,6 +377,54 @@ async def test_a_redis_lock_outlives_its_lease(redis_server):
         assert not await redis.exists("lcphone:tokens:lease:lock")
         async with store.lock():
             await redis.delete("lcphone:tokens:lease:lock")  # as if it had stood still
+
+
+@needs_redis
+async def test_a_redis_that_is_away_for_a_moment(v3, redis_server):
+    """Keeps the lock, and sends no second refresh, where one try to keep it fails."""
+    grant = v3.oauth.install("loc1")
+    v3.sandbox.faults.append(Fault(operation="token", point="after", delay=1.5, times=1))
+    async with (
+        aclosing(Redis(port=redis_server.port)) as redis,
+        aclosing(Redis(port=redis_server.port)) as other_redis,
+    ):
+        await redis.flushall()
+        stores = [RedisTokenStore(each, "loc1", lease=0.9) for each in (redis, other_redis)]
+        first, second = (v3.client(v3.tokens(grant, store=store)) for store in stores)
+        async with first, second:
+            calls = [asyncio.create_task(first.number_pools("loc1"))]
+            await asyncio.sleep(0.2)
+            calls.append(asyncio.create_task(second.number_pools("loc1")))
+            execute, redis.execute_command = redis.execute_command, away
+            await asyncio.sleep(0.25)  # the lock is to be kept every 0.3 s
+            redis.execute_command = execute
+            await asyncio.gather(*calls)
+    assert v3.outcomes() == ["issued"]
+
+
+@needs_redis
+async def test_a_redis_that_is_away_after_the_tokens_were_kept(v3, redis_server):
+    """Uses tokens that are kept, though the lock cannot be freed before its lease ends."""
+    async with aclosing(Redis(port=redis_server.port)) as redis:
+        await redis.flushall()
+        store = RedisTokenStore(redis, "loc1")
+
+        class Leaving:
+            def __getattr__(self, name):
+                return getattr(store, name)
+
+            async def replace(self, old, new):
+                is_kept = await store.replace(old, new)
+                redis.execute_command = away
+                return is_kept
+
+        async with v3.client(v3.tokens(store=Leaving())) as client:
+            await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+async def away(*_, **__):
+    raise RedisConnectionError("Connection closed by server.")
 
 
 def live_and_die(url, path, refresh_token):
