@@ -22,6 +22,7 @@ from ..auth import AgencyTokens, OAuthTokens, TokenSource
 from ..token_store import FileTokenStore, TokenStore
 
 _SERVICE = "lcphone"
+_SECRETS = {"token", "client_secret"}
 
 
 @frozen
@@ -51,7 +52,7 @@ class Login:
 
         async def write() -> None:
             await _put(first.tokens, tokens)
-            await _put(first.login, json.dumps(fields))
+            await _put(first.login, Secret(json.dumps(fields)))
             for other in others:
                 other.login.forget()
                 other.tokens.forget()
@@ -156,8 +157,10 @@ async def _put(store: _File | _Keyring, text: str | None) -> None:
 
 def _read(text: str, keeper: _Keeper) -> dict[str, Any]:
     try:
-        fields = json.loads(text)
-        return {name: fields[name] for name in fields}
-    except (ValueError, TypeError):
+        return {
+            name: Secret(value) if name in _SECRETS else value
+            for name, value in json.loads(text).items()
+        }
+    except (ValueError, AttributeError):
         pass
     raise click.ClickException(f"{keeper} holds no login: run `lcphone login` again")

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import click
 from attrs import frozen
 
+from .. import _checks as checks
+from .._secrets import Secret
 from .._wire.requests import BASE_URL
 from ..auth import TokenSource
 from ..client import LCPhoneClient
@@ -53,7 +55,8 @@ class Service:
     @property
     def base_url(self) -> str:
         """Where the service is."""
-        return str(self.options.get("base_url", BASE_URL)).rstrip("/")
+        url, allow_http = self.options.get("base_url", BASE_URL), "allow_http" in self.options
+        return checks.base_url(url, allow_http=allow_http)
 
     @cached_property
     def login(self) -> Login | None:
@@ -63,13 +66,12 @@ class Service:
     @cached_property
     def tokens(self) -> str | TokenSource:
         """Where the token comes from."""
-        token = os.environ.get("LCPHONE_TOKEN")
-        if token:
+        if token := Secret(os.environ.get("LCPHONE_TOKEN", "")):
             return token
         if self.login is not None:
             return self.login.tokens()
         if sys.stdin.isatty():
-            return str(click.prompt("LC Phone token", hide_input=True, err=True))
+            return Secret(click.prompt("LC Phone token", hide_input=True, err=True))
         raise click.ClickException(
             "run `lcphone login`, or set LCPHONE_TOKEN: there is no terminal to ask for a token on"
         )

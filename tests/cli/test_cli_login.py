@@ -128,6 +128,13 @@ def test_what_is_no_token(outside, journal, text):
     assert kept_files(journal) == []
 
 
+@pytest.mark.parametrize("url", ["nonsense", "ftp://x", "http://[bad", "http://10.0.0.1"])
+def test_a_login_nowhere(bare, journal, url):
+    """Keeps no token for a base URL that no call could be sent to."""
+    assert "base_url must be" in bare.run("login", "--base-url", url, given=TOKEN).complaint
+    assert kept_files(journal) == []
+
+
 def test_whoami_of_a_private_token(outside, app):
     """Says what kind of token it is, which scopes it proved to have, and what is left."""
     outside.run("login", given=TOKEN)

@@ -6,9 +6,11 @@ import logging
 import pickle
 import traceback
 from contextlib import suppress
+from functools import partial
 
 import aiohttp
 import pytest
+from click.testing import CliRunner
 from paged_server import PagedServer, until
 from redis.asyncio import Redis
 from wire.raw_server import RawServer, http, http_json
@@ -24,8 +26,11 @@ from lcphone_async import (
 )
 from lcphone_async._secrets import Secret
 from lcphone_async._tokens import Grant, TokenPair
+from lcphone_async.cli.commands import lcphone
+from lcphone_async.cli.logins import Login
 from lcphone_async.redis import RedisTokenStore
-from lcphone_async.sandbox import Fault
+from lcphone_async.sandbox import Fault, Sandbox
+from lcphone_async.token_store import MemoryTokenStore
 
 from .conftest import CLIENT_SECRET, COMPANY
 
@@ -156,6 +161,62 @@ async def test_errors_of_a_store_in_redis(v3):
     assert_unseen(secrets_of(v3), *everything_about(error))
 
 
+async def test_a_store_that_repeats_what_it_was_given(v3):
+    """Shows no token where a database's own error does."""
+
+    class Telling(MemoryTokenStore):
+        async def replace(self, old, new):
+            raise LookupError(f"unknown command, with args beginning with: {new:.60}")
+
+    async with v3.client(v3.tokens(store=Telling())) as client:
+        error = await failure_of(client.number_pools("loc1"))
+    assert "the token store failed: LookupError" in str(error)
+    assert "access-" not in str(error)
+    assert_unseen(secrets_of(v3), *everything_about(error))
+
+
+async def test_the_code_of_an_authorization(raw_server, contract):
+    """Shows neither the code nor the client's secret nor new tokens that cannot be read."""
+    raw_server.reply(http_json({"access_token": 7, "refresh_token": "the-refresh-token"}))
+    secrets = ["the-code-of-it", "the-client-secret", "the-refresh-token"]
+    given = {"client_id": "app-1", "client_secret": secrets[1]}
+    async with LCPhoneClient("t", base_url=raw_server.url, api_version=contract) as client:
+        error = await failure_of(client.exchange_code(secrets[0], **given))
+    assert_unseen(secrets, *everything_about(error))
+
+
+@pytest.mark.parametrize("place", ["environment", "login"])
+def test_errors_of_the_command(monkeypatch, tmp_path, place):
+    """Shows no token where a verb fails, wherever it has the token from."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    monkeypatch.delenv("LCPHONE_TOKEN", raising=False)
+    with Sandbox(faults=[Fault(status=422)]).in_thread() as sandbox:
+        monkeypatch.setenv("LCPHONE_BASE_URL", sandbox.url)
+        if place == "environment":
+            monkeypatch.setenv("LCPHONE_TOKEN", SECRET)
+        else:
+            login = Login.keep(sandbox.url, {"token": Secret(SECRET)}, None)
+            assert_unseen([SECRET], repr(login), repr(Login.load(sandbox.url)))
+        run = CliRunner().invoke(lcphone, ["whoami", "--location", "loc1"])
+    assert isinstance(run.exception, LCPhoneError)
+    assert_unseen([SECRET], run.output, *everything_about(run.exception))
+
+
+def test_a_login_that_cannot_be_kept(monkeypatch, tmp_path):
+    """Shows no token where there is no room to keep it."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lcphone_async.token_store._make_durable", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        Login.keep("https://lcphone.test", {"token": Secret(SECRET)}, None)
+    assert_unseen([SECRET], *everything_about(caught.value))
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -174,6 +235,11 @@ def test_what_holds_a_secret(value):
     assert_unseen([SECRET], repr(value), repr([value]), repr({"a": value}))
     with pytest.raises(TypeError, match="cannot"):
         pickle.dumps(value)
+
+
+def test_what_a_function_holds():
+    """Shows nothing of what a caller's own function was made with."""
+    assert_unseen([SECRET], repr(AgencyTokens(company_id="c", source=partial(print, SECRET))))
 
 
 def test_a_secret_is_a_string():
