@@ -143,7 +143,8 @@ def run(
         console.print(tables.counts(("Coverage", "Locations"), summary.coverage.items()))
         console.print(f"{summary.numbers:,} numbers in run {summary.run_id}")
     for place in summary.incomplete:
-        complain(f"{place.location_id}: {place.coverage}: {place.reason or 'not visited'}")
+        if place.reason is not None:
+            complain(f"{place.location_id}: {place.coverage}: {place.reason}")
     if code := _exit_code(summary):
         complain(_ending(summary))
         raise click.exceptions.Exit(code)
