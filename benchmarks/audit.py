@@ -32,7 +32,7 @@ from typing import Any
 from _measure import is_short
 from _report import print_table, print_versions
 from _server import in_process
-from _vendor import vendor_client
+from _walks import vendor_client
 from attrs import frozen
 
 from lcphone_async import LCPhoneClient, RateLimiter

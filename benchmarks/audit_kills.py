@@ -85,7 +85,7 @@ def contents(store: Path, folder: Path) -> dict[str, bytes]:
 
 def main(*, short: bool) -> int:
     """Kills, resumes, compares; 1 if a promise was broken."""
-    kills, locations, numbers = (4, 60, 400) if short else (20, 400, 1_200)
+    kills, locations, numbers = (4, 150, 800) if short else (20, 400, 1_200)
     random.seed(0)
     print_versions("lcphone-async", "duckdb", "pyarrow")
     world = partial(Sandbox, faults=FAULTS, numbers_per_location=numbers, **LIMITS)
