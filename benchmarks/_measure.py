@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from time import process_time
@@ -15,6 +15,9 @@ from _report import print_versions
 from attrs import frozen
 
 T = TypeVar("T")
+
+_ENOUGH = 3
+"""Rounds without which no goal counts as met or missed."""
 
 COLUMNS = ("figure", "ours", "against", "theirs", "ratio", "middle half", "goal", "")
 
@@ -70,7 +73,9 @@ class Figure:
         ratios = [ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)]
         ours, theirs, ratio = map(statistics.median, (self.ours, self.theirs, ratios))
         low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-        verdict = "" if self.met is None else "met" if self.met(ours, ratio) else "missed"
+        verdict = ""
+        if self.met is not None and len(ratios) >= _ENOUGH:
+            verdict = "met" if self.met(ours, ratio) else "missed"
         amounts = (f"{ours:.3g} {self.unit}", f"{theirs:.3g} {self.unit}")
         spread = f"{low:.2f} to {high:.2f}"
         return [
@@ -88,5 +93,14 @@ class Figure:
 def show(*figures: Figure, packages: tuple[str, ...]) -> None:
     """Prints what the figures were taken with, and a Markdown table of them."""
     print_versions("lcphone-async", *packages)
-    for cells in (COLUMNS, ["---"] * len(COLUMNS), *(figure.row() for figure in figures)):
-        print("|", " | ".join(cells), "|")
+    print("".join(head() + [line(figure.row()) for figure in figures]), end="")
+
+
+def head() -> list[str]:
+    """The first two lines of a table of figures."""
+    return [line(COLUMNS), line(["---"] * len(COLUMNS))]
+
+
+def line(cells: Sequence[str]) -> str:
+    """A line of a Markdown table."""
+    return f"| {' | '.join(cells)} |\n"

@@ -44,7 +44,7 @@ async def bare(session: aiohttp.ClientSession, url: str, calls: int) -> None:
 
 def main(*, short: bool) -> None:
     """Measures, and prints the figure."""
-    calls = 20 if short else 400
+    calls = 20 if short else 100
     with raw_service(1, max_requests=BUDGET) as url, asyncio.Runner() as runner:
         run = runner.run
 
@@ -59,7 +59,7 @@ def main(*, short: bool) -> None:
                 "ours": lambda: run(ours(client, calls)),
                 "bare": lambda: run(bare(session, url, calls)),
             },
-            rounds=2 if short else 40,
+            rounds=2 if short else 200,
         )
         run(session.close())
         run(client.close())

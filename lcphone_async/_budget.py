@@ -168,6 +168,10 @@ def _makes_sense(status: RateLimitStatus) -> bool:
         return False
     if status.period is not None and not 0 < status.period <= _LONGEST_PERIOD:
         return False
-    burst = status.remaining, status.max_requests
-    day = status.daily_remaining, status.daily_limit
-    return all(left is None or most is None or left <= most for left, most in (burst, day))
+    return _fits(status.remaining, status.max_requests) and _fits(
+        status.daily_remaining, status.daily_limit
+    )
+
+
+def _fits(left: int | None, most: int | None) -> bool:
+    return left is None or most is None or left <= most

@@ -122,8 +122,10 @@ class Transport:
 
     def _total(self, request: Request) -> float | None:
         """Seconds for the request as a whole."""
-        limits = filter(None, (request.timeout, self._timeout.total))
-        return min(limits, default=None)
+        total = self._timeout.total or None  # 0 is none, as in aiohttp
+        if request.timeout is None or (total is not None and total < request.timeout):
+            return total
+        return request.timeout
 
     def _open_session(self, request: Request) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
