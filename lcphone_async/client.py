@@ -14,9 +14,7 @@ from . import _checks as checks
 from . import _wire
 from ._calls import Calls
 from ._locations import LocationsWalk, walk_locations
-from ._orders import fill_order
 from ._paging import Walk, numbers_of, walk_pages
-from ._purchases import Purchases
 from ._retry import RetryPolicy
 from ._searches import search_side_by_side
 from ._secrets import Secret
@@ -25,7 +23,6 @@ from ._token_sources import TokenCall, TokenSource, bind, token_source
 from ._tokens import Grant
 from ._windows import Limiter
 from ._wire import requests, token_requests
-from .journal import Journal, MemoryJournal, PurchaseRecord
 from .limiter import RateLimiter
 from .models import (
     ActiveNumber,
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from ._wire.requests import Request
+    from .journal import Journal, PurchaseRecord
 
 _DEFAULT_NUMBER_TYPES = ("local", "tollFree")
 
@@ -85,7 +83,9 @@ class LCPhoneClient:
         journal: Journal | None = None,
         allow_http: bool = False,
     ) -> None:
+        from ._purchases import Purchases
         from ._transport import Transport
+        from .journal import MemoryJournal
 
         policy = RetryPolicy() if retry is None else retry
         if not isinstance(policy, RetryPolicy):
@@ -367,6 +367,8 @@ class LCPhoneClient:
             purchase = requests.purchase(location_id, number, **given)
             dear = requests.is_above(number, max_price)
             (too_dear if dear else affordable).append(purchase)
+        from ._orders import fill_order
+
         return await fill_order(
             self._purchases, location_id, affordable, too_dear, count=wanted, order_id=order_id
         )
