@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeGuard
+from urllib.parse import quote_plus
 
 from ..errors import (
     APIError,
@@ -191,5 +192,5 @@ def _clean(
     text = text.replace("\0", "")  # of UTF-16, where they stand between the digits
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "…")
+            text = text.replace(secret, "…").replace(quote_plus(secret), "…")
     return numbers.sub("+…", text)[:_MAX_MESSAGE]

@@ -7,6 +7,7 @@ import pickle
 import traceback
 from contextlib import suppress
 from functools import partial
+from urllib.parse import quote_plus
 
 import aiohttp
 import pytest
@@ -141,13 +142,13 @@ async def test_a_refusal_that_repeats_what_was_sent(raw_server, contract):
         )
 
     raw_server.reply(echo)
-    secrets = ["the-refresh-token", "the-client-secret"]
+    secrets = ["the-refresh-token", "the/client+secret"]
     source = OAuthTokens(client_id="app-1", refresh_token=secrets[0], client_secret=secrets[1])
     options = {"base_url": raw_server.url, "api_version": contract, "retry": ONE_TRY}
     async with LCPhoneClient(source, **options) as client:
         error = await failure_of(client.number_pools("loc1"))
     assert "app-1" in str(error)
-    assert_unseen(secrets, *everything_about(error))
+    assert_unseen([*secrets, quote_plus(secrets[1])], *everything_about(error))
 
 
 async def test_errors_of_a_store_in_redis(v3):
