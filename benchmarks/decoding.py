@@ -117,7 +117,7 @@ def main(*, short: bool) -> None:
             "pydantic": lambda: PageInPydantic.model_validate_json(body),
             "cattrs": with_cattrs,
         },
-        rounds=3 if short else 200,
+        rounds=2 if short else 200,
     )
     micro = {name: [second / PAGE * 1e6 for second in many] for name, many in seconds.items()}
 
