@@ -159,8 +159,8 @@ class LCPhoneClient:
         - `skip_number_pool`: `False` to include the numbers in pools; the service's default
           leaves them out.
         - `prefetch`: pages to fetch ahead; without it as many as come in while one is used, as
-          far as the budget and the connections allow, and only a few where the service does not
-          say how many there are.
+          far as the budget and the connections allow, at most 16 of a list of more than 100 pages,
+          and only a few where the service does not say how many there are.
 
         `None` leaves a parameter to the service. Raises `RepeatedPageError` if the service keeps
         giving the same page, and `IncompleteListError`, after all numbers were handed out, if
