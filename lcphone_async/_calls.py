@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve
 
 from . import _wire
+from ._circuit import Circuit
 from ._retry import RetryPolicy, retrying
 from ._secrets import Secret
 from ._token_sources import TokenSource, checked_token, renewed
@@ -19,6 +20,7 @@ from .errors import (
     ClientClosedError,
     ConnectFailedError,
     DailyQuotaExhaustedError,
+    TransportError,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class Calls:
         self._tokens = tokens
         self._transport = transport
         self._limiter = limiter
+        self._circuit = Circuit(retry.budget)
         self._read = retrying(self._attempt, retry, repeatable=True)
         self._spend = retrying(self._attempt, retry, repeatable=False)
         self._closed = False
@@ -146,8 +149,10 @@ class Calls:
         return await self._answer(request, other, tries)
 
     async def _answer(self, request: Request, token: Secret | None, tries: Tries) -> Answer:
+        self._circuit.check(request)  # before there is a slot to wait for
         try:
             async with self._limiter.slot(request.location_id, learns=True) as slot:
+                self._circuit.admit(request)
                 if tries.before_each is not None:
                     await tries.before_each()
                 answer = await self._logged(request, token, tries)
@@ -156,9 +161,15 @@ class Calls:
             tries.in_doubt = not _wire.faults.is_refusal(answer.status)
         except DailyQuotaExhaustedError as error:  # the limiter knows no calls
             raise evolve(error, method=request.method, path=request.path) from None
-        if not 200 <= answer.status < 300:  # noqa: PLR2004  # HTTP's own
-            raise _wire.faults.error_of(request, answer, token)
-        return answer
+        except TransportError as error:
+            self._circuit.learn(error)
+            raise
+        if 200 <= answer.status < 300:  # noqa: PLR2004  # HTTP's own
+            self._circuit.learn()
+            return answer
+        refusal = _wire.faults.error_of(request, answer, token)
+        self._circuit.learn(refusal)
+        raise refusal
 
     async def _logged(self, request: Request, token: Secret | None, tries: Tries) -> Answer:
         tries.count += 1

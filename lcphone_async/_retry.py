@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from attrs import Attribute, field, frozen
 
 from . import _checks
+from ._line import in_bulk
 from .errors import (
     APIError,
+    CircuitOpenError,
     ClientClosedError,
     ConnectFailedError,
     DailyQuotaExhaustedError,
@@ -30,7 +32,7 @@ _PASSING = {
 }
 
 
-def _tries(_: object, attribute: Attribute[int], value: int) -> None:
+def _positive(_: object, attribute: Attribute[int], value: int) -> None:
     _checks.whole_number(attribute.name, value, 1)
 
 
@@ -48,10 +50,15 @@ class RetryPolicy:
     the service asks for is kept whole; where it asks for none, the wait is drawn between 0
     and `first_wait`, doubled after each try up to `max_wait` (full jitter).
 
+    A service that is down is not hammered: once `budget` more tries of a client failed than were
+    answered, its calls raise `CircuitOpenError` and send nothing, but for one that tries it after
+    5 s, and others after ever longer pauses, up to 60 s, until there is an answer. `bulk` calls
+    wait for that, as long as their tries and `max_time` permit.
+
     Raises `TypeError` or `ValueError` for fewer than one try or a negative time.
     """
 
-    max_tries: int = field(default=5, validator=_tries)
+    max_tries: int = field(default=5, validator=_positive)
     """Tries in all, the first one included; 1 means none again."""
     max_time: float = field(default=60.0, validator=_seconds)
     """Seconds from the first failure within which another try may still begin."""
@@ -61,6 +68,15 @@ class RetryPolicy:
     """Seconds for which a purchase without a clear answer is looked for in the list."""
     max_wait: float = field(default=10.0, validator=_seconds)
     """Seconds: the longest wait of our own."""
+    budget: int = field(default=100, validator=_positive)
+    """Tries of the client as a whole that may fail; each that is answered gives one back."""
+
+
+def is_outage(error: LCPhoneError) -> bool:
+    """Whether the service could not be reached, or had trouble of its own."""
+    if isinstance(error, TransportError):
+        return not isinstance(error, ClientClosedError)
+    return isinstance(error, APIError) and error.status in _PASSING
 
 
 def may_repeat(error: LCPhoneError, *, repeatable: bool) -> bool:
@@ -68,11 +84,11 @@ def may_repeat(error: LCPhoneError, *, repeatable: bool) -> bool:
 
     What is not `repeatable` may be only if the service surely has not acted.
     """
+    if isinstance(error, CircuitOpenError):
+        return in_bulk()
     if isinstance(error, ConnectFailedError | RateLimitedError):
         return not isinstance(error, DailyQuotaExhaustedError)
-    if isinstance(error, TransportError):
-        return repeatable and not isinstance(error, ClientClosedError)
-    return repeatable and isinstance(error, APIError) and error.status in _PASSING
+    return repeatable and is_outage(error)
 
 
 def retrying(

@@ -20,6 +20,7 @@ Everything else is an `LCPhoneError`:
      │   ├─ RateLimitedError              429
      │   │   └─ DailyQuotaExhaustedError
      │   └─ ServerError                   5xx
+     ├─ CircuitOpenError                  the service seems to be down: nothing was sent
      ├─ BudgetUnavailableError            a budget shared through Redis cannot be reached
      ├─ TokenUnavailableError             a token source has no usable token
      │   └─ AuthorizationLostError        the app must be authorized again
@@ -147,6 +148,24 @@ class DailyQuotaExhaustedError(RateLimitedError):
 
 class ServerError(APIError):
     """5xx: the service or a proxy before it failed."""
+
+
+@define(slots=False)
+class CircuitOpenError(LCPhoneError):
+    """Too many calls of the client failed of late, so this one was not sent (`RetryPolicy`)."""
+
+    method: str
+    path: str
+    reason: str
+    """How the last one failed."""
+    retry_after: float
+    """Seconds until one call is sent, to see whether the service is there again."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.method} {self.path}: not sent, as the service seems to be down: {self.reason} "
+            f"(it is tried again in {self.retry_after} s)"
+        )
 
 
 @define(slots=False)

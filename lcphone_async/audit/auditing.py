@@ -116,7 +116,7 @@ async def audit(
     A location that fails is noted as such and stops no other. What stops the audit is in the
     summary's `error`, and what was done by then is kept: a token that is refused for three
     locations in a row, an authorization that is lost, a store that cannot be written, a shared
-    budget that cannot be reached.
+    budget that cannot be reached, a service that is down for longer than the calls may wait.
     All calls are `bulk` calls.
 
     Raises `StoreError` if the store cannot be opened, `ValueError` or `TypeError` for bad

@@ -18,6 +18,7 @@ from ..client import LCPhoneClient
 from ..errors import (
     AuthorizationLostError,
     BudgetUnavailableError,
+    CircuitOpenError,
     ClientClosedError,
     IncompleteListError,
     LCPhoneError,
@@ -40,7 +41,13 @@ _WORTH_ANOTHER_WALK = (IncompleteListError, RepeatedPageError, ResponseFormatErr
 _MORE_WALKS = 3
 
 # What concerns no single location.
-_ENDS_THE_AUDIT = (AuthorizationLostError, BudgetUnavailableError, ClientClosedError, StoreError)
+_ENDS_THE_AUDIT = (
+    AuthorizationLostError,
+    BudgetUnavailableError,
+    CircuitOpenError,
+    ClientClosedError,
+    StoreError,
+)
 
 
 class Coverage(StrEnum):

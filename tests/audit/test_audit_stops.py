@@ -14,9 +14,11 @@ from lcphone_async import (
     AuthenticationError,
     AuthorizationLostError,
     BudgetUnavailableError,
+    CircuitOpenError,
     LCPhoneClient,
     OAuthTokens,
     RateLimiter,
+    RetryPolicy,
     TokenUnavailableError,
 )
 from lcphone_async.audit import Coverage, StoreError, audit
@@ -83,6 +85,26 @@ async def test_what_concerns_all_locations_stops(store, error):
     assert type(summary.error) is type(error)
     assert summary.coverage[Coverage.COMPLETE] == 1
     assert summary.coverage[Coverage.PENDING] >= 3
+
+
+async def test_a_service_that_goes_down_stops(store):
+    """Stops where the circuit stays open, leaves the other locations, and goes on later."""
+    ids = [f"loc{i:02}" for i in range(30)]
+    retry = RetryPolicy(max_tries=2, first_wait=0, max_time=0.1, budget=10)
+
+    async def take(sandbox, **options):
+        async with LCPhoneClient("any", base_url=sandbox.url, retry=retry) as client:
+            return await audit(client, ids, store, concurrency=1, **options)
+
+    async with Sandbox(numbers_per_location=5) as sandbox:
+        sandbox.faults.extend(Fault(location=one, status=503) for one in ids[10:])
+        stopped = await take(sandbox)
+        sandbox.faults.clear()
+        resumed = await take(sandbox, resume=True)
+    assert isinstance(stopped.error, CircuitOpenError)
+    assert stopped.coverage[Coverage.COMPLETE] == 10
+    assert stopped.coverage[Coverage.PENDING] >= 15
+    assert resumed.coverage == {Coverage.COMPLETE: 30}
 
 
 async def test_an_agency_that_takes_its_permission_back(store):

@@ -324,6 +324,7 @@ def errors(
     short: lc.IncompleteListError,
     again: lc.RepeatedPageError,
     no_token: lc.TokenUnavailableError,
+    down: lc.CircuitOpenError,
 ) -> None:
     """What the errors tell."""
     assert_type(api.status, int)
@@ -343,6 +344,8 @@ def errors(
     assert_type(again.page, int)
     assert_type(no_token.reason, str)
     assert_type(no_token.status, int | None)
+    assert_type(down.reason, str)
+    assert_type(down.retry_after, float)
 
 
 async def limiter(limiter: lc.RateLimiter) -> None:

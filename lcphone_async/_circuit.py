@@ -1,0 +1,93 @@
+"""Whether to send at all: the failures of a client as a whole have a budget."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from ._retry import is_outage
+from .errors import APIError, CircuitOpenError, LCPhoneError, TransportError
+
+if TYPE_CHECKING:
+    from ._wire.requests import Request
+
+_logger = logging.getLogger("lcphone_async")
+
+_FIRST_PAUSE = 5.0
+_LONGEST_PAUSE = 60.0
+
+
+@define(eq=False)
+class Circuit:
+    """Opens when more tries failed than were answered, by a whole budget, and then sends nothing.
+
+    While it is open one request goes ahead after each pause, which doubles from one to the next;
+    the first answer closes it.
+    """
+
+    budget: int
+    _left: int = field(init=False)
+    """Failures that it still takes; none while it is open."""
+    _pause: float = field(default=_FIRST_PAUSE, init=False)
+    _next_try: float = field(default=0.0, init=False)
+    _reason: str = field(default="", init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._left = self.budget
+
+    def check(self, request: Request) -> None:
+        """Raises `CircuitOpenError` while nothing may be sent."""
+        if self._left:
+            return
+        wait = self._next_try - asyncio.get_running_loop().time()
+        if wait > 0:
+            tenths = math.ceil(10 * wait) / 10
+            raise CircuitOpenError(request.method, request.path, self._reason, tenths)
+
+    def admit(self, request: Request) -> None:
+        """The same for a request that is sent now: while open, no other is until the next pause."""
+        if self._left:
+            return
+        self.check(request)
+        self._pause_until_next_try(min(2 * self._pause, _LONGEST_PAUSE))
+
+    def learn(self, error: LCPhoneError | None = None) -> None:
+        """Takes in what became of a request: an answer, or how it failed."""
+        if error is not None and is_outage(error):
+            self._failed(error)
+        elif not self._left:
+            _logger.warning("the service answers again: all calls are sent")
+            self._left = self.budget
+        elif self._left < self.budget:
+            self._left += 1
+
+    def _failed(self, error: LCPhoneError) -> None:
+        self._reason = _reason(error)
+        if not self._left:
+            return
+        self._left -= 1
+        if not self._left:
+            self._pause_until_next_try(_FIRST_PAUSE)
+            _logger.warning(
+                "the service seems to be down, nothing is sent for %g s: %s",
+                _FIRST_PAUSE,
+                self._reason,
+            )
+
+    def _pause_until_next_try(self, seconds: float) -> None:
+        self._pause = seconds
+        self._next_try = asyncio.get_running_loop().time() + seconds
+
+
+def _reason(error: LCPhoneError) -> str:
+    """What happened, without which call it happened to."""
+    match error:
+        case APIError():
+            return f"{error.status}: {error.message}"
+        case TransportError():
+            return error.reason
+    return type(error).__name__
