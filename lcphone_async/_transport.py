@@ -16,7 +16,7 @@ from ._wire.answers import Answer
 from ._wire.requests import API_VERSIONS, Request
 from .errors import ClientClosedError, ConnectFailedError, RequestTimeoutError, TransportError
 
-DEFAULT_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)
+DEFAULT_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 
 # Cloudflare, before the service, turns away Python's default one (its error 1010).
 _USER_AGENT = f"lcphone_async/{__version__}"
@@ -194,7 +194,6 @@ def _client_timeout(timeout: float | aiohttp.ClientTimeout | None) -> aiohttp.Cl
     return aiohttp.ClientTimeout(
         total=total,
         sock_connect=min(total, DEFAULT_TIMEOUT.sock_connect or total),
-        sock_read=min(total, DEFAULT_TIMEOUT.sock_read or total),
     )
 
 

@@ -61,7 +61,7 @@ class LCPhoneClient:
       100 requests in 10 s for each location.
     - `retry`: when to try again; without one `RetryPolicy()`.
     - `timeout`: of one attempt, in seconds or as an `aiohttp.ClientTimeout`; without one 60 s
-      in all, 10 s to connect and 30 s between bytes.
+      in all and 10 s to connect.
     - `journal`: where purchases are kept, such as a `PurchaseJournal`; without one in memory, as
       long as they are not settled.
 

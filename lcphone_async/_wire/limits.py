@@ -6,10 +6,20 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from multidict import istr
+
 from ..models import RateLimitStatus
 
 if TYPE_CHECKING:
     from multidict import MultiMapping
+
+# Names that are looked up in every answer; `istr` folds their case once.
+_MAX = istr("X-RateLimit-Max")
+_INTERVAL = istr("X-RateLimit-Interval-Milliseconds")
+_REMAINING = istr("X-RateLimit-Remaining")
+_DAILY_LIMIT = istr("X-RateLimit-Limit-Daily")
+_DAILY_REMAINING = istr("X-RateLimit-Daily-Remaining")
+_RETRY_AFTER = istr("Retry-After")
 
 # No count has more digits, and `int` takes long for very many.
 _MOST_DIGITS = 15
@@ -17,23 +27,23 @@ _MOST_DIGITS = 15
 
 def rate_limit(headers: MultiMapping[str]) -> RateLimitStatus:
     """What the five limit headers say; one that is missing, no number or ambiguous says nothing."""
-    interval = _count(headers, "X-RateLimit-Interval-Milliseconds")
+    interval = _count(headers, _INTERVAL)
     return RateLimitStatus(
-        max_requests=_count(headers, "X-RateLimit-Max"),
+        max_requests=_count(headers, _MAX),
         period=None if interval is None else interval / 1000,
-        remaining=_count(headers, "X-RateLimit-Remaining"),
-        daily_limit=_count(headers, "X-RateLimit-Limit-Daily"),
-        daily_remaining=_count(headers, "X-RateLimit-Daily-Remaining"),
+        remaining=_count(headers, _REMAINING),
+        daily_limit=_count(headers, _DAILY_LIMIT),
+        daily_remaining=_count(headers, _DAILY_REMAINING),
     )
 
 
 def retry_after(headers: MultiMapping[str]) -> float | None:
     """Seconds from now, of a `Retry-After` header in seconds or as a date (RFC 9110, 10.2.3)."""
-    seconds = _count(headers, "Retry-After")
+    seconds = _count(headers, _RETRY_AFTER)
     if seconds is not None:
         return float(seconds)
     try:
-        date = parsedate_to_datetime(headers.get("Retry-After", ""))
+        date = parsedate_to_datetime(headers.get(_RETRY_AFTER, ""))
     except (ValueError, OverflowError):
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
@@ -41,8 +51,8 @@ def retry_after(headers: MultiMapping[str]) -> float | None:
 
 
 def _count(headers: MultiMapping[str], name: str) -> int | None:
-    values = headers.getall(name, [])
-    if len(values) != 1 and len(set(values)) != 1:
+    values = headers.getall(name, None)
+    if not values or (len(values) > 1 and len(set(values)) > 1):
         return None
     value = values[0].strip()
     is_count = value.isdecimal() and value.isascii() and len(value) <= _MOST_DIGITS
