@@ -99,7 +99,7 @@ class Fault:
     - `wrong-type`: it says that it is `text/plain`.
     - `wrong-encoding`: it says that it is compressed, and is not.
     - `wrong-charset`: it says that it is UTF-8, and is UTF-16.
-    - `duplicate-headers`: its type and its limits come twice, and disagree.
+    - `duplicate-headers`: its type and its limits come several times, and disagree.
 
     `before` the service acts, with no status given, that answer is a 500.
     """

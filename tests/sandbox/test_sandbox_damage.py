@@ -148,12 +148,21 @@ async def test_wrong_charset(session, sandbox, client):
 
 
 async def test_duplicate_headers(session, sandbox, client):
-    """Headers come twice and disagree; the client reads the body all the same."""
+    """Headers come several times and disagree; the client reads the body all the same."""
     sandbox.faults.append(Fault(point="after", damage="duplicate-headers"))
     async with session.get(sandbox.url + PATH, headers=HEADERS) as response:
-        assert response.headers.getall("X-RateLimit-Remaining") == ["0", "99"]
+        assert response.headers.getall("X-RateLimit-Remaining") == ["0", "1", "99"]
         assert len(response.headers.getall("Content-Type")) == 2
     assert (await client.active_numbers_page("loc1")).numbers
+
+
+async def test_duplicate_headers_of_an_answer_without_limits(session, sandbox):
+    """They disagree also where the service tells no limits, so that none of them is believed."""
+    sandbox.faults.append(Fault(operation="token", damage="duplicate-headers"))
+    async with session.post(f"{sandbox.url}/oauth/token") as response:
+        limits = {name for name in response.headers if name.startswith("X-RateLimit-")}
+        assert len(limits) == 5
+        assert all(len(set(response.headers.getall(name))) == 2 for name in limits)
 
 
 async def test_a_lower_limit_than_the_headers_say(session, sandbox, client):
