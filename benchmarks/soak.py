@@ -167,6 +167,7 @@ class Soak:
 
     async def watch(self) -> None:
         """Takes samples, and shows each wave."""
+        print("\nthe least of each figure at the wave's trough and at its crest")
         show(COLUMNS)
         for wave in range(self.plan.waves):
             calls, errors = self.callers.calls.total(), self.callers.errors.total()
