@@ -146,6 +146,8 @@ class Callers:
     errors_of_outages: Counter[str] = field(factory=Counter)
     walks: Counter[str] = field(factory=Counter)
     cut_short: Counter[str] = field(factory=Counter)
+    purchases: Counter[str] = field(factory=Counter)
+    """How those ended that were not made, or not surely."""
     broken: Counter[str] = field(factory=Counter)
     outage_until: float = 0.0
     """Until so long after an outage any error may be its consequence."""
@@ -323,7 +325,7 @@ class Callers:
         try:
             await self.client.purchase(*order)
         except tuple(OF_PURCHASES) as error:
-            self.calls[f"buy: {type(error).__name__}"] += 1
+            self.purchases[type(error).__name__] += 1
         else:
             with self.told.open("a") as told:
                 told.write(" ".join(order) + "\n")

@@ -339,6 +339,7 @@ def show_totals(soak: Soak, tally: Tally, records: list[PurchaseRecord], account
         "warnings": tally.warnings,
         "walks": callers.walks,
         "cut short": callers.cut_short,
+        "purchases not made, or not surely": callers.purchases,
         "purchases in the journal": Counter(record.state.value for record in records),
         "the service's ledger": Counter(numbers=len(account.ledger), tokens=account.tokens),
     }
