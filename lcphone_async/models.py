@@ -65,7 +65,7 @@ class InboundCallService:
 
     type: str | None = None
     """`voice_ai`, `ivr`, `forward` or another."""
-    value: Any = None
+    value: Any = field(default=None, hash=False)
     """The service's configuration or its id, mostly a string."""
     extra: Mapping[str, Any] = _extra()
 
