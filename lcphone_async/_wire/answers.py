@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import json
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
     from multidict import MultiMapping
 
 T = TypeVar("T")
+
+# Half of a pair of surrogates, as JavaScript leaves it where it cuts a text within an emoji.
+_HALF_A_PAIR = re.compile(
+    rb"\\u[dD][89abAB][\da-fA-F]{2}(?!\\u[dD][c-fC-F][\da-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][\da-fA-F]{2})\\u[dD][c-fC-F][\da-fA-F]{2}"
+)
 
 _PAGES = QuickReader(ActiveNumbersPage, "numbers", "page")
 _SEARCHES = QuickReader(AvailableNumbers, "numbers")
@@ -131,16 +139,41 @@ def _read_quickly(
 def _document(body: bytes) -> Any:
     try:
         return decode_json(body)
-    except ValueError:
-        raise MismatchError("JSON", got=describe(body)) from None
+    except ValueError as error:
+        raise MismatchError("JSON", got=str(error)) from None
 
 
 def decode_json(body: bytes) -> Any:
-    """A body's JSON value; raises `ValueError` where it is none."""
+    """A body's JSON value; raises `ValueError` with what it seems to be where it is none.
+
+    Half of a pair of surrogates, which is no text and cannot be kept as UTF-8, becomes U+FFFD: one
+    bad name does not cost a page of good numbers. Bytes that are not UTF-8 are refused.
+    """
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
-        return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError from error
+        try:
+            return msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            repaired = _with_whole_pairs(body)
+            if repaired == body:
+                raise
+            return msgspec.json.decode(repaired)
+    except msgspec.ValidationError:  # of a value that is no particular type, only this is left
+        problem = "a number that is too large"
+    except RecursionError:
+        problem = "values that are nested too deeply"
+    except UnicodeDecodeError:
+        problem = "text that is not UTF-8"
+    except msgspec.DecodeError:
+        problem = describe(body)
+    raise ValueError(problem)
+
+
+def _with_whole_pairs(body: bytes) -> bytes:
+    if b"\0" in body:  # which is never JSON
+        return body
+    without_backslashes = body.replace(rb"\\", b"\0")
+    return _HALF_A_PAIR.sub(rb"\\ufffd", without_backslashes).replace(b"\0", rb"\\")
 
 
 def describe(body: bytes) -> str:
@@ -149,6 +182,8 @@ def describe(body: bytes) -> str:
         return "an empty body"
     if body.lstrip().startswith(b"<"):
         return "an HTML page"
+    if not json.detect_encoding(body).startswith("utf-8"):
+        return "text that is not UTF-8"
     return "something that is broken or cut off"
 
 
