@@ -117,7 +117,7 @@ class _Mirrors:
     def _value(self, cls: Any, *, required: bool = True) -> _Value:
         present = shapes.without_none(cls)
         if shapes.is_mapping(present):
-            return _Value(dict[str, Any], "{sent} or {{}}")
+            return _Value(dict[str, Any], "{make}({sent} or {{}})", shapes.kept)
         if shapes.is_tuple(present):
             item = self._value(get_args(present)[0])
             code = "tuple(map({make}, {sent} or ()))" if item.make else "{sent} or ()"
@@ -129,8 +129,11 @@ class _Mirrors:
         return self._scalar(cls, present, required=required)
 
     def _scalar(self, cls: Any, present: Any, *, required: bool) -> _Value:
-        if present in {bool, Any}:
-            return _Value(present)
+        if present is bool:
+            return _Value(bool)
+        if present is Any:
+            code = "{sent} if {sent}.__class__ is str else {make}({sent})"
+            return _Value(Any, code, shapes.kept)
         if present is str:
             return _Value(_SOME_TEXT) if required else _Value(str, "{sent} or None")
         if present is datetime and self._dates is not str:
@@ -177,7 +180,8 @@ def _compiled(cls: type, lines: list[str], unknown: tuple[str, ...], makes: dict
     """
     unfrozen = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     names = {"__slots__": (), "__init__": object.__init__, **unfrozen}
-    scope = {**makes, "cls": cls, "Blank": type("Blank", (cls,), names), "UNSET": msgspec.UNSET}
+    scope = {**makes, "cls": cls, "Blank": type("Blank", (cls,), names)}
+    scope |= {"UNSET": msgspec.UNSET, "kept": shapes.kept}
     code = [
         "def make(row):",
         "    if row is None: return cls()",
@@ -185,7 +189,8 @@ def _compiled(cls: type, lines: list[str], unknown: tuple[str, ...], makes: dict
         *(f"    {line}" for line in lines),
         "    model.extra = {}",
         *(
-            f"    if row.unknown_{index} is not UNSET: model.extra[{key!r}] = row.unknown_{index}"
+            f"    if row.unknown_{index} is not UNSET:"
+            f" model.extra[{key!r}] = kept(row.unknown_{index})"
             for index, key in enumerate(unknown)
         ),
         "    model.__class__ = cls",
@@ -204,7 +209,9 @@ def _wrapped(bare: _Mirror, unknown: tuple[str, ...]) -> _Mirror:
     def make(row: Any) -> Any:
         model = bare.make(row.data)
         sent = {key: getattr(row, f"unknown_{index}") for index, key in enumerate(unknown)}
-        more = {key: value for key, value in sent.items() if value is not msgspec.UNSET}
+        more = {
+            key: shapes.kept(value) for key, value in sent.items() if value is not msgspec.UNSET
+        }
         return attrs.evolve(model, extra=more | model.extra) if more else model
 
     return _Mirror(_struct("Envelope", known, unknown), make)

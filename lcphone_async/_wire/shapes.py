@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,14 @@ from .names import spellings
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
+
+# So deep may a value be that is kept as it came. What is to be shown, copied, compared, pickled or
+# written as JSON takes Python's stack some frames for each level.
+_MOST_LEVELS = 100
+_NESTING = (dict, list)
+
+# No count has more, and what keeps counts takes no more.
+_64_BITS = 2**63
 
 _STEPS = (AttributeValidationNote, IterableValidationNote)
 
@@ -72,6 +81,23 @@ def kind(value: object) -> str:
     return _JSON_KINDS.get(type(value), "an unknown kind of value")
 
 
+def kept(value: Any) -> Any:
+    """A value that is kept as it came; raises where it is nested too deeply to be of use."""
+    if not isinstance(value, _NESTING):
+        return value
+    level: list[Any] = [value]
+    for _ in range(_MOST_LEVELS):
+        level = [each for each in level if isinstance(each, _NESTING)]
+        if not level:
+            return value
+        level = [*itertools.chain.from_iterable(map(_parts, level))]
+    raise MismatchError(f"at most {_MOST_LEVELS} levels")
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
 def _structure_slowly(value: Any, cls: type[T], where: str) -> T:
     try:
         return _converter(detailed_validation=True).structure(value, cls)
@@ -103,13 +129,15 @@ def _converter(*, detailed_validation: bool) -> Converter:
     """A converter for the wire's JSON.
 
     - Scalars are strict: a string is a string, `true` is no number, `null` is nothing.
-    - Integers may come as `1.0`. Money becomes a `Decimal` by its shortest spelling.
+    - Integers have 64 bits and may come as `1.0`. Money becomes a `Decimal` by its shortest
+      spelling.
     - Dates are ISO 8601 or RFC 2822; one that names no offset is UTC.
     - An optional field is absent as a missing key, `null` or `""`; an array or an object
       whose fields are all optional is absent as a missing key or `null`. A required field that
       is `""` is missing.
     - A `StrEnum | str` field keeps a value that the enum does not know as a string.
     - Fields go by their names on the wire (`names.py`); keys that no field knows go to `extra`.
+    - What is kept as it came is nested 100 levels deep at most.
     """
     converter = Converter(detailed_validation=detailed_validation)
     converter.register_structure_hook(str, _scalar("a string", str))
@@ -117,6 +145,7 @@ def _converter(*, detailed_validation: bool) -> Converter:
     converter.register_structure_hook(int, _whole_number)
     converter.register_structure_hook(Decimal, _money)
     converter.register_structure_hook(datetime, _date)
+    converter.register_structure_hook_func(lambda cls: cls is Any, lambda value, _: kept(value))
     converter.register_structure_hook_func(is_mapping, _mapping)
     converter.register_structure_hook_factory(is_optional, _optional)
     converter.register_structure_hook_factory(is_open_enum, _open_enum)
@@ -135,7 +164,8 @@ def _scalar(expected: str, cls: type) -> Hook:
 
 
 def _whole_number(value: Any, _: Any) -> int:
-    if value.__class__ is int or (value.__class__ is float and value.is_integer()):
+    is_whole = value.__class__ is int or (value.__class__ is float and value.is_integer())
+    if is_whole and -_64_BITS <= value < _64_BITS:
         return int(value)
     raise MismatchError("a whole number")
 
@@ -179,7 +209,7 @@ def _mapping(value: Any, _: Any) -> Any:
         return {}
     if value.__class__ is not dict:
         raise MismatchError("an object")
-    return value
+    return kept(value)
 
 
 def _is_absent(value: Any) -> bool:
@@ -277,7 +307,7 @@ def _object(cls: Any, converter: Converter) -> Hook:
         model = structure_fields(named, cls)
         if known.issuperset(value):
             return model
-        extra = {name: value[name] for name in value if name not in known}
+        extra = {name: kept(value[name]) for name in value if name not in known}
         return attrs.evolve(model, extra=extra)
 
     return hook
