@@ -15,6 +15,9 @@ from .names import camel
 from .requests import Request
 from .shapes import MismatchError, kind, structure
 
+# A hundred years: a longer life is a mistake, and may be no date any more.
+_LONGEST_LIFE = 100 * 366 * 86_400
+
 
 @attrs.frozen
 class LocationsPage:
@@ -36,7 +39,7 @@ def grant(request: Request, answer: Answer) -> Grant:
         lives = known.pop("expiresIn")
         grant = structure(known, Grant, where)
         # Tokens that were given must not be lost for a lifetime that cannot be read.
-        return attrs.evolve(grant, expires_in=lives) if _is_number(lives) else grant
+        return attrs.evolve(grant, expires_in=lives) if _is_lifetime(lives) else grant
 
     return read_answer(request, answer, read)
 
@@ -93,6 +96,10 @@ def _next_skip(start: str, given: int, page_size: int, fields: Mapping[str, Any]
 
 def _whole(value: Any) -> int | None:
     return int(value) if _is_number(value) else None
+
+
+def _is_lifetime(value: Any) -> bool:
+    return _is_number(value) and abs(value) < _LONGEST_LIFE
 
 
 def _is_number(value: Any) -> bool:
