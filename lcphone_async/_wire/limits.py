@@ -43,7 +43,7 @@ def retry_after(headers: MultiMapping[str]) -> float | None:
     if seconds is not None:
         return float(seconds)
     try:
-        date = parsedate_to_datetime(headers.get(_RETRY_AFTER, ""))
+        date = parsedate_to_datetime(_said(headers, _RETRY_AFTER))
     except (ValueError, OverflowError):
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
@@ -51,9 +51,14 @@ def retry_after(headers: MultiMapping[str]) -> float | None:
 
 
 def _count(headers: MultiMapping[str], name: str) -> int | None:
-    values = headers.getall(name, None)
-    if not values or (len(values) > 1 and len(set(values)) > 1):
-        return None
-    value = values[0].strip()
+    value = _said(headers, name).strip()
     is_count = value.isdecimal() and value.isascii() and len(value) <= _MOST_DIGITS
     return int(value) if is_count else None
+
+
+def _said(headers: MultiMapping[str], name: str) -> str:
+    """The header's value; empty where it is missing or comes with several."""
+    values = headers.getall(name, None)
+    if not values or (len(values) > 1 and len(set(values)) > 1):
+        return ""
+    return values[0]
