@@ -27,6 +27,9 @@ from .requests import API_VERSIONS, Request
 
 _MAX_MESSAGE = 500
 
+# Of a longer text, no more is looked at, as that takes time.
+_MOST_READ = 20 * _MAX_MESSAGE
+
 # A shorter token is a stand-in such as "test", and may be a part of any word.
 _SHORTEST_SECRET = 8
 
@@ -70,8 +73,12 @@ _INVALID_GRANT = re.compile(
 _NOT_CONNECTED = re.compile(r"phone system is not connected", re.IGNORECASE)
 # Others, such as 408, 499 and redirects, a proxy may say at any time.
 _REFUSALS = {400, 401, 402, 403, 404, 405, 409, 410, 413, 414, 415, 422, 429, 431}
-_PHONE_NUMBER = re.compile(r"(\+|%2B)\d{7,15}", re.IGNORECASE)
-_LOOKS_LIKE_A_PHONE_NUMBER = re.compile(r"(\+|%2B)?\(?\d(?:[\s()./_-]{0,3}\d){6,}", re.IGNORECASE)
+_LOOKS_LIKE_A_PHONE_NUMBER = re.compile(
+    r"(\+|%2B)?\(?\d(?:[\s()./_\u2010-\u2015-]{0,3}\d){6,}", re.IGNORECASE
+)
+
+# The digits of a single word such as this are no phone number: support needs them all.
+_TRACE_ID = re.compile(r"[\w.:-]+")
 
 
 def is_refusal(status: int) -> bool:
@@ -89,7 +96,7 @@ def error_of(request: Request, answer: Answer, token: str | None) -> APIError:
         status=answer.status,
         message=_clean("; ".join(messages), secrets) or "",
         error=_clean(body.get("error"), secrets),
-        trace_id=_clean(body.get("traceId"), secrets, numbers=_PHONE_NUMBER),
+        trace_id=_clean(body.get("traceId"), secrets, keep=_TRACE_ID),
         method=request.method,
         path=request.path,
         retry_after=_wait(answer),
@@ -184,13 +191,21 @@ def _object(body: bytes) -> Mapping[str, Any]:
 
 
 def _clean(
-    text: object, secrets: Iterable[str], *, numbers: re.Pattern[str] = _LOOKS_LIKE_A_PHONE_NUMBER
+    text: object, secrets: Iterable[str], *, keep: re.Pattern[str] | None = None
 ) -> str | None:
-    """A text of the service without secrets, without phone numbers, and not too long."""
+    """A text of the service without secrets, without phone numbers, and not too long.
+
+    What cannot be seen goes too: it may stand between digits, or steer a terminal. A text that is
+    all `keep` may look like a phone number.
+    """
     if not isinstance(text, str):
         return None
-    text = text.replace("\0", "")  # of UTF-16, where they stand between the digits
+    text = text.replace("\0", "")  # of UTF-16, where they stand between all characters
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "…").replace(quote_plus(secret), "…")
-    return numbers.sub("+…", text)[:_MAX_MESSAGE]
+    seen = "".join(sign for sign in text[:_MOST_READ] if sign.isprintable() or sign.isspace())
+    line = " ".join(seen.split())
+    if keep is None or not keep.fullmatch(line):
+        line = _LOOKS_LIKE_A_PHONE_NUMBER.sub("+…", line)
+    return line[:_MAX_MESSAGE]
