@@ -2,18 +2,15 @@
 
 import gc
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
-from unittest.mock import patch
 
-import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lcphone_async import ActiveNumbersPage, AvailableNumbers, LCPhoneError
+from lcphone_async import ActiveNumbersPage, AvailableNumbers
 from lcphone_async._wire.mirrors import QuickReader
 
+from .any_answer import exactly, outcome, slowly
 from .test_any_document import (
     FAST,
     bent,
@@ -39,32 +36,6 @@ FOUND = {
     "fingerprintId": "f1",
     "numbers": [{"phoneNumber": "+18305551234", "price": {"price": 1.15, "price_unit": "USD"}}],
 }
-
-
-def exactly(value: Any) -> Any:
-    """A value with the types in it, as `1 == 1.0 == True`, and dates of two zones may be equal."""
-    if attrs.has(type(value)):
-        return type(value), {
-            f.name: exactly(getattr(value, f.name)) for f in attrs.fields(type(value))
-        }
-    if isinstance(value, tuple | list):
-        return type(value), [exactly(part) for part in value]
-    if isinstance(value, Mapping):
-        return type(value), {key: exactly(value[key]) for key in sorted(value)}
-    return type(value), repr(value)
-
-
-def outcome(decode: Callable[[bytes], Any], body: bytes) -> Any:
-    """What comes out, be it an error."""
-    try:
-        return exactly(decode(body))
-    except LCPhoneError as error:
-        return type(error), str(error)
-
-
-def slowly(decode: Callable[[bytes], Any], body: bytes) -> Any:
-    with patch.object(QuickReader, "read", return_value=None), patch.object(QuickReader, "learn"):
-        return outcome(decode, body)
 
 
 @pytest.mark.parametrize("decode", [decode_list, decode_search])

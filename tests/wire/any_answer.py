@@ -1,0 +1,246 @@
+"""Every operation's way from an answer to a value or an error, and what is true of any answer."""
+
+import copy
+import json
+import pickle
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any
+from unittest.mock import patch
+
+import attrs
+from multidict import CIMultiDict
+
+from lcphone_async import LCPhoneError
+from lcphone_async._tokens import Grant, TokenPair
+from lcphone_async._wire import answers, faults, limits, requests, token_answers, token_requests
+from lcphone_async._wire.answers import Answer
+from lcphone_async._wire.mirrors import QuickReader
+from lcphone_async._wire.requests import Request
+
+TOKEN = "pit-5ecre7-c0ffee"
+NUMBER = "+18305551234"
+
+_LIST = requests.active_numbers(
+    "loc",
+    page=0,
+    page_size=50,
+    search_filter=None,
+    skip_number_pool=None,
+    include_rcs_sender_ids=None,
+)
+_LOCATIONS = {
+    version: token_requests.locations(version, "com", "app", query=None, page_size=100, start="")
+    for version in requests.API_VERSIONS
+}
+
+
+def _read_locations(request: Request, answer: Answer) -> Any:
+    return token_answers.locations(request, answer, "", 100)
+
+
+def _read_list(request: Request, answer: Answer) -> Any:
+    return answers.active_numbers(request, answer, 0)
+
+
+OPERATIONS: dict[str, tuple[Request, Callable[[Request, Answer], Any]]] = {
+    "list": (_LIST, _read_list),
+    "search": (
+        requests.available_numbers("loc", "US", number_types=None),
+        answers.available_numbers,
+    ),
+    "pools": (requests.number_pools("loc"), answers.number_pools),
+    "purchase": (requests.purchase("loc", NUMBER), answers.purchase),
+    "refresh": (
+        token_requests.refresh("v3", "app", "client-5ecre7", "refresh-5ecre7"),
+        token_answers.grant,
+    ),
+    "exchange": (
+        token_requests.exchange(
+            "2021-07-28", "app", "client-5ecre7", "code-5ecre7", redirect_uri=None, user_type=None
+        ),
+        token_answers.grant,
+    ),
+    "location token": (token_requests.location_token("v3", "com", "loc"), token_answers.grant),
+    "locations": (_LOCATIONS["v3"], _read_locations),
+    "skipped locations": (_LOCATIONS["2021-07-28"], _read_locations),
+}
+
+_NUMBER_FIELDS = {
+    "phoneNumber": NUMBER,
+    "friendlyName": "(830) 555-1234",
+    "capabilities": {"voice": True, "sms": True, "mms": False, "fax": False},
+    "type": "toll-free",
+    "linkedUser": "",
+    "linkedRingAllUsers": ["u1"],
+    "inboundCallService": {"type": "ivr", "value": "flow"},
+    "dateAdded": "2024-01-01T00:00:00.123Z",
+    "dateUpdated": "Mon, 23 Feb 2026 22:00:52 +0000",
+    "new": {"a": [1.5]},
+}
+_PAGE = {
+    "numbers": [_NUMBER_FIELDS],
+    "page": 0.0,
+    "pageSize": 50,
+    "total": 1,
+    "accountStatus": "new",
+    "rcsSenderIds": [{"number": "agent", "rcsMeta": {"a": 1}}],
+}
+_FOUND = {
+    "fingerprintId": "f1",
+    "numbers": [
+        {
+            "phoneNumber": NUMBER,
+            "capabilities": {"SMS": True, "MMS": False, "voice": True},
+            "price": {"number_type": "toll free", "price": 1.15, "price_unit": "USD"},
+        }
+    ],
+}
+_POOL = {
+    "id": "p1",
+    "numbers": [{"phoneNumber": NUMBER}],
+    "whisper": True,
+    "inboundCallService": {"type": "forward", "value": {"to": NUMBER}},
+}
+_TOKENS = {"access_token": TOKEN, "refresh_token": "refresh", "expires_in": 86399, "scope": "a b"}
+
+
+def _enveloped(data: object) -> dict[str, object]:
+    return {"status": "success", "data": data, "message": "OK", "statusCode": 200}
+
+
+# One of each kind that the documents show: the operation, the status, the body.
+SAMPLES: list[tuple[str, int, Any]] = [
+    ("list", 200, _enveloped(_PAGE)),
+    ("list", 200, {**_PAGE, "isUnderGhl": True}),
+    ("list", 200, [_NUMBER_FIELDS]),
+    ("search", 200, _FOUND),
+    ("search", 200, _enveloped(_FOUND)),
+    ("pools", 200, {"success": True, "data": [_POOL], "total": 1}),
+    ("purchase", 201, _enveloped({"number": NUMBER, "locationId": "loc", "id": "a1"})),
+    ("purchase", 201, {"numbers": {NUMBER: "conversation"}, "under_ghl_account": True}),
+    ("refresh", 200, _TOKENS),
+    ("exchange", 200, {"accessToken": TOKEN, "expiresIn": 1.5, "companyId": "com"}),
+    ("location token", 201, {"data": _TOKENS}),
+    (
+        "locations",
+        200,
+        {
+            "items": [{"_id": "loc", "installedAt": "2024-01-01T00:00:00Z"}],
+            "pagination": {"nextPageToken": "n", "hasNextPage": True, "totalRecords": 3},
+        },
+    ),
+    ("skipped locations", 200, {"locations": [{"_id": "loc", "isInstalled": True}], "count": 9}),
+    ("list", 400, {"message": ["page must be >= 0"], "error": "Bad Request", "traceId": "t"}),
+    ("list", 401, {"message": f"Invalid token: {TOKEN}", "statusCode": 401}),
+    ("purchase", 400, {"message": f"Phone number {NUMBER} is no longer available"}),
+    ("list", 500, {"msg": "Failed", "accountStatus": "suspended"}),
+    ("refresh", 400, {"error": "invalid_grant", "error_description": "refresh token invalid"}),
+    ("locations", 422, {"error": {"code": "C", "message": "m", "resolution": "r"}}),
+    ("search", 429, {"message": "Too many requests"}),
+]
+
+
+def receive(operation: str, answer: Answer) -> Any:
+    """What a client makes of an answer: its value, or the error it is."""
+    request, read = OPERATIONS[operation]
+    limits.rate_limit(answer.headers)
+    faults.is_refusal(answer.status)
+    if 200 <= answer.status < 300:
+        return read(request, answer)
+    error = faults.error_of(request, answer, TOKEN)
+    faults.is_invalid_token(error)
+    faults.is_invalid_grant(error)
+    raise error
+
+
+def exactly(value: Any) -> Any:
+    """A value with the types in it, as `1 == 1.0 == True`, and dates of two zones may be equal."""
+    if attrs.has(type(value)):
+        return type(value), {
+            f.name: exactly(getattr(value, f.name)) for f in attrs.fields(type(value))
+        }
+    if isinstance(value, tuple | list):
+        return type(value), [exactly(part) for part in value]
+    if isinstance(value, Mapping):
+        return type(value), {key: exactly(value[key]) for key in sorted(value)}
+    return type(value), str(value) if isinstance(value, str) else repr(value)
+
+
+def outcome(receive: Callable[..., Any], *args: Any) -> Any:
+    """What comes out, be it an error."""
+    try:
+        return exactly(receive(*args))
+    except LCPhoneError as error:
+        return type(error), str(error)
+
+
+def slowly(receive: Callable[..., Any], *args: Any) -> Any:
+    """The same without the quick reader."""
+    with patch.multiple(QuickReader, read=_does_nothing, learn=_does_nothing):
+        return outcome(receive, *args)
+
+
+def _does_nothing(_reader: object, _given: object) -> None:
+    pass
+
+
+def assert_good(operation: str, answer: Answer) -> None:
+    """What is true of any answer: see the names of the functions below."""
+    try:
+        value = receive(operation, answer)
+    except LCPhoneError as error:
+        assert_tells_no_secret(error)
+    else:
+        assert_usable(value)
+    if OPERATIONS[operation][0].scope == "phonenumbers.read":  # others have no quick way
+        assert outcome(receive, operation, answer) == slowly(receive, operation, answer)
+
+
+def assert_tells_no_secret(error: LCPhoneError) -> None:
+    """No error's text holds the token or a phone number, and all of it can be shown."""
+    trace_id = getattr(error, "trace_id", None)
+    if trace_id is not None and re.fullmatch(r"[\w.:-]+", trace_id):  # which may be all digits
+        error = attrs.evolve(error, trace_id=None)
+    texts = [str(error), *(value for value in vars(error).values() if isinstance(value, str))]
+    for text in texts:
+        text.encode()
+        assert TOKEN not in text, text
+        bare = "".join(sign for sign in text if unicodedata.category(sign)[0] in "LN")
+        assert NUMBER[2:] not in bare, text
+        assert not re.search(r"[\x00-\x1f\x7f-\x9f]", text), text
+
+
+def assert_usable(value: Any) -> None:
+    """It can be shown, kept as UTF-8, compared, hashed, copied and sent to another process."""
+    repr(value).encode()
+    assert copy.deepcopy(value) == value
+    if isinstance(value, Grant):
+        pair = TokenPair.granted(value, asked_at=1.8e9)
+        assert exactly(TokenPair.from_text(pair.to_text())) == exactly(pair)
+        return
+    hash(tuple(value) if isinstance(value, list) else value)
+    assert exactly(pickle.loads(pickle.dumps(value))) == exactly(value)
+    for model in value if isinstance(value, list) else [value]:
+        json.dumps(attrs.asdict(model), default=str, ensure_ascii=False, allow_nan=False).encode()
+
+
+def from_text(text: bytes) -> tuple[str, Answer]:
+    """An operation and an answer to it, from `list 200`, lines of headers, and below them a body.
+
+    Whatever the bytes are, they stand for something.
+    """
+    head, _, body = text.partition(b"\n\n")
+    first, *lines = head.decode("latin-1").split("\n")
+    name, _, status = first.rpartition(" ")
+    if name not in OPERATIONS:
+        name = list(OPERATIONS)[len(name) % len(OPERATIONS)]
+    digits = re.sub("[^0-9]", "", status)[:3]
+    headers = CIMultiDict(tuple(line.split(":", 1)) for line in lines if ":" in line)
+    return name, Answer(max(100, int(digits or 200)), headers, body)
+
+
+def to_text(operation: str, status: int, document: object, headers: str = "") -> bytes:
+    """What `from_text` reads."""
+    return f"{operation} {status}\n{headers}\n".encode() + json.dumps(document).encode()
