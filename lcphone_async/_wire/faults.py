@@ -74,7 +74,7 @@ _NOT_CONNECTED = re.compile(r"phone system is not connected", re.IGNORECASE)
 # Others, such as 408, 499 and redirects, a proxy may say at any time.
 _REFUSALS = {400, 401, 402, 403, 404, 405, 409, 410, 413, 414, 415, 422, 429, 431}
 _LOOKS_LIKE_A_PHONE_NUMBER = re.compile(
-    r"(\+|%2B)?\(?\d(?:[\s()./_\u2010-\u2015-]{0,3}\d){6,}", re.IGNORECASE
+    r"(\+|%2B)?\(?\d(?:[\s()./_\u2010-\u2015\ufffd-]*\d){6,}", re.IGNORECASE
 )
 
 # The digits of a single word such as this are no phone number: support needs them all.

@@ -4,17 +4,20 @@ import json
 import string
 from collections.abc import Callable
 from datetime import datetime
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
-from lcphone_async import LCPhoneError
 from lcphone_async._wire import answers
 from lcphone_async._wire.answers import Answer
 from lcphone_async._wire.requests import Request
 
+from .any_answer import OPERATIONS, SAMPLES, assert_good, from_text, to_text
+from .fuzz import HEADER_VALUES, HEADERS, mutated
 from .holds import assert_holds
 
 FAST = settings(
@@ -241,13 +244,38 @@ bent = st.one_of(
 )
 
 
-@pytest.mark.parametrize("decode", [decode_list, decode_search, decode_pools])
-@settings(FAST, max_examples=250)
-@given(body=bent)
-def test_only_our_errors_come_out(decode: Callable[[bytes], Any], body: bytes):
-    """Whatever a 200 holds, only `LCPhoneError` ever comes out."""
-    try:
-        decode(body)
-    except LCPhoneError as error:
-        str(error).encode()
-        repr(error).encode()
+statuses = st.sampled_from([200, 201, 400, 401, 404, 409, 429, 500, 503]) | st.integers(100, 999)
+headers = st.lists(
+    st.tuples(st.sampled_from(HEADERS), st.sampled_from(HEADER_VALUES) | st.text()), max_size=4
+).map(CIMultiDict)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@FAST
+@given(body=bent, status=statuses, headers=headers)
+def test_only_our_errors_come_out(operation, body, status, headers):
+    """Whatever an answer holds, only `LCPhoneError` ever comes out, and a value is good for use."""
+    assert_good(operation, Answer(status, headers, body))
+    assert_good(operation, Answer(200, headers, body))
+
+
+def with_other_bytes(chance: Random) -> Callable[[bytes, int], bytes]:
+    """Changes a few bytes of a text."""
+
+    def mutate(text: bytes, _most: int) -> bytes:
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randint(0, len(text))
+            text = text[:at] + chance.randbytes(chance.randint(0, 2)) + text[at + 1 :]
+        return text
+
+    return mutate
+
+
+@settings(FAST, max_examples=500)
+@given(st.sampled_from(SAMPLES), st.randoms(use_true_random=False), st.integers(1, 5))
+def test_answers_that_were_changed(sample, chance, times):
+    """The same of what the documents show, changed here and there as the fuzzer does it."""
+    text = to_text(*sample)
+    for _ in range(times):
+        text = mutated(text, chance, with_other_bytes(chance), len(text))
+    assert_good(*from_text(text))
