@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from .._token_sources import checked_token
 from .._tokens import Grant
 from ..models import Location
 from .answers import Answer
@@ -38,6 +39,7 @@ def grant(request: Request, answer: Answer) -> Grant:
         known = {camel(name): _either(fields, name) for name in attrs.fields_dict(Grant)}
         lives = known.pop("expiresIn")
         grant = structure(known, Grant, where)
+        _check_usable(grant.access_token, f"{where}.access_token")
         # Tokens that were given must not be lost for a lifetime that cannot be read.
         return attrs.evolve(grant, expires_in=lives) if _is_lifetime(lives) else grant
 
@@ -60,6 +62,13 @@ def locations(request: Request, answer: Answer, start: str, page_size: int) -> L
         return LocationsPage(listed, following, total)
 
     return read_answer(request, answer, read)
+
+
+def _check_usable(token: str, where: str) -> None:
+    try:
+        checked_token(token)
+    except ValueError:
+        raise MismatchError("a token that can be sent in a header", where, "another") from None
 
 
 def _unwrapped(document: Any) -> tuple[Mapping[str, Any], str]:

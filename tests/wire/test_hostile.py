@@ -202,6 +202,17 @@ def test_a_lifetime_that_cannot_be_one(operation, lives):
     assert (grant.access_token, grant.refresh_token, grant.expires_in) == ("a", "r", None)
 
 
+@pytest.mark.parametrize("operation", ["refresh", "exchange", "location token"])
+@pytest.mark.parametrize(
+    "token", ["5ecre7\r\nX: y", "5ecre7 5ecre7", "5ecre7é", "5ecre7\ud800", " "]
+)
+def test_a_token_that_cannot_be_a_header(operation, token):
+    """Refuses as an answer, not as an argument, a token with which nothing can be sent."""
+    error = problem(operation, {"accessToken": token, "refresh_token": "r"})
+    assert error.problem == "expected a token that can be sent in a header, got another"
+    assert "5ecre7" not in repr(error)
+
+
 @pytest.mark.parametrize(
     "sent",
     [
