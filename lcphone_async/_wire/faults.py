@@ -195,17 +195,21 @@ def _clean(
 ) -> str | None:
     """A text of the service without secrets, without phone numbers, and not too long.
 
-    What cannot be seen goes too: it may stand between digits, or steer a terminal. A text that is
-    all `keep` may look like a phone number.
+    What cannot be seen goes too: it may stand within a secret or a number, as it does in UTF-16, or
+    steer a terminal. A text that is all `keep` may look like a phone number.
     """
     if not isinstance(text, str):
         return None
-    text = text.replace("\0", "")  # of UTF-16, where they stand between all characters
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "…").replace(quote_plus(secret), "…")
+    text = _without(secrets, text)
     seen = "".join(sign for sign in text[:_MOST_READ] if sign.isprintable() or sign.isspace())
-    line = " ".join(seen.split())
+    line = _without(secrets, " ".join(seen.split()))
     if keep is None or not keep.fullmatch(line):
         line = _LOOKS_LIKE_A_PHONE_NUMBER.sub("+…", line)
     return line[:_MAX_MESSAGE]
+
+
+def _without(secrets: Iterable[str], text: str) -> str:
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "…").replace(quote_plus(secret), "…")
+    return text

@@ -15,6 +15,9 @@ FINDINGS = {
         b'list 429\n\nA list [{"friendlyName": "\\udca883", "new": "+1 (830) 5\xff55-1234"}]'
     ),
     "many signs stood in a phone number": b'search 400\n\n{"message": "830-----555 ()...() 1234"}',
+    "signs that cannot be seen stood in a token": (
+        b'pools 401\n\nz{"_id": "pit-5ec' + b"\x16" * 82 + b're7-c0ffee"}'
+    ),
 }
 
 
