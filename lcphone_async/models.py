@@ -2,7 +2,8 @@
 
 Field names are the vendor's document's own in snake_case. Only what identifies a
 value is required; anything else that the service left out is `None` or empty.
-What a model does not know is kept, as it was sent, in its `extra`.
+What a model does not know is kept, as it was sent, in its `extra`. Half of a pair of surrogates,
+which no file and no database takes as UTF-8, stands in texts as U+FFFD.
 """
 
 from __future__ import annotations

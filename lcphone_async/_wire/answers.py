@@ -146,8 +146,8 @@ def _document(body: bytes) -> Any:
 def decode_json(body: bytes) -> Any:
     """A body's JSON value; raises `ValueError` with what it seems to be where it is none.
 
-    Half of a pair of surrogates, which is no text and cannot be kept as UTF-8, becomes U+FFFD: one
-    bad name does not cost a page of good numbers. Bytes that are not UTF-8 are refused.
+    Half of a pair of surrogates becomes U+FFFD: one bad name does not cost a page of good numbers.
+    Bytes that are not UTF-8 are refused.
     """
     body = body.removeprefix(codecs.BOM_UTF8)
     try:
