@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .auth import AgencyTokens, OAuthTokens, StaticToken, TokenSource
     from .client import LCPhoneClient
     from .errors import (
+        AnswerTooLargeError,
         APIError,
         AuthenticationError,
         AuthorizationLostError,
@@ -68,6 +69,7 @@ __all__ = [
     "ActiveNumber",
     "ActiveNumbersPage",
     "AgencyTokens",
+    "AnswerTooLargeError",
     "AuthenticationError",
     "AuthorizationLostError",
     "AvailableNumber",

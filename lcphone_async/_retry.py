@@ -12,6 +12,7 @@ from attrs import Attribute, field, frozen
 from . import _checks
 from ._line import in_bulk
 from .errors import (
+    AnswerTooLargeError,
     APIError,
     CircuitOpenError,
     ClientClosedError,
@@ -75,7 +76,7 @@ class RetryPolicy:
 def is_outage(error: LCPhoneError) -> bool:
     """Whether the service could not be reached, or had trouble of its own."""
     if isinstance(error, TransportError):
-        return not isinstance(error, ClientClosedError)
+        return not isinstance(error, AnswerTooLargeError | ClientClosedError)
     return isinstance(error, APIError) and error.status in _PASSING
 
 

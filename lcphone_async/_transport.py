@@ -10,11 +10,18 @@ import msgspec
 from yarl import URL
 
 from . import _checks as checks
+from ._bodies import ACCEPTED, TooLargeError, UnreadableError, read_whole
 from ._secrets import Secret, SecretBytes
 from ._version import __version__
 from ._wire.answers import Answer
 from ._wire.requests import API_VERSIONS, Request
-from .errors import ClientClosedError, ConnectFailedError, RequestTimeoutError, TransportError
+from .errors import (
+    AnswerTooLargeError,
+    ClientClosedError,
+    ConnectFailedError,
+    RequestTimeoutError,
+    TransportError,
+)
 
 DEFAULT_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 
@@ -32,6 +39,7 @@ class Transport:
         session: aiohttp.ClientSession | None,
         timeout: float | aiohttp.ClientTimeout | None,
         *,
+        max_body_size: int,
         allow_http: bool = False,
     ) -> None:
         if session is not None and not isinstance(session, aiohttp.ClientSession):
@@ -43,8 +51,10 @@ class Transport:
         self.base_url = checks.base_url(base_url, allow_http=allow_http)
         self.api_version = api_version
         self.allow_http = allow_http
+        self._max_body_size = checks.whole_number("max_body_size", max_body_size, 1)
         self._headers = {
             "Accept": "application/json",
+            "Accept-Encoding": ACCEPTED,
             "User-Agent": _USER_AGENT,
         }
         self._session = session
@@ -71,7 +81,7 @@ class Transport:
     async def send(self, request: Request, token: str | None) -> Answer:
         """The service's answer, read whole, whatever its status.
 
-        Raises `ConnectFailedError`, `RequestTimeoutError` or `TransportError`.
+        Raises `TransportError`, or what is under it.
         """
         failure: type[TransportError] = TransportError
         total = self._total(request)
@@ -86,8 +96,16 @@ class Transport:
                 RequestTimeoutError,
                 f"no answer within {_told(total, self._timeout.sock_read)}",
             )
+        except TooLargeError:
+            failure = AnswerTooLargeError
+            reason = (
+                f"the answer has more than {self._max_body_size} bytes (ask for less, such as by "
+                "a smaller page_size, or give the client a larger max_body_size)"
+            )
+        except UnreadableError:
+            reason = "the answer is in an encoding that cannot be read"
         except aiohttp.ClientResponseError:
-            reason = "the answer is not HTTP, or in an encoding that cannot be read"
+            reason = "the answer is not HTTP"
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError(request.method, request.path, _reason(error)) from _bare(error)
         # aiohttp's own errors hold the URL with its query here, or the headers with the token.
@@ -106,9 +124,11 @@ class Transport:
             timeout=self._timeout_but_total,
             allow_redirects=False,
             raise_for_status=False,
+            auto_decompress=False,
             middlewares=(*self._middlewares, _send_once),
         ) as response:
-            return Answer(response.status, response.headers, await response.read())
+            body = await read_whole(response, self._max_body_size)
+            return Answer(response.status, response.headers, body)
 
     def _headers_of(self, request: Request, token: str | None) -> dict[str, str]:
         headers = {**self._headers, "Version": request.api_version or self.api_version}
@@ -130,7 +150,8 @@ class Transport:
     def _open_session(self, request: Request) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         if self._session is None:
-            self._session = aiohttp.ClientSession()
+            # Without cookies: the service documents none, and a jar of them could only grow.
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
             self._loop = loop
         problem = ""
         if self._session.closed:

@@ -61,7 +61,10 @@ class LCPhoneClient:
       100 requests in 10 s for each location.
     - `retry`: when to try again; without one `RetryPolicy()`.
     - `timeout`: of one attempt, in seconds or as an `aiohttp.ClientTimeout`; without one 60 s
-      in all and 10 s to connect.
+      in all and 10 s to connect. A call as a whole, with its waits and its further attempts, is
+      bounded by an `asyncio.timeout` around it.
+    - `max_body_size`: bytes that an answer may have once it is unpacked; 64 MiB unless told
+      otherwise. A larger one is not read to its end: `AnswerTooLargeError`.
     - `journal`: where purchases are kept, such as a `PurchaseJournal`; without one in memory, as
       long as they are not settled.
 
@@ -80,6 +83,7 @@ class LCPhoneClient:
         limiter: Limiter | None = None,
         retry: RetryPolicy | None = None,
         timeout: float | aiohttp.ClientTimeout | None = None,
+        max_body_size: int = 64 * 2**20,
         journal: Journal | None = None,
         allow_http: bool = False,
     ) -> None:
@@ -93,7 +97,14 @@ class LCPhoneClient:
         if limiter is not None and not hasattr(limiter, "slot"):
             raise TypeError("limiter must be a RateLimiter, or have its methods")
         source = token_source(token)
-        self._transport = Transport(base_url, api_version, session, timeout, allow_http=allow_http)
+        self._transport = Transport(
+            base_url,
+            api_version,
+            session,
+            timeout,
+            max_body_size=max_body_size,
+            allow_http=allow_http,
+        )
         self._calls = Calls(
             source, self._transport, RateLimiter() if limiter is None else limiter, policy
         )

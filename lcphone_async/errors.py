@@ -7,6 +7,7 @@ Everything else is an `LCPhoneError`:
      ├─ TransportError                    no whole answer came back
      │   ├─ ConnectFailedError            no connection was made: nothing was sent
      │   ├─ RequestTimeoutError           it took too long
+     │   ├─ AnswerTooLargeError           it has more bytes than the client takes
      │   └─ ClientClosedError             the client was closed
      ├─ ResponseFormatError               an answer that is not what the documents say
      ├─ APIError                          the service said no
@@ -62,6 +63,10 @@ class ConnectFailedError(TransportError):
 
 class RequestTimeoutError(TransportError):
     """The answer did not come within the client's `timeout`."""
+
+
+class AnswerTooLargeError(TransportError):
+    """The answer's body has more bytes than the client's `max_body_size`."""
 
 
 class ClientClosedError(TransportError):

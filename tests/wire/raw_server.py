@@ -6,7 +6,8 @@ It knows no more of HTTP than where a request ends, and shares no code with the 
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -70,26 +71,30 @@ class RawRequest:
         return urlsplit(self.target).query
 
 
-Reply = bytes | Callable[[RawRequest], bytes]
+Pieces = AsyncGenerator[bytes, None]
+Reply = bytes | Callable[[RawRequest], bytes | Pieces]
 
 
 class RawServer:
     """A server on a free local port, for as long as the `async with` block lasts.
 
     Each request is answered by the next of the `reply(...)` values and, once these are used up,
-    by the last of them; then the connection is closed, also in the middle of a body.
+    by the last of them; then the connection is closed, also in the middle of a body, unless it
+    `keeps_alive`. A reply in pieces may take its time, and need not end.
 
     Before and after a purchase its one number is looked for in the list: `look_ups` keeps these
     requests apart, and `look_up_reply` answers them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_alive: bool = False) -> None:
+        self.keeps_alive = keeps_alive
         self.requests: list[RawRequest] = []
         self.look_ups: list[RawRequest] = []
         self.look_up_reply: Reply = http_json({"numbers": [], "total": 0})
         self.connections = 0
         self._replies: list[Reply] = []
         self._failures: list[Exception] = []
+        self._serving: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -103,7 +108,7 @@ class RawServer:
         return request
 
     def reply(self, *replies: Reply) -> None:
-        """Says what to send: raw bytes, or a function from the request to raw bytes."""
+        """Says what to send: raw bytes, or a function from the request to these or to pieces."""
         self._replies = list(replies)
 
     async def __aenter__(self) -> Self:
@@ -112,24 +117,39 @@ class RawServer:
 
     async def __aexit__(self, *_exc: object) -> None:
         self._server.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
         await self._server.wait_closed()
         if self._failures:
             raise self._failures[0]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._serving.add(asyncio.current_task())
         try:
-            request = await _read(reader)
-            writer.write(self._answer(request))
-            await writer.drain()
+            await self._converse(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the client went away
+        except asyncio.CancelledError:
+            pass  # the test is over
         except Exception as error:  # noqa: BLE001  a handler of the test's: the test shall fail
             self._failures.append(error)
         finally:
+            self._serving.discard(asyncio.current_task())
             writer.close()
 
-    def _answer(self, request: RawRequest) -> bytes:
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            reply = self._answer(await _read(reader))
+            async with aclosing(_whole(reply) if isinstance(reply, bytes) else reply) as pieces:
+                async for piece in pieces:
+                    writer.write(piece)
+                    await writer.drain()
+            if not self.keeps_alive:
+                return
+
+    def _answer(self, request: RawRequest) -> bytes | Pieces:
         if _LOOK_UP.search(request.target):
             self.look_ups.append(request)
             reply = self.look_up_reply
@@ -137,6 +157,10 @@ class RawServer:
             self.requests.append(request)
             reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         return reply if isinstance(reply, bytes) else reply(request)
+
+
+async def _whole(answer: bytes) -> Pieces:
+    yield answer
 
 
 async def _read(reader: asyncio.StreamReader) -> RawRequest:

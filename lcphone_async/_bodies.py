@@ -1,0 +1,86 @@
+"""The body of an answer: whole, decoded, and no longer than a limit.
+
+It is decoded here and not by aiohttp, whose versions differ in how much memory a small body that
+grows can take, and in how long many small ones can hold up the event loop.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import aiohttp
+from multidict import MultiMapping
+
+# What is asked for. Without Brotli and zstd nothing hangs on which libraries are installed.
+ACCEPTED = "gzip"
+
+# The two that zlib tells apart by itself.
+_READABLE = {"gzip", "x-gzip", "deflate"}
+_EITHER = zlib.MAX_WBITS | 32
+
+
+class TooLargeError(Exception):
+    """The body is longer than the limit; no more than that was kept of it."""
+
+
+class UnreadableError(Exception):
+    """The body is in an encoding that was not asked for, or is not what it says."""
+
+
+async def read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The decoded body; if it cannot be had, the connection is closed and not used again."""
+    try:
+        return await _read(response, limit)
+    except BaseException:
+        response.close()
+        raise
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    if (response.content_length or 0) > limit:
+        raise TooLargeError
+    inflater = _Inflater() if _is_packed(response.headers) else None
+    pieces = []
+    left = limit
+    while piece := await response.content.readany():
+        plain = piece if inflater is None else inflater.inflated(piece, left)
+        left -= len(plain)
+        if left < 0:
+            raise TooLargeError
+        pieces.append(plain)
+    if inflater is not None:
+        inflater.check_end()
+    return b"".join(pieces)
+
+
+def _is_packed(headers: MultiMapping[str]) -> bool:
+    encoding = ",".join(headers.getall("Content-Encoding", [])).strip().lower()
+    if encoding in {"", "identity"}:
+        return False
+    if encoding in _READABLE:
+        return True
+    raise UnreadableError
+
+
+class _Inflater:
+    """Decodes one stream, piece by piece."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(_EITHER)
+        self._has_begun = False
+
+    def inflated(self, piece: bytes, most: int) -> bytes:
+        """All that the piece holds, or one byte more than `most`."""
+        self._has_begun = True
+        try:
+            plain = self._stream.decompress(piece, most + 1)
+        except zlib.error:
+            raise UnreadableError from None
+        if self._stream.unused_data:  # a second stream, or what is none
+            raise UnreadableError
+        return plain
+
+    def check_end(self) -> None:
+        """Raises `UnreadableError` for a stream that is cut off; an empty body is none."""
+        if self._has_begun and not self._stream.eof:
+            raise UnreadableError
