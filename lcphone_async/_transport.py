@@ -25,6 +25,9 @@ from .errors import (
 
 DEFAULT_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 
+# With aiohttp's own 64 KiB, reading a page of 300 kB is paused and resumed over and over.
+_READ_BUFFER = 2**18
+
 # Cloudflare, before the service, turns away Python's default one (its error 1010).
 _USER_AGENT = f"lcphone_async/{__version__}"
 
@@ -125,6 +128,7 @@ class Transport:
             allow_redirects=False,
             raise_for_status=False,
             auto_decompress=False,
+            read_bufsize=_READ_BUFFER,
             middlewares=(*self._middlewares, _send_once),
         ) as response:
             body = await read_whole(response, self._max_body_size)
