@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from attrs import define, field
 
+from . import _clock
 from .errors import DailyQuotaExhaustedError
 from .models import RateLimitStatus
 
@@ -46,6 +47,7 @@ class Budget:
     _shared_until: float = field(default=0.0, init=False)
     _daily_left: int | None = field(default=None, init=False)
     _day_ends: float = field(default=0.0, init=False)
+    _day: date = field(default=date.min, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._max_requests = self.ceiling
@@ -82,7 +84,7 @@ class Budget:
         """Raises `DailyQuotaExhaustedError` where the day's quota is known to be spent."""
         if self._daily_left is None or self._daily_left > (self.daily_reserve if bulk else 0):
             return
-        if now >= self._day_ends:
+        if self._is_another_day(now):
             self._daily_left = None
             return
         raise DailyQuotaExhaustedError(
@@ -93,7 +95,7 @@ class Budget:
 
     def is_spent_for_today(self, now: float) -> bool:
         """Whether it knows something that must not be forgotten before the day ends."""
-        return self._daily_left is not None and now < self._day_ends
+        return self._daily_left is not None and not self._is_another_day(now)
 
     def learn(
         self, status: RateLimitStatus, *, number: int, ours: int | None, now: float, refused: bool
@@ -133,7 +135,12 @@ class Budget:
         spent = status.daily_remaining <= self.daily_reserve
         self._daily_left = status.daily_remaining if spent else None
         if spent:
-            self._day_ends = now + seconds_left_of_day(datetime.now(UTC))
+            time = _clock.now()
+            self._day_ends, self._day = now + seconds_left_of_day(time), time.date()
+
+    def _is_another_day(self, now: float) -> bool:
+        """Whether the day may have turned; if only the clock was set, the service says so again."""
+        return now >= self._day_ends or _clock.now().date() != self._day
 
     def _count_foreign(self, remaining: int | None, ours: int, now: float) -> None:
         if remaining is None:
@@ -155,6 +162,7 @@ class Budget:
 def seconds_left_of_day(now: datetime) -> float:
     """Seconds until 00:00 UTC, when the service's day is taken to turn.
 
+    >>> from datetime import UTC
     >>> seconds_left_of_day(datetime(2026, 2, 23, 23, 59, 0, tzinfo=UTC))
     60.0
     """

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
 from . import _checks as checks
-from . import _wire
+from . import _clock, _wire
 from ._calls import Calls, Tries
 from ._paging import Walk, walk_pages
 from ._tasks import finished
@@ -46,6 +46,10 @@ _TELLING_DIGITS = 7
 # After it was bought a number may be missing from the list for so many seconds.
 _LIST_LAG = 300.0
 
+# Of all clients: what one of them sends another may settle. A clock that is set forward must not
+# make a purchase look so old that it is given up, or made again, while it is under way.
+_SENT = _clock.Ages()
+
 
 @define
 class _Intention:
@@ -61,6 +65,7 @@ class _Intention:
         """Makes it durable; raises where the number is being bought elsewhere, or was."""
         self.is_begun = True
         self.record = self.record.sent_again()
+        _SENT.begin(self.record.id)
         await self.journal.begin(self.record, self.past)
 
     async def end(self, state: PurchaseState, reason: str | None = None) -> None:
@@ -290,7 +295,7 @@ class Purchases:
 
 def _age(record: PurchaseRecord) -> float:
     """Seconds since it was sent."""
-    return (datetime.now(UTC) - record.sent_at).total_seconds()
+    return _SENT.of(record.id, record.sent_at)
 
 
 def reason_of(error: BaseException) -> str:
@@ -311,5 +316,5 @@ def _unknown(
         location_id=request.location_id,
         phone_number=request.phone_number,
         fingerprint_id=(request.json or {}).get("fingerprintId"),
-        sent_at=sent_at or datetime.now(UTC),
+        sent_at=sent_at or _clock.now(),
     )

@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from attrs import asdict, evolve, field, frozen
 
+from . import _clock
 from .errors import NumberAlreadyOwnedError, PurchaseInProgressError
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class PurchaseRecord:
         order_id: str | None = None,
     ) -> PurchaseRecord:
         """A purchase that is about to be sent."""
-        now = datetime.now(UTC)
+        now = _clock.now()
         state = PurchaseState.SENDING
         return cls(
             uuid4().hex, location_id, phone_number, fingerprint_id, order_id, state, None, now, now
@@ -75,12 +76,12 @@ class PurchaseRecord:
 
     def sent_again(self) -> PurchaseRecord:
         """The purchase, about to be sent once more."""
-        now = datetime.now(UTC)
+        now = _clock.now()
         return evolve(self, state=PurchaseState.SENDING, reason=None, sent_at=now, changed_at=now)
 
     def now(self, state: PurchaseState, reason: str | None = None) -> PurchaseRecord:
         """The record with what has become known."""
-        return evolve(self, state=state, reason=reason, changed_at=datetime.now(UTC))
+        return evolve(self, state=state, reason=reason, changed_at=_clock.now())
 
     def to_row(self) -> dict[str, str | None]:
         """Its fields as texts, to be kept."""

@@ -223,7 +223,7 @@ async def test_6_bought_a_moment_ago(shop):
     shop.sandbox.location(PLACE).release(NUMBER)  # as a list that is behind would show it
     with pytest.raises(NumberAlreadyOwnedError):
         await client.purchase(PLACE, NUMBER)
-    older = "UPDATE purchases SET sent_at = '2026-01-01T00:00:00+00:00'"
+    older = "UPDATE purchases SET id = 'of another process', sent_at = '2026-01-01T00:00:00+00:00'"
     await shop.journal._run(shop.journal._database.execute, older)
     with pytest.raises(NumberUnavailableError):  # the service is asked again
         await client.purchase(PLACE, NUMBER)

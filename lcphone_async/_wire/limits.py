@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from multidict import istr
 
+from .. import _clock
 from ..models import RateLimitStatus
 
 if TYPE_CHECKING:
@@ -38,16 +39,25 @@ def rate_limit(headers: MultiMapping[str]) -> RateLimitStatus:
 
 
 def retry_after(headers: MultiMapping[str]) -> float | None:
-    """Seconds from now, of a `Retry-After` header in seconds or as a date (RFC 9110, 10.2.3)."""
+    """Seconds from now, of a `Retry-After` header in seconds or as a date (RFC 9110, 10.2.3).
+
+    A date is taken by the service's own clock, where the answer says what that shows.
+    """
     seconds = _count(headers, _RETRY_AFTER)
     if seconds is not None:
         return float(seconds)
+    date = _date(headers, _RETRY_AFTER)
+    if date is None:
+        return None
+    return max(0.0, (date - (_date(headers, "Date") or _clock.now())).total_seconds())
+
+
+def _date(headers: MultiMapping[str], name: str) -> datetime | None:
     try:
-        date = parsedate_to_datetime(_said(headers, _RETRY_AFTER))
+        date = parsedate_to_datetime(_said(headers, name))
     except (ValueError, OverflowError):
         return None
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _count(headers: MultiMapping[str], name: str) -> int | None:

@@ -1,0 +1,36 @@
+"""The time of day, which may jump, and the age of what this process did, which may not."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from attrs import field, frozen
+
+# More than are made within any time that counts.
+_MOST_KEPT = 10_000
+
+
+def now() -> datetime:
+    """The time of day, as far as the machine knows it."""
+    return datetime.now(UTC)
+
+
+@frozen
+class Ages:
+    """How long ago something was done: by a clock that does not jump, if this process did it."""
+
+    _done: dict[str, float] = field(factory=dict)
+    """When, the last time; oldest first."""
+
+    def begin(self, key: str) -> None:
+        """Takes down that it is done now."""
+        self._done.pop(key, None)
+        self._done[key] = time.monotonic()
+        if len(self._done) > _MOST_KEPT:
+            del self._done[next(iter(self._done))]
+
+    def of(self, key: str, date: datetime) -> float:
+        """Seconds since it was done; `date` is what its record says."""
+        done = self._done.get(key)
+        return (now() - date).total_seconds() if done is None else time.monotonic() - done
