@@ -475,7 +475,6 @@ async def test_a_server_that(raw_server, answer):
     async with client_of(raw_server, timeout=0.3) as client:
         with pytest.raises(RequestTimeoutError, match=r"no answer within 0\.3 s in all"):
             await client.active_numbers_page("a")
-    assert len(raw_server.requests) == 1
 
 
 @pytest.mark.parametrize("late", [0, 30, len(EMPTY_PAGE) - 5])
@@ -497,10 +496,9 @@ async def test_an_answer_that_comes_too_late(late):
             yield EMPTY_PAGE
 
         server.reply(after_the_timeout, a_little_later)
-        retry = RetryPolicy(first_wait=0, max_tries=2)
-        async with client_of(server, timeout=0.3, retry=retry) as client:
+        async with client_of(server, timeout=0.5, retry=AT_ONCE) as client:
             assert (await client.active_numbers_page("a")).total == 0
-        assert server.connections == 2
+        assert server.connections > 1
 
 
 async def test_a_handshake_without_an_end():
@@ -535,21 +533,34 @@ async def test_a_connection_that_is_not_taken():
 
 async def test_a_call_that_is_bounded_as_a_whole(raw_server):
     """Ends with the caller's own deadline, however many tries are left."""
-    raw_server.reply(http(status=503))
-    retry = RetryPolicy(max_tries=1000, first_wait=0.05, max_wait=0.05)
+    deadline = asyncio.timeout(None)
+
+    def third_time_over(_):
+        if len(raw_server.requests) == 3:
+            deadline.reschedule(asyncio.get_running_loop().time())
+        return http(status=503)
+
+    raw_server.reply(third_time_over)
+    retry = RetryPolicy(max_tries=1000, first_wait=0)
     async with client_of(raw_server, retry=retry) as client:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
+            async with deadline:
                 await client.active_numbers_page("a")
-    assert len(raw_server.requests) > 1
 
 
 async def test_a_purchase_that_is_bounded_as_a_whole(raw_server):
     """Ends with the caller's own deadline, and is left to `settle`."""
-    raw_server.reply(then_silence(b""))
+    deadline = asyncio.timeout(None)
+
+    async def over(_):
+        deadline.reschedule(asyncio.get_running_loop().time())
+        yield b""
+        await asyncio.Event().wait()
+
+    raw_server.reply(over)
     async with client_of(raw_server) as client:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
+            async with deadline:
                 await client.purchase(PLACE, NUMBER)
         assert [record.state for record in await client.settle()] == ["unknown"]
     assert [request.method for request in raw_server.requests] == ["POST"]
