@@ -55,8 +55,8 @@ class LCPhoneClient:
     - `allow_http`: permits a `base_url` with `http://` that is not on this machine.
     - `api_version`: `v3` or `2021-07-28`.
     - `session`: an `aiohttp.ClientSession` to send through (for its proxy, connector or trace
-      configs); it stays open, and must add no `Authorization` of its own. Without one the client
-      makes its own and closes it.
+      configs, which hear of no chunks of a body); it stays open, and must add no `Authorization` of
+      its own. Without one the client makes its own, which keeps no cookies, and closes it.
     - `limiter`: the budget, a `RateLimiter` or a `RedisRateLimiter`; without one the documented
       100 requests in 10 s for each location.
     - `retry`: when to try again; without one `RetryPolicy()`.
