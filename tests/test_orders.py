@@ -220,7 +220,7 @@ async def test_nothing_is_bought_twice_where_the_list_cannot_be_read(sandbox, cl
     """Raises what the list raised, for a number that the journal says was bought."""
     number = "+18305551234"
     await client.purchase("a", number)
-    older = "UPDATE purchases SET sent_at = '2026-01-01T00:00:00+00:00'"
+    older = "UPDATE purchases SET id = 'of another process', sent_at = '2026-01-01T00:00:00+00:00'"
     await journal._run(journal._database.execute, older)
     sandbox.faults.append(Fault(operation="active", status=503))
     with pytest.raises(ServerError):
