@@ -2,17 +2,16 @@
 
 import sys
 
+from ._extras import MissingExtraError, extra
+
 
 def main() -> None:
     """Runs the command, or says what to install where its extra is missing."""
     try:
-        from .cli.commands import run
-    except ModuleNotFoundError as error:
-        if error.name not in {"click", "rich"}:
-            raise
-        sys.exit(
-            f"lcphone: {error.name} is not installed: run `pip install 'lcphone-async[cli]'` first"
-        )
+        with extra("cli"):
+            from .cli.commands import run
+    except MissingExtraError as error:
+        sys.exit(f"lcphone: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(run())

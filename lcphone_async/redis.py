@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from ._budget import Budget
 from ._checks import identifier, seconds
+from ._extras import extra
 from ._line import in_bulk
 from ._secrets import Secret
 from ._shared_window import Link, SharedWindow
@@ -22,9 +23,10 @@ from .journal import Past, PurchaseRecord
 from .limiter import RateLimiter
 from .models import RateLimitStatus
 
-if TYPE_CHECKING:
+with extra("redis"):
     from redis.asyncio import Redis, RedisCluster
     from redis.asyncio.lock import Lock
+    from redis.exceptions import LockError, RedisError
 
 
 class RedisRateLimiter:
@@ -261,9 +263,6 @@ class RedisTokenStore:
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
         """Held by one at a time; one that stands still for longer than `lease` may lose it."""
-        from redis.asyncio.lock import Lock
-        from redis.exceptions import RedisError
-
         name = f"{self._key}:lock"
         lock = Lock(self._redis, name, self._lease, _LOOK_AGAIN, thread_local=False)
         await lock.acquire()
@@ -290,8 +289,6 @@ class RedisTokenStore:
 
 async def _keep(lock: Lock, every: float) -> None:
     """Keeps a lock for as long as this runs."""
-    from redis.exceptions import LockError, RedisError
-
     while True:
         await asyncio.sleep(every)
         try:

@@ -104,6 +104,26 @@ def test_the_drawing_of_the_tree_is_true():
     assert drawn == {cls.__name__: cls.__bases__[0].__name__ for cls in ERRORS}
 
 
+@pytest.mark.parametrize(
+    ("missing", "extra", "name"),
+    [
+        ("duckdb", "audit", "audit.audit"),
+        ("pyarrow", "audit", "audit.export"),
+        ("distributed", "dask", "audit.audit_on_dask"),
+        ("redis", "redis", "redis.RedisRateLimiter"),
+    ],
+)
+def test_a_missing_extra_is_named(missing, extra, name):
+    """Raises `ModuleNotFoundError` that says what to install."""
+    room, name = name.split(".")
+    check = f"import sys; sys.modules[{missing!r}] = None; from lcphone_async.{room} import {name}"
+    run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
+    last = run.stderr.splitlines()[-1]
+    assert last.endswith(
+        f"{missing} is not installed: run `pip install 'lcphone-async[{extra}]'` first"
+    )
+
+
 @pytest.mark.parametrize("heavy", ["aiohttp", "backoff", "cattrs", "click", "msgspec", "rich"])
 def test_the_import_is_light(heavy):
     """Imports what is heavy at its first use only."""

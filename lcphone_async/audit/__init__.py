@@ -5,11 +5,13 @@
 ...     summary = await audit(client, location_ids, "inventory.duckdb")
 ...     print(summary.numbers, "numbers,", summary.coverage)
 
-It needs the extra `audit`. The names below are imported at their first use.
+It needs the extra `audit`, on a cluster `dask`. The names below are imported at their first use.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from .._extras import extra
 
 if TYPE_CHECKING:
     from .auditing import AuditSummary, Progress, audit
@@ -87,4 +89,6 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    home = _HOMES[name]
+    with extra("dask" if home == "cluster" else "audit"):
+        return getattr(import_module(f".{home}", __name__), name)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from .._extras import MissingExtraError, extra
 from ..client import LCPhoneClient
 from ..errors import AuthenticationError, LCPhoneError, TokenUnavailableError
 from ..models import Location
-from . import tables, workers
+from . import tables
 from .output import json_lines, new_console, plain
 from .progress import shown_progress
 from .service import Service, complain, finish, of_service
@@ -53,11 +54,10 @@ def _verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
         @functools.wraps(work)
         def verb(**options: Any) -> None:
             try:
-                work(**options)
-            except ModuleNotFoundError as error:
-                raise click.ClickException(
-                    f"{error.name} is not installed: run `pip install 'lcphone-async[audit]'` first"
-                ) from None
+                with extra("audit"):
+                    work(**options)
+            except MissingExtraError as error:
+                raise click.ClickException(str(error)) from None
 
         return audit.command(name)(verb)
 
@@ -312,13 +312,15 @@ def _take(
     service: Service, scheduler: str | None, redis_url: str | None, what: Any, **options: Any
 ) -> AuditSummary:
     """The audit, here or on a cluster."""
-    from ..audit import audit as take
-    from ..audit import audit_on_dask
-
     if scheduler is None:
+        from ..audit import audit as take
+
         return service.run(lambda client: take(client, *what, **options))
     if redis_url is None:
         raise click.UsageError("--dask: name with --redis where the workers share their budgets")
+    from ..audit import audit_on_dask
+    from . import workers
+
     client_of_worker = functools.partial(workers.client, service.options, redis_url)
     return finish(audit_on_dask(scheduler, client_of_worker, *what, **options))
 

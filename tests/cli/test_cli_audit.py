@@ -241,22 +241,39 @@ def test_a_store_that_is_none(lcphone, tmp_path):
             assert problem in lcphone.run("audit", verb, "--store", str(store)).complaint
 
 
-def test_without_the_extra_it_says_what_to_install(bare, store):
-    """Names the extra in one line where a part of it is missing; the other verbs work."""
-    for missing, command in (("duckdb", "costs"), ("pyarrow", "findings")):
-        program = f"import sys; sys.modules[{missing!r}] = None;"
-        program += f"sys.argv = ['lcphone', 'audit', {command!r}, '--store', {store!r}];"
-        program += "from lcphone_async.__main__ import main; main()"
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", program],
-            env=bare.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 1
-        (line,) = done.stderr.splitlines()
-        assert "pip install 'lcphone-async[audit]'" in line
+def run_without(command, missing, *arguments):
+    """How the command ends where packages are missing."""
+    program = f"import sys; sys.modules |= dict.fromkeys({missing!r}); sys.argv[0] = 'lcphone';"
+    program += "from lcphone_async.__main__ import main; main()"
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, "audit", *arguments],
+        env=command.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra", "arguments"),
+    [
+        (["duckdb"], "audit", ["costs"]),
+        (["pyarrow"], "audit", ["findings"]),
+        (["distributed"], "dask", ["run", "a", "--dask", "tcp://x:1", "--redis", "redis://x"]),
+    ],
+)
+def test_without_the_extra_it_says_what_to_install(bare, store, missing, extra, arguments):
+    """Names the extra in one line where a part of it is missing."""
+    done = run_without(bare, missing, *arguments, "--store", store)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"pip install 'lcphone-async[{extra}]'" in line
+
+
+def test_an_audit_needs_neither_dask_nor_redis(lcphone, store):
+    """Takes an inventory where only the extra `audit` is installed."""
+    done = run_without(lcphone, ["distributed", "redis"], "run", "a", "--store", store)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_help_needs_no_extra(bare):
