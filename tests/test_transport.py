@@ -4,11 +4,12 @@ import asyncio
 import logging
 import os
 import re
+import zlib
 
 import aiohttp
 import pytest
 from paged_server import PagedServer, until
-from wire.raw_server import http_json
+from wire.raw_server import http, http_json
 
 from lcphone_async import (
     APIError,
@@ -118,6 +119,16 @@ async def test_redirects_are_not_followed(raw_server):
         with pytest.raises(APIError, match=r"302: .*redirects are not followed"):
             await client.number_pools("a")
     assert len(raw_server.requests) == 1
+
+
+async def test_a_compressed_body_that_is_broken_after_a_megabyte(raw_server):
+    """Raises `TransportError`; the aiohttp of 3.14.0 to 3.14.3 ended the process here."""
+    zipping = zlib.compressobj(wbits=31)
+    broken = zipping.compress(bytes(1 << 20)) + zipping.flush(zlib.Z_FULL_FLUSH) + b"\xff" * 200
+    raw_server.reply(http(broken, headers={"Content-Encoding": "gzip"}))
+    async with LCPhoneClient("t", base_url=raw_server.url, retry=ONE_TRY) as client:
+        with pytest.raises(TransportError):
+            await client.number_pools("a")
 
 
 async def test_a_session_that_its_owner_has_closed(raw_server):
