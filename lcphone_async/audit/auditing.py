@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from attrs import define, field, frozen
 
 from .. import _checks as checks
 from .._line import bulk
-from .._tasks import OwnTasks
+from .._tasks import OwnTasks, finished
 from ..client import LCPhoneClient
 from ..errors import (
     AuthenticationError,
@@ -150,20 +151,29 @@ async def audit_with(
     if locations is None and not resume:
         raise ValueError("there are no locations to audit")
     listed = None if locations is None else await gather(locations)
-    opened = await asyncio.to_thread(Store, store)
-    try:
-        run = await asyncio.to_thread(_run, opened, listed, resume=resume)
+    async with _opened(store) as opened:
+        run = await finished(asyncio.to_thread(_run, opened, listed, resume=resume))
         visit = _Visit(run, opened.unfinished(run.run_id), on_progress)
         try:
             async with Writer(opened, run.run_id, concurrency, visit.committed) as writer:
                 await visit.all(take, opened.folder, writer, concurrency)
-            await asyncio.to_thread(opened.finish, run.run_id)
+            await finished(asyncio.to_thread(opened.finish, run.run_id))
         except LCPhoneError as error:
             visit.error = error
         on_progress(visit.progress)
+    return await finished(asyncio.to_thread(_summary, opened.path, visit))
+
+
+@asynccontextmanager
+async def _opened(path: str | Path) -> AsyncIterator[Store]:
+    """The store, closed at the end; a thread is never left at work on it."""
+    stores: list[Store] = []
+    try:
+        await finished(asyncio.to_thread(lambda: stores.append(Store(path))))
+        yield stores[0]
     finally:
-        await asyncio.to_thread(opened.close)
-    return await asyncio.to_thread(_summary, opened.path, visit)
+        for store in stores:
+            await finished(asyncio.to_thread(store.close))
 
 
 def _run(store: Store, listed: list[Location] | None, *, resume: bool) -> Run:

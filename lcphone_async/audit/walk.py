@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 from attrs import define, field
 
-from .._tasks import OwnTasks
+from .._tasks import OwnTasks, finished
 from ..client import LCPhoneClient
 from ..errors import (
     AuthorizationLostError,
@@ -160,7 +160,7 @@ async def _walk(
         )
         async with aclosing(pages):
             async for page in pages:
-                await asyncio.to_thread(_keep, inventory, run_id, page)
+                await finished(asyncio.to_thread(_keep, inventory, run_id, page))
                 on_page(len(page.numbers))
                 senders = page.rcs_sender_ids or senders
         of_location = (run_id, location_id)

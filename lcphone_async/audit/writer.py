@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
+from .._tasks import finished
 from .store import Store
 from .walk import Inventory
 
@@ -49,11 +50,14 @@ class Writer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await finished(self._end())
+        if self._failure is not None and exc is None:
+            raise self._failure
+
+    async def _end(self) -> None:
         await self._waiting.put(None)
         await self._task
         self._thread.shutdown()
-        if self._failure is not None and exc is None:
-            raise self._failure
 
     async def _write(self) -> None:
         ended = False
