@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextvars import Context
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -11,18 +11,26 @@ from typing import Any, Self, TypeVar
 T = TypeVar("T")
 
 
-async def finished(work: Coroutine[Any, Any, T]) -> T:
-    """What the work gives, however often the caller is cancelled; that is raised afterwards."""
-    task = asyncio.create_task(work)
+async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Waits for them, however often the caller is cancelled; that is raised afterwards."""
     cancelled = None
-    while not task.done():
+    while running := [task for task in tasks if not task.done()]:
         try:
-            await asyncio.wait([task])
+            await asyncio.wait(running)
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
-        task.cancelled() or task.exception()  # seen
         raise cancelled
+
+
+async def finished(work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives, however often the caller is cancelled; that is raised afterwards."""
+    task = asyncio.create_task(work)
+    try:
+        await ended([task])
+    except asyncio.CancelledError:
+        task.cancelled() or task.exception()  # seen
+        raise
     return task.result()
 
 
@@ -61,7 +69,7 @@ class OwnTasks:
     ) -> None:
         for task in self._running:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await ended(tuple(self._running))
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
