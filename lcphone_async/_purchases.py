@@ -69,16 +69,20 @@ class _Intention:
         await self.journal.begin(self.record, self.past)
 
     async def end(self, state: PurchaseState, reason: str | None = None) -> None:
-        """Has the last word, however often the caller is cancelled.
+        """Has the last word."""
+        if self.is_begun:
+            await _last_word(self.journal, self.record.now(state, reason))
 
-        A journal that fails leaves the purchase open, and does not hide its error.
-        """
-        if not self.is_begun:
-            return
-        try:
-            await finished(self.journal.change(self.record.now(state, reason)))
-        except Exception as error:  # noqa: BLE001  # a journal's own may be any
-            _logger.warning("purchase %s is left to be settled: %r", self.record.id, error)
+
+async def _last_word(journal: Journal, record: PurchaseRecord) -> None:
+    """Keeps what is known at the end, however often the caller is cancelled.
+
+    A journal that fails leaves the purchase open, and does not hide its error.
+    """
+    try:
+        await finished(journal.change(record))
+    except Exception as error:  # noqa: BLE001  # a journal's own may be any
+        _logger.warning("purchase %s is left to be settled: %r", record.id, error)
 
 
 @define
@@ -92,6 +96,20 @@ class Order:
         """Opens again what was bought, since nobody is told of it: `settle` will."""
         for intention in self.made:
             await intention.end(PurchaseState.UNKNOWN, reason)
+
+
+@frozen
+class _Look:
+    """An open purchase, and what was found of it, if anything."""
+
+    record: PurchaseRecord
+    found: PurchaseRecord | None = None
+
+    async def kept(self, journal: Journal) -> PurchaseRecord:
+        """The purchase as it is now."""
+        if self.found is None:
+            return self.record
+        return await journal.settle(self.record, self.found)
 
 
 @frozen
@@ -164,9 +182,26 @@ class Purchases:
         return any(number.phone_number == request.phone_number for number in found.numbers)
 
     async def settle(self, journal: Journal, late: float) -> list[PurchaseRecord]:
-        """Each open purchase of a journal, with what became of it."""
+        """Each open purchase of a journal, with what became of it.
+
+        What was bought is open again where the caller is not told of it.
+        """
         open_records = [record for record in await journal.records() if record.is_open]
-        return [await self._settle(journal, record, late) for record in open_records]
+        looks = [await self._look(record, late) for record in open_records]
+        settled: list[PurchaseRecord] = []
+
+        async def keep() -> None:
+            for look in looks:
+                settled.append(await look.kept(journal))
+
+        try:
+            await finished(keep())
+        except BaseException as error:
+            for look, record in zip(looks, settled, strict=False):
+                if record == look.found and record.state == PurchaseState.BOUGHT:
+                    await _last_word(journal, record.now(PurchaseState.UNKNOWN, reason_of(error)))
+            raise
+        return settled
 
     async def _make(self, request: Request, order: Order, tries: Tries) -> Purchase:
         self.calls.check_open(request)
@@ -274,23 +309,24 @@ class Purchases:
             # The total is that of the list without the filter.
         return False
 
-    async def _settle(
-        self, journal: Journal, record: PurchaseRecord, late: float
-    ) -> PurchaseRecord:
+    async def _look(self, record: PurchaseRecord, late: float) -> _Look:
+        """What the list shows of an open purchase."""
         if (record.location_id, record.phone_number) in self._running:
-            return record  # this client is making it
+            return _Look(record)  # this client is making it
         is_late = not late or _age(record) > late  # of the list that is asked for now
         try:
             listed = await self._is_listed(record.location_id, record.phone_number)
+        except ClientClosedError:
+            raise  # it concerns them all
         except Exception as error:  # noqa: BLE001  # one location, or its token, stops no other
-            return record.now(record.state, reason_of(error))
+            return _Look(record.now(record.state, reason_of(error)))
         if listed:
             found = record.now(PurchaseState.BOUGHT)
         elif is_late:
             found = record.now(PurchaseState.NOT_BOUGHT, "it is not in the list")
         else:
             found = record.now(PurchaseState.UNKNOWN, record.reason or "it is not in the list yet")
-        return await journal.settle(record, found)
+        return _Look(record, found)
 
 
 def _age(record: PurchaseRecord) -> float:
