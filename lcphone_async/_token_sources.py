@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
 from typing import Any, Protocol, runtime_checkable
+from weakref import ReferenceType, ref
 
 from attrs import define, field, frozen
 
@@ -115,12 +116,15 @@ class CallableTokens:
 
 @define(eq=False)
 class ServiceOfSource:
-    """The way to the service that a source was given: that of a client which is still open."""
+    """The way to the service that a source was given: that of a client which is still open.
+
+    A client that is dropped is not kept for its sake.
+    """
 
     base_url: str | None
     api_version: str | None
     _home: str | None = None
-    _bound: list[TokenService] = field(factory=list)
+    _bound: list[ReferenceType[TokenService]] = field(factory=list)
 
     def bind(self, service: TokenService) -> None:
         """Takes one more client's; all must be of one base URL."""
@@ -129,15 +133,21 @@ class ServiceOfSource:
                 f"this token source is in use for {self._home}: its tokens must not "
                 f"go to {service.base_url}, make another source for that"
             )
-        still_open = [other for other in self._bound if other.is_open]
-        self._bound = [*still_open, service.at(self.base_url, self.api_version)]
+        service.at(self.base_url, self.api_version)  # raises for what makes no sense
+        still_open = [ref(other) for other in self._there() if other.is_open]
+        self._bound = [*still_open, ref(service)]
         self._home = service.base_url
 
     def get(self) -> TokenService:
         """The one that was bound last, of those that are open, or else of all."""
-        if not self._bound:
-            raise ValueError("this token source was given to no LCPhoneClient yet (see `bind`)")
-        return next((each for each in self._bound[::-1] if each.is_open), self._bound[-1])
+        there = self._there()
+        if not there:
+            raise ValueError("this token source has no LCPhoneClient, or none is left (see `bind`)")
+        service = next((each for each in there[::-1] if each.is_open), there[-1])
+        return service.at(self.base_url, self.api_version)
+
+    def _there(self) -> list[TokenService]:
+        return [service for each in self._bound if (service := each()) is not None]
 
 
 def checked_token(token: object, name: str = "token") -> Secret:
