@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
@@ -245,11 +246,15 @@ class PurchaseJournal:
     ...         async with client_class.from_env(journal=journal) as client:
     ...             await client.settle()
 
-    Raises `sqlite3.Error` or `OSError` where the file cannot be used.
+    A process that was forked opens the file again: neither SQLite nor a thread comes along.
+
+    Raises `sqlite3.Error` or `OSError` where the file cannot be used, and `RuntimeError` where it
+    was opened before a fork.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
         Path(path).touch(mode=0o600)
+        self._process = os.getpid()
         # One thread, so that what is asked later happens later, cancelled or not.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="purchase-journal")
         self._database = sqlite3.connect(
@@ -299,12 +304,16 @@ class PurchaseJournal:
         self.close()
 
     def close(self) -> None:
-        """Closes the file, once all that was asked is done."""
+        """Closes the file, once all that was asked is done; not that of another process."""
+        if self._process != os.getpid():
+            return
         self._thread.shutdown()
         self._database.close()
 
     async def _run(self, work: Callable[..., T], *arguments: object) -> T:
         """The disk may take its time: not on the event loop's."""
+        if self._process != os.getpid():
+            raise RuntimeError("the journal was opened before a fork: open its file again")
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     def _prepare(self) -> None:
