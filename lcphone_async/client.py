@@ -482,7 +482,8 @@ class LCPhoneClient:
     def __del__(self) -> None:
         calls = getattr(self, "_calls", None)  # none where the constructor raised
         if calls is not None and calls.is_open:
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            what = f"unclosed {self!r}: use it in `async with`, or await its close()"
+            warnings.warn(what, ResourceWarning, source=self, stacklevel=2)
 
     async def _active_numbers(self, request: Request, page: int) -> ActiveNumbersPage:
         return _wire.answers.active_numbers(request, await self._calls.send(request), page)
