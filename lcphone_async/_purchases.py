@@ -192,7 +192,7 @@ class Purchases:
 
         async def keep() -> None:
             for look in looks:
-                settled.append(await look.kept(journal))
+                settled.append(await look.kept(journal))  # noqa: PERF401  # also if one fails
 
         try:
             await finished(keep())
