@@ -1,5 +1,7 @@
 """The command, pointed at what a test needs."""
 
+import signal
+
 import pytest
 
 from cli.lcphone_command import Command
@@ -27,3 +29,11 @@ def lcphone(lcphone_sandbox, journal):
 def lcphone_raw(raw_server, journal):
     """The command, pointed at the server of raw bytes."""
     return Command.for_url(raw_server.url, journal)
+
+
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Ctrl-C reaches the command also where a shell has this process in its background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
