@@ -28,8 +28,8 @@ class RateLimiter:
     The defaults are the documented limit, 100 requests in 10 s for each location. Where the
     service's own headers tell of a stricter limit, of requests that others make on the same
     budget, or that the day's quota is spent, the limiter keeps to that. Waiters are served in
-    the order they came. Hand the same limiter to several clients to share one budget; they must
-    run on the same event loop.
+    the order they came. Hand the same limiter to several clients to share one budget, on one
+    event loop at a time: another one may follow once `asyncio.run` has ended the first.
 
     - `daily_reserve`: how many of the day's requests `bulk` calls leave for others.
 
