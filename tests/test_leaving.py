@@ -135,33 +135,6 @@ async def test_a_cancellation_at_the_moment_of_a_timeout(server, what, held, ear
                 await asyncio.sleep(20)
 
 
-async def test_leaving_while_it_waits_for_a_slot(server, client, limiter):
-    """Leaves nothing behind a cancellation while the whole budget is spent."""
-    slots = [limiter.slot("location") for _ in range(BUDGET)]
-    for slot in slots:
-        await slot.__aenter__()
-    task = asyncio.create_task(walk(client, 5000))
-    await asyncio.sleep(0.02)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert server.asked == []
-    for slot in slots:
-        await slot.__aexit__(None, None, None)
-    await nothing_is_left(server, limiter)
-
-
-async def test_leaving_while_it_waits_to_try_again(server, client, limiter):
-    """Leaves nothing behind a cancellation between two tries."""
-    server.status[0] = 503
-    task = asyncio.create_task(walk(client, 5000))
-    await until(lambda: server.asked == [0] and server.busy == 0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await nothing_is_left(server, limiter)
-
-
 async def test_an_error_of_the_service(server, client, limiter):
     """Leaves nothing behind an error that ends the walk, after the pages before it."""
     server.held = dict.fromkeys(range(6, 50), 0.0)
@@ -202,19 +175,6 @@ async def test_a_forgotten_generator_ends_by_itself(server, client, limiter):
     await anext(numbers)
     del numbers
     gc.collect()
-    await nothing_is_left(server, limiter)
-
-
-async def test_leaving_a_search_of_countries(server, client, limiter):
-    """Leaves nothing behind a `break` while other countries are being searched."""
-    server.held[-1] = 0.0
-    codes = [f"{first}{second}" for first in "ABC" for second in "ABC"]
-    searches = client.search_countries("location", codes, concurrency=4)
-    task = asyncio.create_task(anext(searches))
-    await until(lambda: len(server.asked) == 4)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
     await nothing_is_left(server, limiter)
 
 
