@@ -1,4 +1,4 @@
-"""The body of an answer: whole, decoded, and no longer than a limit.
+"""The body of an answer: whole, unpacked, no longer than a limit, and understood.
 
 It is decoded here and not by aiohttp, whose versions differ in how much memory a small body that
 grows can take, and in how long many small ones can hold up the event loop.
@@ -6,10 +6,20 @@ grows can take, and in how long many small ones can hold up the event loop.
 
 from __future__ import annotations
 
+import asyncio
 import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-import aiohttp
-from multidict import MultiMapping
+if TYPE_CHECKING:
+    import aiohttp
+    from multidict import MultiMapping
+
+    from ._wire.answers import Answer
+    from ._wire.requests import Request
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # What is asked for. Without Brotli and zstd nothing hangs on which libraries are installed.
 ACCEPTED = "gzip"
@@ -17,6 +27,10 @@ ACCEPTED = "gzip"
 # The two that zlib tells apart by itself.
 _READABLE = {"gzip", "x-gzip", "deflate"}
 _EITHER = zlib.MAX_WBITS | 32
+
+
+# A page of 1000 numbers has a tenth of it, and so much takes a tenth of a second to understand.
+_LARGE = 4 * 2**20
 
 
 class TooLargeError(Exception):
@@ -51,6 +65,19 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     if inflater is not None:
         inflater.check_end()
     return b"".join(pieces)
+
+
+async def understood(
+    read: Callable[Concatenate[Request, Answer, P], T],
+    request: Request,
+    answer: Answer,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """What `read` makes of an answer; of a large one in a thread, while the event loop goes on."""
+    if len(answer.body) < _LARGE:
+        return read(request, answer, *args, **kwargs)
+    return await asyncio.to_thread(read, request, answer, *args, **kwargs)
 
 
 def _is_packed(headers: MultiMapping[str]) -> bool:

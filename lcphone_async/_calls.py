@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve
 
 from . import _wire
+from ._bodies import understood
 from ._circuit import Circuit
 from ._retry import RetryPolicy, retrying
 from ._secrets import Secret
@@ -167,7 +168,7 @@ class Calls:
         if 200 <= answer.status < 300:  # noqa: PLR2004  # HTTP's own
             self._circuit.learn()
             return answer
-        refusal = _wire.faults.error_of(request, answer, token)
+        refusal = await understood(_wire.faults.error_of, request, answer, token)
         self._circuit.learn(refusal)
         raise refusal
 

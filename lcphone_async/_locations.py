@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from . import _wire
+from ._bodies import understood
 from ._calls import Calls
 from .errors import IncompleteListError, RepeatedPageError
 from .models import Location
@@ -78,7 +79,7 @@ async def walk_locations(
     while start is not None:
         asked = request(start)
         answer = await calls.send(asked)
-        page = _wire.token_answers.locations(asked, answer, start, walk.page_size)
+        page = await understood(_wire.token_answers.locations, asked, answer, start, walk.page_size)
         for location in walk.accept(page):
             yield location
         start = page.next_start

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from . import _wire
+from ._bodies import understood
 from ._tasks import OwnTasks
 from .errors import IncompleteListError, RepeatedPageError
 from .models import ActiveNumber, ActiveNumbersPage
@@ -213,7 +214,9 @@ async def walk_pages(
             index = asked - len(answers)
             answer = await answers.popleft()
             began = now()
-            page = walk.accept(_wire.answers.active_numbers(request(index), answer, index))
+            page = walk.accept(
+                await understood(_wire.answers.active_numbers, request(index), answer, index)
+            )
             pace.is_long_list = walk.is_long
             del answer  # as long as the page is used, both would take memory
             ask(walk.ahead(prefetch(pace)))

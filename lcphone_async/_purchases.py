@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 
 from . import _checks as checks
 from . import _clock, _wire
+from ._bodies import understood
 from ._calls import Calls, Tries
 from ._paging import Walk, walk_pages
 from ._tasks import finished
@@ -178,7 +179,8 @@ class Purchases:
             number_types=("local", "tollFree", "mobile"),
             last_part=request.phone_number[-_TELLING_DIGITS:],
         )
-        found = _wire.answers.available_numbers(search, await self.calls.send(search))
+        answer = await self.calls.send(search)
+        found = await understood(_wire.answers.available_numbers, search, answer)
         return any(number.phone_number == request.phone_number for number in found.numbers)
 
     async def settle(self, journal: Journal, late: float) -> list[PurchaseRecord]:
@@ -252,7 +254,8 @@ class Purchases:
         self, request: Request, intention: _Intention, tries: Tries, *, known_not_owned: bool
     ) -> Purchase:
         try:
-            return _wire.answers.purchase(request, await self.calls.send(request, tries))
+            answer = await self.calls.send(request, tries)
+            return await understood(_wire.answers.purchase, request, answer)
         except (APIError, ResponseFormatError, TransportError) as error:
             if not tries.in_doubt:
                 raise

@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 
 from . import _checks as checks
 from . import _wire
+from ._bodies import understood
 from ._calls import Calls
 from ._tasks import OwnTasks
 from ._token_sources import TokenSource
@@ -80,7 +81,8 @@ class ClientTokenService:
     async def exchange(self, client_id: str, client_secret: str, code: str, **more: Any) -> Grant:
         """The first tokens of an installation. A code is good once: it is not sent again."""
         request = token_requests.exchange(self.api_version, client_id, client_secret, code, **more)
-        return _wire.token_answers.grant(request, await self.calls.send(request))
+        answer = await self.calls.send(request)
+        return await understood(_wire.token_answers.grant, request, answer)
 
     async def location_token(self, company_id: str, location_id: str, agency: TokenSource) -> Grant:
         """A token of the location, for one of the agency."""
@@ -88,7 +90,7 @@ class ClientTokenService:
             token_requests.location_token(self.api_version, company_id, location_id)
         )
         answer = await self.calls.send(request, tokens=agency)
-        return _wire.token_answers.grant(request, answer)
+        return await understood(_wire.token_answers.grant, request, answer)
 
     async def close(self) -> None:
         """Gives what was started its time to end, and then ends it."""
@@ -103,7 +105,7 @@ class ClientTokenService:
                 raise
             refusal = AuthorizationLostError(str(error), error.status)
         else:
-            return _wire.token_answers.grant(request, answer)
+            return await understood(_wire.token_answers.grant, request, answer)
         raise refusal
 
     def _here(self, request: Request) -> Request:

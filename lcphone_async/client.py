@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import _checks as checks
 from . import _wire
+from ._bodies import understood
 from ._calls import Calls
 from ._locations import LocationsWalk, walk_locations
 from ._paging import Walk, numbers_of, walk_pages
@@ -400,7 +401,8 @@ class LCPhoneClient:
     async def number_pools(self, location_id: str) -> list[NumberPool]:
         """The number pools of a location."""
         request = requests.number_pools(location_id)
-        return _wire.answers.number_pools(request, await self._calls.send(request))
+        answer = await self._calls.send(request)
+        return await understood(_wire.answers.number_pools, request, answer)
 
     def locations(
         self, company_id: str, app_id: str, *, query: str | None = None, page_size: int = 100
@@ -486,10 +488,12 @@ class LCPhoneClient:
             warnings.warn(what, ResourceWarning, source=self, stacklevel=2)
 
     async def _active_numbers(self, request: Request, page: int) -> ActiveNumbersPage:
-        return _wire.answers.active_numbers(request, await self._calls.send(request), page)
+        answer = await self._calls.send(request)
+        return await understood(_wire.answers.active_numbers, request, answer, page)
 
     async def _available_numbers(self, request: Request) -> AvailableNumbers:
-        return _wire.answers.available_numbers(request, await self._calls.send(request))
+        answer = await self._calls.send(request)
+        return await understood(_wire.answers.available_numbers, request, answer)
 
 
 def _each(

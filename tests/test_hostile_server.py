@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import socket
+import threading
 import tracemalloc
 import zlib
 from contextlib import ExitStack, asynccontextmanager
@@ -26,6 +27,9 @@ from lcphone_async import (
     TokenUnavailableError,
     TransportError,
 )
+from lcphone_async._bodies import understood
+from lcphone_async._wire.answers import Answer
+from lcphone_async._wire.requests import number_pools
 
 TOKEN = "pit-5e884898da28"
 AT_ONCE = RetryPolicy(first_wait=0, read_back_time=0.1)
@@ -141,6 +145,31 @@ async def test_a_body_that_is_too_long(answer):
                 await client.active_numbers_page("a")
             assert len(server.requests) == 1
             assert (await client.active_numbers_page("a")).total == 0
+
+
+async def test_a_large_answer_holds_nobody_up():
+    """Reads an answer of many megabytes in a thread, while the event loop goes on."""
+    going_on = threading.Event()
+
+    def read(request, answer):
+        return going_on.wait(timeout=10)
+
+    request = number_pools("location")
+    reading = asyncio.create_task(understood(read, request, Answer(200, {}, bytes(4 * 2**20))))
+    await asyncio.sleep(0)
+    going_on.set()
+    assert await reading
+
+
+async def test_a_page_of_many_more_numbers_than_were_asked_for(raw_server):
+    """Gives all that the service sent, a hundred times what a page may have."""
+    rows = b",".join(
+        b'{"phoneNumber": "+1830%07d", "friendlyName": ""}' % i for i in range(100_000)
+    )
+    raw_server.reply(http(b'{"numbers": [%b], "total": 100000}' % rows))
+    async with client_of(raw_server) as client:
+        page = await client.active_numbers_page("a")
+    assert len({number.phone_number for number in page.numbers}) == 100_000
 
 
 async def test_the_rest_of_a_body_that_is_too_long():
