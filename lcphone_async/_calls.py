@@ -15,7 +15,7 @@ from ._bodies import understood
 from ._circuit import Circuit
 from ._retry import RetryPolicy, retrying
 from ._secrets import Secret
-from ._token_sources import TokenSource, checked_token, renewed
+from ._token_sources import TokenSource, renewed, token_of
 from .errors import (
     AuthenticationError,
     ClientClosedError,
@@ -136,7 +136,7 @@ class Calls:
         if request.scope is None:
             return await self._answer(request, None, tries)
         source = self._tokens if tokens is None else tokens
-        token = checked_token(await source.token(request.location_id))
+        token = await token_of(source, request.location_id)
         try:
             return await self._answer(request, token, tries)
         except AuthenticationError as error:

@@ -6,32 +6,62 @@
 from __future__ import annotations
 
 import functools
-import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from decimal import Decimal
-from ipaddress import ip_address
-from typing import Any
-from urllib.parse import quote, urlsplit
+from inspect import iscoroutinefunction
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from math import isfinite
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from .models import NumberType
 
+T = TypeVar("T")
+
+API_VERSIONS = ("v3", "2021-07-28")
 MAX_PAGE_SIZE = 1000
+
+# No list is as long: beyond it there is a mistake.
+MAX_PAGE = 2**31 - 1
+
+# Whatever is longer is no id, name or code, and no server takes it in a URL.
+_MAX_LENGTH = 8_000
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _quoted = functools.lru_cache(quote)
-_SPACE = re.compile(r"\s")
+
+# What a base URL may be: without credentials, a query or a fragment there is nothing in it that
+# two parsers of URLs could understand in two ways (RFC 3986, 3.2.2 and 3.3).
+_BASE_URL = re.compile(
+    r"(?P<scheme>https?)://(?:\[(?P<ipv6>[0-9a-f.]*:[0-9a-f:.]*)\]|(?P<host>[a-z0-9_.-]+))"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:/(?!(?:\.|%2e){1,2}(?:/|$))(?:[a-z0-9._~!$&'()*+,;=:-]|%[0-9a-f]{2})+)*/*",
+    re.IGNORECASE | re.ASCII,
+)
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE | re.ASCII)
+_MAX_HOST = 253
+_MAX_PORT = 65_535
+
+
+def string(name: str, value: object) -> str:
+    """What a string holds, whatever a subclass says that it is."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, not {_named(value)}")
+    return str.__str__(value)
 
 
 def text(name: str, value: object) -> str:
     """A string without control characters or lone surrogates; it may be empty."""
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a string, not {type(value).__name__}")
-    if not value.isprintable() and _CONTROL.search(value):  # the first is the quicker
+    said = string(name, value)
+    if len(said) > _MAX_LENGTH:
+        raise ValueError(f"{name} is longer than {_MAX_LENGTH:,} characters")
+    if not said.isprintable() and _CONTROL.search(said):  # the first is the quicker
         raise ValueError(f"{name} holds a control character or a lone surrogate")
-    return value
+    return said
 
 
 def optional_text(name: str, value: object) -> str | None:
@@ -61,21 +91,90 @@ def base_url(value: object, *, allow_http: bool) -> str:
     Plain `http://`, over which anybody on the way can read the token, only on this machine.
     """
     url = text("base_url", value)
-    try:
-        parts = urlsplit(url)
-        has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        has_host = False
-    if not has_host or parts.scheme not in {"http", "https"} or _SPACE.search(url):
-        raise ValueError("base_url must be an http:// or https:// URL")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if any(sign in url for sign in "@?#"):
         raise ValueError("base_url must have no credentials, query or fragment")
-    if parts.scheme == "http" and not (allow_http or _is_this_machine(parts.hostname or "")):
+    parts = _BASE_URL.fullmatch(url)
+    if parts is None or not (1 <= int(parts["port"] or 443) <= _MAX_PORT):
+        raise ValueError(
+            "base_url must be an http:// or https:// URL in ASCII (a name in other letters as "
+            "xn--…), without spaces and without empty parts, `.` or `..` in its path"
+        )
+    host = _host(parts["ipv6"] or parts["host"])
+    if parts["scheme"].lower() == "http" and not (allow_http or _is_this_machine(host)):
         raise ValueError(
             "base_url must be https://, or tokens could be read on the way (allow_http=True "
             "permits it)"
         )
     return url.rstrip("/")
+
+
+def _host(said: str) -> str | IPv4Address | IPv6Address:
+    """A host's address or its name, in lower case; raises `ValueError` for what is neither."""
+    with suppress(ValueError):
+        return ip_address(said)
+    name = said.lower()
+    labels = name.removesuffix(".").split(".")
+    is_name = len(name) <= _MAX_HOST and all(map(_LABEL.fullmatch, labels))
+    with suppress(UnicodeError):
+        name.encode().decode("idna")  # what xn-- stands for, which aiohttp looks at, too
+        if is_name:
+            return name
+    raise ValueError("base_url has a host that there cannot be")
+
+
+def api_version(value: object) -> str:
+    """One of the contracts that there are."""
+    return one_of("api_version", value, API_VERSIONS)
+
+
+def one_of(name: str, value: object, there_are: Sequence[str]) -> str:
+    """One of a few words."""
+    word = text(name, value)
+    if word not in there_are:
+        raise ValueError(f"{name} must be {' or '.join(there_are)}")
+    return word
+
+
+def switch(name: str, value: object) -> bool:
+    """True or false, and nothing that only counts as one of them."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
+    return value
+
+
+def instance(name: str, value: object, cls: type[T]) -> T:
+    """An object of a class."""
+    if not isinstance(value, cls):
+        raise TypeError(f"{name} must be {cls.__name__}, not {_named(value)}")
+    return value
+
+
+def function(name: str, value: T) -> T:
+    """Something that can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, not {_named(value)}")
+    return value
+
+
+def having(name: str, value: T, what: str, *methods: str) -> T:
+    """An object with the methods of what it is to be."""
+    is_object = not isinstance(value, type)
+    if not (is_object and all(callable(getattr(value, method, None)) for method in methods)):
+        raise TypeError(f"{name} must be {what}, or have its methods; not {_named(value)}")
+    return value
+
+
+def redis_client(name: str, value: T) -> T:
+    """A client whose calls are coroutines, and not one of redis-py's others."""
+    having(name, value, "a client of redis.asyncio", "register_script", "execute_command")
+    execute: Callable[..., object] = value.execute_command  # type: ignore[attr-defined]  # having
+    if not iscoroutinefunction(execute):
+        raise TypeError(f"{name} must be a client of redis.asyncio: this one's calls block")
+    return value
+
+
+def _named(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
 def flag(name: str, value: object) -> bool | None:
@@ -89,18 +188,23 @@ def whole_number(name: str, value: object, lowest: int, highest: int | None = No
     """An integer within its bounds, both included."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
-    if value < lowest or (highest is not None and value > highest):
+    number = int.__int__(value)
+    if number < lowest or (highest is not None and number > highest):
         bounds = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
-        raise ValueError(f"{name} must be {bounds}, not {value}")
-    return value
+        raise ValueError(f"{name} must be {bounds}")
+    return number
 
 
 def seconds(name: str, value: object, *, zero: bool = False) -> float:
     """A finite, positive time; zero only where that makes sense."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
-    if not (value > 0 or (zero and value == 0)) or value == math.inf:
-        raise ValueError(f"{name} must be a positive number of seconds, not {value}")
+    try:
+        is_time = isfinite(value) and (value > 0 or (zero and value == 0))
+    except OverflowError:  # an integer beyond all floats
+        is_time = False
+    if not is_time:
+        raise ValueError(f"{name} must be a {'' if zero else 'positive '}number of seconds")
     return value
 
 
@@ -110,8 +214,8 @@ def price(name: str, value: object) -> Decimal | None:
         return None
     if isinstance(value, bool) or not isinstance(value, Decimal | int):
         raise TypeError(f"{name} must be a Decimal or an int, not {type(value).__name__}")
-    if not Decimal(value).is_finite():
-        raise ValueError(f"{name} must be a finite number, not {value}")
+    if not Decimal(value).is_finite() or value < 0:
+        raise ValueError(f"{name} must be a finite number, 0 or more")
     return Decimal(value)
 
 
@@ -119,7 +223,7 @@ def country_code(name: str, value: object) -> str:
     """Two letters (ISO 3166-1 alpha-2), in upper case."""
     code = text(name, value)
     if not _COUNTRY.fullmatch(code):
-        raise ValueError(f"{name} must be two letters, not {code!r}")
+        raise ValueError(f"{name} must be two letters, such as US")
     return code.upper()
 
 
@@ -154,11 +258,11 @@ def _as_known(spelled: str) -> str:
     return next((known for known in NumberType if known.casefold() == squeezed), spelled)
 
 
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
+def _is_this_machine(host: str | IPv4Address | IPv6Address) -> bool:
+    if isinstance(host, str):
         return host == "localhost"
+    mapped = getattr(host, "ipv4_mapped", None)  # of which only Python 3.13 knows what it is
+    return (mapped or host).is_loopback
 
 
 def country_of(phone_number: str) -> str | None:

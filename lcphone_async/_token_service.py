@@ -16,7 +16,6 @@ from ._calls import Calls
 from ._tasks import OwnTasks
 from ._token_sources import TokenSource
 from ._wire import token_requests
-from ._wire.requests import API_VERSIONS
 from .errors import APIError, AuthorizationLostError, ClientClosedError, ResponseFormatError
 
 if TYPE_CHECKING:
@@ -53,8 +52,6 @@ class ClientTokenService:
 
     def at(self, base_url: str | None, api_version: str | None) -> ClientTokenService:
         """The same at another base URL or under the other contract."""
-        if api_version is not None and api_version not in API_VERSIONS:
-            raise ValueError(f"api_version must be {' or '.join(API_VERSIONS)}")
         url = base_url and checks.base_url(base_url, allow_http=self.allow_http)
         return evolve(
             self, base_url=url or self.base_url, api_version=api_version or self.api_version

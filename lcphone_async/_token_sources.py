@@ -17,6 +17,9 @@ from ._tokens import Grant
 # What may stand in a bearer token: visible ASCII (RFC 9110, 5.5, less white space).
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
+# So long a line servers take, and no longer one.
+_MAX_LENGTH = 8_000
+
 TokenCall = Callable[[str], Awaitable[str]]
 """An async function from a location's id to its token."""
 
@@ -150,6 +153,14 @@ class ServiceOfSource:
         return [service for each in self._bound if (service := each()) is not None]
 
 
+async def token_of(source: TokenSource, location_id: str) -> Secret:
+    """The token for a call on a location, as the source gives it, if it is one."""
+    given = source.token(location_id)
+    if not isawaitable(given):
+        raise TypeError("the method `token` of the token source must be async")
+    return checked_token(await given)
+
+
 def checked_token(token: object, name: str = "token") -> Secret:
     """A token that can be a header; white space around it, as pasted, is taken off.
 
@@ -157,19 +168,23 @@ def checked_token(token: object, name: str = "token") -> Secret:
     """
     if not isinstance(token, str):
         raise TypeError(f"{name} must be a string or a token source, not {type(token).__name__}")
-    stripped = token.strip()
+    stripped = str.strip(token)
     if not stripped:
         raise ValueError(f"{name} is empty")
+    if len(stripped) > _MAX_LENGTH:
+        raise ValueError(f"{name} is longer than {_MAX_LENGTH:,} characters")
     if not _TOKEN.fullmatch(stripped):
         raise ValueError(f"{name} holds white space, a control character or a non-ASCII one")
     return token if isinstance(token, Secret) and token == stripped else Secret(stripped)
 
 
-def token_source(token: str | TokenSource | TokenCall) -> TokenSource:
-    """The source that a client's `token` argument stands for."""
-    if isinstance(token, TokenSource):
+def token_source(token: str | TokenSource | TokenCall, name: str = "token") -> TokenSource:
+    """The source that an argument stands for."""
+    if isinstance(token, type):
+        raise TypeError(f"{name} must be a string or a token source, not a class of them")
+    if isinstance(token, TokenSource) and callable(token.token):
         return token
-    return CallableTokens(token) if callable(token) else StaticToken(token)
+    return CallableTokens(token) if callable(token) else StaticToken(checked_token(token, name))
 
 
 def bind(source: TokenSource, service: TokenService) -> None:

@@ -13,6 +13,9 @@ from .errors import TokenUnavailableError
 # A token is renewed so many seconds before it expires, or in the last tenth of its life.
 _AHEAD = 300.0
 
+# Seconds since the epoch: the year 9999, after which there is no date.
+_END_OF_TIME = 253_402_300_800.0
+
 
 def _secret(value: str | None) -> Secret | None:
     return None if value is None else Secret(value)
@@ -64,6 +67,8 @@ class TokenPair:
             isinstance(expires_at, bool) or not isinstance(expires_at, int | float)
         ):
             raise TypeError("expires_at must be an aware datetime or seconds since the epoch")
+        if expires_at is not None and not -_END_OF_TIME < expires_at < _END_OF_TIME:
+            raise ValueError("expires_at must be seconds since the epoch")
         began_with = None if refresh_token is None else digest(refresh_token)
         return cls(access_token, refresh_token, expires_at, _due(now, expires_at), began_with)
 

@@ -14,7 +14,7 @@ from ._bodies import ACCEPTED, TooLargeError, UnreadableError, read_whole
 from ._secrets import Secret, SecretBytes
 from ._version import __version__
 from ._wire.answers import Answer
-from ._wire.requests import API_VERSIONS, Request
+from ._wire.requests import Request
 from .errors import (
     AnswerTooLargeError,
     ClientClosedError,
@@ -45,16 +45,12 @@ class Transport:
         max_body_size: int,
         allow_http: bool = False,
     ) -> None:
-        if session is not None and not isinstance(session, aiohttp.ClientSession):
-            raise TypeError("session must be an aiohttp.ClientSession")
-        if api_version not in API_VERSIONS:
-            raise ValueError(
-                f"api_version must be {' or '.join(API_VERSIONS)}, not {api_version!r}"
-            )
+        if session is not None:
+            _check_session(session)
+        self.allow_http = checks.switch("allow_http", allow_http)
         self.base_url = checks.base_url(base_url, allow_http=allow_http)
-        self.api_version = api_version
-        self.allow_http = allow_http
         self._max_body_size = checks.whole_number("max_body_size", max_body_size, 1)
+        self.api_version = checks.api_version(api_version)
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": ACCEPTED,
@@ -210,10 +206,20 @@ def _is_of(request: aiohttp.ClientRequest, error: aiohttp.ClientConnectorError) 
     return (error.host, error.port) == (request.url.raw_host, request.url.port)
 
 
+def _check_session(session: aiohttp.ClientSession) -> None:
+    """Its own `Authorization` would go out where a call has none, or be in the way of the token."""
+    checks.instance("session", session, aiohttp.ClientSession)
+    if session.auth is not None or "Authorization" in session.headers:
+        raise ValueError("session must add no Authorization of its own: the client adds the token")
+
+
 def _client_timeout(timeout: float | aiohttp.ClientTimeout | None) -> aiohttp.ClientTimeout:
     if timeout is None:
         return DEFAULT_TIMEOUT
     if isinstance(timeout, aiohttp.ClientTimeout):
+        for limit in ("total", "connect", "sock_connect", "sock_read"):
+            if (given := getattr(timeout, limit)) is not None:
+                checks.seconds(f"timeout.{limit}", given, zero=True)  # 0 is none, as in aiohttp
         return timeout
     total = checks.seconds("timeout", timeout)
     return aiohttp.ClientTimeout(

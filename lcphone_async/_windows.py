@@ -70,7 +70,7 @@ class Windows(Generic[W]):
 
     def of(self, key: str) -> W:
         """The key's window."""
-        window = self._by_key.get(key)
+        window = self._by_key.get(_checked(key))
         if window is None:
             self._sweep()
             window = self._by_key[key] = self._make(key)
@@ -78,7 +78,7 @@ class Windows(Generic[W]):
 
     def status(self, key: str) -> RateLimitStatus:
         """What the service last said of the key's limits."""
-        window = self._by_key.get(key)
+        window = self._by_key.get(_checked(key))
         return RateLimitStatus() if window is None else window.budget.status
 
     def _sweep(self) -> None:
@@ -87,3 +87,9 @@ class Windows(Generic[W]):
         now = asyncio.get_running_loop().time()
         self._by_key = {key: window for key, window in self._by_key.items() if window.in_use(now)}
         self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._by_key))
+
+
+def _checked(key: object) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"key must be a string, not {type(key).__name__}")
+    return key

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from attrs import define
 
-from ._checks import identifier, seconds, whole_number
+from . import _checks as checks
 from ._flight import Flight
 from ._secrets import Secret
 from ._token_sources import (
@@ -91,21 +91,20 @@ class OAuthTokens:
         api_version: str | None = None,
         pause: float = 10.0,
     ) -> None:
-        self._client_id = identifier("client_id", client_id)
-        self._client_secret = Secret(identifier("client_secret", client_secret))
+        self._client_id = checks.identifier("client_id", client_id)
+        self._client_secret = Secret(checks.identifier("client_secret", client_secret))
         self._given = TokenPair.of(
             None if access_token is None else checked_token(access_token, "access_token"),
             None if refresh_token is None else checked_token(refresh_token, "refresh_token"),
             expires_at,
             time.time(),
         )
-        if store is not None and not hasattr(store, "lock"):
-            raise TypeError(
-                "store must be a token store such as FileTokenStore, or have its methods"
-            )
+        if store is not None:
+            what = "a token store such as FileTokenStore"
+            checks.having("store", store, what, "lock", "load", "replace")
         self._store = MemoryTokenStore() if store is None else store
-        self._service = ServiceOfSource(base_url, api_version)
-        self._flight: Flight[TokenPair] = Flight(seconds("pause", pause))
+        self._service = _service(base_url, api_version)
+        self._flight: Flight[TokenPair] = Flight(checks.seconds("pause", pause))
         self._pair: TokenPair | None = None
         self._replaced_at = -_YOUNG
         self._refused: str | None = None
@@ -266,11 +265,11 @@ class AgencyTokens:
         api_version: str | None = None,
         pause: float = 10.0,
     ) -> None:
-        self._company_id = identifier("company_id", company_id)
-        self._source = token_source(source)
-        self._max = whole_number("max_locations", max_locations, 1)
-        self._pause = seconds("pause", pause)
-        self._service = ServiceOfSource(base_url, api_version)
+        self._company_id = checks.identifier("company_id", company_id)
+        self._source = token_source(source, "source")
+        self._max = checks.whole_number("max_locations", max_locations, 1)
+        self._pause = checks.seconds("pause", pause)
+        self._service = _service(base_url, api_version)
         self._places: OrderedDict[str, _Place] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -323,6 +322,14 @@ class AgencyTokens:
         else:
             return TokenPair.granted(grant, asked_at)
         raise failure
+
+
+def _service(base_url: str | None, api_version: str | None) -> ServiceOfSource:
+    """The way to the service; whether `http://` is allowed, the client knows that it is given."""
+    return ServiceOfSource(
+        None if base_url is None else checks.base_url(base_url, allow_http=True),
+        None if api_version is None else checks.api_version(api_version),
+    )
 
 
 def _unavailable(error: LCPhoneError) -> TokenUnavailableError | ClientClosedError:

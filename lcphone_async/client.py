@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from .journal import Journal, PurchaseRecord
 
 _DEFAULT_NUMBER_TYPES = ("local", "tollFree")
+_A_JOURNAL = "a PurchaseJournal"
+_JOURNAL_METHODS = ("past", "begin", "change", "settle", "records")
 
 
 class LCPhoneClient:
@@ -71,7 +73,8 @@ class LCPhoneClient:
 
     Use it on one event loop, as an async context manager, or `await client.close()` at the end.
     Every call raises `LCPhoneError` for what goes wrong on the way (`lcphone_async.errors` draws
-    the tree), and `ValueError` or `TypeError` for a bad argument, before anything is sent.
+    the tree). A bad argument raises `ValueError` or `TypeError` before anything is sent: what gives
+    an async iterator raises it when it is called, what is awaited when it is awaited.
     """
 
     def __init__(
@@ -92,11 +95,13 @@ class LCPhoneClient:
         from ._transport import Transport
         from .journal import MemoryJournal
 
-        policy = RetryPolicy() if retry is None else retry
-        if not isinstance(policy, RetryPolicy):
-            raise TypeError("retry must be a RetryPolicy")
-        if limiter is not None and not hasattr(limiter, "slot"):
-            raise TypeError("limiter must be a RateLimiter, or have its methods")
+        policy = RetryPolicy() if retry is None else checks.instance("retry", retry, RetryPolicy)
+        if limiter is not None:
+            checks.having("limiter", limiter, "a RateLimiter", "slot", "status")
+            most = getattr(limiter, "max_requests", None)
+            checks.whole_number("limiter.max_requests", most, 1)
+        if journal is not None:
+            checks.having("journal", journal, _A_JOURNAL, *_JOURNAL_METHODS)
         source = token_source(token)
         self._transport = Transport(
             base_url,
@@ -345,7 +350,7 @@ class LCPhoneClient:
             stripe_account_id=stripe_account_id,
             payment_method_id=payment_method_id,
         )
-        if dry_run:
+        if checks.switch("dry_run", dry_run):
             await self._purchases.check(request)
             return Purchase(request.phone_number, location_id, confirmed_by="dry run")
         return await self._purchases.make(request)
@@ -372,6 +377,9 @@ class LCPhoneClient:
         An error that concerns more than one number ends it and is given with what was bought.
         """
         wanted = checks.whole_number("count", count, 1)
+        order = None if order_id is None else checks.identifier("order_id", order_id)
+        checks.path_part("location_id", location_id)
+        checks.price("max_price", max_price)
         affordable: list[Request] = []
         too_dear: list[Request] = []
         for number, fingerprint in _each(checks.several("offers", offers)):
@@ -382,7 +390,7 @@ class LCPhoneClient:
         from ._orders import fill_order
 
         return await fill_order(
-            self._purchases, location_id, affordable, too_dear, count=wanted, order_id=order_id
+            self._purchases, location_id, affordable, too_dear, count=wanted, order_id=order
         )
 
     async def settle(
@@ -396,7 +404,9 @@ class LCPhoneClient:
         seconds ago; unknown if it may still arrive.
         """
         age = checks.seconds("late", late, zero=True)
-        return await self._purchases.settle(journal or self._purchases.journal, age)
+        kept = self._purchases.journal if journal is None else journal
+        checks.having("journal", kept, _A_JOURNAL, *_JOURNAL_METHODS)
+        return await self._purchases.settle(kept, age)
 
     async def number_pools(self, location_id: str) -> list[NumberPool]:
         """The number pools of a location."""
@@ -448,16 +458,17 @@ class LCPhoneClient:
         - `redirect_uri`: the one that the authorization was asked for with.
         - `user_type`: `Company` for the tokens of an agency, or `Location`.
         """
-        client_id = checks.identifier("client_id", client_id)
-        client_secret = Secret(checks.identifier("client_secret", client_secret))
-        code = Secret(checks.identifier("code", code))
         return await self._tokens.exchange(
-            client_id, client_secret, code, redirect_uri=redirect_uri, user_type=user_type
+            checks.identifier("client_id", client_id),
+            Secret(checks.identifier("client_secret", client_secret)),
+            Secret(checks.identifier("code", code)),
+            redirect_uri=checks.optional_text("redirect_uri", redirect_uri),
+            user_type=checks.optional_text("user_type", user_type),
         )
 
     def rate_limit(self, location_id: str) -> RateLimitStatus:
         """What the service's last answer said of a location's limits; empty before the first."""
-        return self._calls.rate_limit(location_id)
+        return self._calls.rate_limit(checks.identifier("location_id", location_id))
 
     async def close(self) -> None:
         """Ends the calls that are under way with `ClientClosedError`, and closes the session.

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from enum import StrEnum
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 from uuid import uuid4
@@ -19,6 +18,7 @@ from uuid import uuid4
 from attrs import asdict, evolve, field, frozen
 
 from . import _clock
+from ._paths import checked_path
 from .errors import NumberAlreadyOwnedError, PurchaseInProgressError
 
 T = TypeVar("T")
@@ -253,12 +253,13 @@ class PurchaseJournal:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        Path(path).touch(mode=0o600)
+        file = checked_path("path", path)
+        file.touch(mode=0o600)
         self._process = os.getpid()
         # One thread, so that what is asked later happens later, cancelled or not.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="purchase-journal")
         self._database = sqlite3.connect(
-            path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False
+            file, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False
         )
         self._database.row_factory = sqlite3.Row
         try:

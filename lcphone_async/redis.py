@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from . import _checks as checks
 from ._budget import Budget
-from ._checks import identifier, seconds
 from ._extras import extra
 from ._line import in_bulk
 from ._secrets import Secret
@@ -59,11 +59,16 @@ class RedisRateLimiter:
         RateLimiter(max_requests, period, daily_reserve=daily_reserve)  # checks the numbers
         self.max_requests = max_requests
         self.period = period
-        link = Link(redis, timeout, has_local_share=local_share is not None)
+        if local_share is not None:
+            checks.instance("local_share", local_share, RateLimiter)
+        link = Link(
+            checks.redis_client("redis", redis),
+            checks.seconds("timeout", timeout),
+            has_local_share=local_share is not None,
+        )
+        start = checks.text("prefix", prefix)
         self._windows = Windows(
-            lambda key: SharedWindow(
-                link, prefix + key, Budget(max_requests, period, daily_reserve)
-            )
+            lambda key: SharedWindow(link, start + key, Budget(max_requests, period, daily_reserve))
         )
         self._local_share = local_share
 
@@ -164,9 +169,10 @@ class RedisPurchaseJournal:
     def __init__(
         self, redis: Redis | RedisCluster, *, prefix: str = "{lcphone:purchases}:"
     ) -> None:
-        self._redis: Any = redis
+        self._redis: Any = checks.redis_client("redis", redis)
         self._keep: Any = redis.register_script(_JOURNAL)
         self._read: Any = redis.register_script(_ALL)
+        checks.text("prefix", prefix)
         self._open = f"{prefix}open"
         self._settled = f"{prefix}settled"
         self._bought = f"{prefix}bought"
@@ -252,10 +258,10 @@ class RedisTokenStore:
         prefix: str = "lcphone:tokens:",
         lease: float = 10.0,
     ) -> None:
-        self._redis: Any = redis
+        self._redis: Any = checks.redis_client("redis", redis)
         self._replace: Any = redis.register_script(_REPLACE)
-        self._key = prefix + identifier("name", name)
-        self._lease = seconds("lease", lease)
+        self._key = checks.text("prefix", prefix) + checks.identifier("name", name)
+        self._lease = checks.seconds("lease", lease)
 
     def __repr__(self) -> str:
         return f"RedisTokenStore({self._key!r})"

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
+from ._paths import checked_path
 from ._secrets import Secret
 
 _LOOK_AGAIN = 0.02
@@ -72,7 +73,7 @@ class FileTokenStore:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = Path(path).resolve()
+        self.path = checked_path("path", path).resolve()
 
     def __repr__(self) -> str:
         return f"FileTokenStore({str(self.path)!r})"

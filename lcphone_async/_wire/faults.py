@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, TypeGuard
 from urllib.parse import quote_plus
 
+from .._checks import API_VERSIONS
 from ..errors import (
     APIError,
     AuthenticationError,
@@ -23,7 +24,7 @@ from ..errors import (
 )
 from .answers import Answer, decode_json, describe
 from .limits import rate_limit, retry_after
-from .requests import API_VERSIONS, Request
+from .requests import Request
 
 _MAX_MESSAGE = 500
 

@@ -16,7 +16,6 @@ from ..models import AvailableNumber, NumberType
 from .names import camel
 
 BASE_URL = "https://services.leadconnectorhq.com"
-API_VERSIONS = ("v3", "2021-07-28")
 
 _POOLS = "/phone-system/number-pools"
 _NUMBERS = "/phone-system/numbers/location/{locationId}"
@@ -77,14 +76,9 @@ class Request:
 def number_pools(location_id: str) -> Request:
     """`GET /phone-system/number-pools`."""
     checks.path_part("location_id", location_id)
-    return Request(
-        "GET",
-        _POOLS,
-        _POOLS,
-        location_id,
-        "numberpools.read",
-        query=_query(locationId=location_id),
-    )
+    location = str.__str__(location_id)
+    query = _query(locationId=location)
+    return Request("GET", _POOLS, _POOLS, location, "numberpools.read", query=query)
 
 
 def active_numbers(
@@ -98,7 +92,7 @@ def active_numbers(
 ) -> Request:
     """`GET /phone-system/numbers/location/{locationId}`, with an explicit page and page size."""
     query = _query(
-        page=str(checks.whole_number("page", page, 0)),
+        page=str(checks.whole_number("page", page, 0, checks.MAX_PAGE)),
         pageSize=str(checks.whole_number("page_size", page_size, 1, checks.MAX_PAGE_SIZE)),
         searchFilter=checks.optional_text("search_filter", search_filter),
         skipNumberPool=checks.flag("skip_number_pool", skip_number_pool),
@@ -203,7 +197,7 @@ def _price(number: AvailableNumber) -> Decimal | None:
 
 def _of_location(method: str, location_id: str, rest: str, scope: str, **parts: Any) -> Request:
     route, path = _paths(checks.path_part("location_id", location_id), rest)
-    return Request(method, route, path, location_id, scope, **parts)
+    return Request(method, route, path, str.__str__(location_id), scope, **parts)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -56,13 +56,14 @@ def exchange(
 def location_token(api_version: str, company_id: str, location_id: str) -> Request:
     """`POST /oauth/location-token`, or `/oauth/locationToken`, for the agency's token."""
     path = "/oauth/location-token" if api_version == _V3 else "/oauth/locationToken"
+    company = checks.identifier("company_id", company_id)
     return Request(
         "POST",
         path,
         path,
-        checks.identifier("company_id", company_id),
+        company,
         "oauth.write",
-        form={"companyId": company_id, "locationId": checks.identifier("location_id", location_id)},
+        form={"companyId": company, "locationId": checks.identifier("location_id", location_id)},
         is_safe=True,
         timeout=_TIMEOUT,
     )
@@ -77,9 +78,10 @@ def locations(
     """
     is_v3 = api_version == _V3
     path = "/oauth/installed-locations" if is_v3 else "/oauth/installedLocations"
+    company = checks.identifier("company_id", company_id)
     size = str(checks.whole_number("page_size", page_size, 1, MAX_PAGE_SIZE))
     parameters = {
-        "companyId": checks.identifier("company_id", company_id),
+        "companyId": company,
         "appId": checks.identifier("app_id", app_id),
         "isInstalled": "true",
         "query": checks.optional_text("query", query),
@@ -87,7 +89,7 @@ def locations(
         "pageToken" if is_v3 else "skip": start or (None if is_v3 else "0"),
     }
     sent = {name: value for name, value in parameters.items() if value is not None}
-    return Request("GET", path, path, company_id, "oauth.readonly", query=urlencode(sent))
+    return Request("GET", path, path, company, "oauth.readonly", query=urlencode(sent))
 
 
 def _token(api_version: str, *, client_id: str, **fields: str | None) -> Request:

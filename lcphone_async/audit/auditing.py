@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 
 from .. import _checks as checks
 from .._line import bulk
+from .._paths import checked_path
 from .._tasks import OwnTasks, finished
 from ..client import LCPhoneClient
 from ..errors import (
@@ -127,6 +128,7 @@ async def audit(
     ...     summary = await audit(client, ["loc1", "loc2"], "inventory.duckdb")
     ...     print(summary.numbers, summary.coverage)
     """
+    checks.instance("client", client, LCPhoneClient)
     most = checks.whole_number("concurrency", concurrency, 1)
 
     async def take(location: Location, run: Run, folder: Path, on_page: OnPage) -> Inventory:
@@ -148,10 +150,11 @@ async def audit_with(
     on_progress: Callable[[Progress], None],
 ) -> AuditSummary:
     """The audit whose inventories come from `take`, be it here or on other machines."""
+    path = check_shared(store, resume=resume, on_progress=on_progress)
     if locations is None and not resume:
         raise ValueError("there are no locations to audit")
     listed = None if locations is None else await gather(locations)
-    async with _opened(store) as opened:
+    async with _opened(path) as opened:
         run = await finished(asyncio.to_thread(_run, opened, listed, resume=resume))
         visit = _Visit(run, opened.unfinished(run.run_id), on_progress)
         try:
@@ -174,6 +177,13 @@ async def _opened(path: str | Path) -> AsyncIterator[Store]:
     finally:
         for store in stores:
             await finished(asyncio.to_thread(store.close))
+
+
+def check_shared(store: object, *, resume: object, on_progress: Callable[[Progress], None]) -> Path:
+    """What every audit may be told; gives the path of its store."""
+    checks.switch("resume", resume)
+    checks.function("on_progress", on_progress)
+    return checked_path("store", store)
 
 
 def _run(store: Store, listed: list[Location] | None, *, resume: bool) -> Run:

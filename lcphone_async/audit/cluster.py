@@ -9,11 +9,11 @@ from typing import Any
 
 import distributed
 
-from .._checks import whole_number
+from .. import _checks as checks
 from .._line import bulk
 from ..client import LCPhoneClient
 from ..models import Location
-from .auditing import AuditSummary, OnPage, Progress, audit_with
+from .auditing import AuditSummary, OnPage, Progress, audit_with, check_shared
 from .errors import ClusterError
 from .spool import Spool
 from .store import Run
@@ -53,8 +53,11 @@ async def audit_on_dask(
 
     Raises what `audit` raises, and `ClusterError` if there is no such cluster.
     """
+    checks.identifier("scheduler", scheduler)
+    checks.function("make_client", make_client)
+    check_shared(store, resume=resume, on_progress=on_progress)
     if concurrency is not None:
-        whole_number("concurrency", concurrency, 1)
+        checks.whole_number("concurrency", concurrency, 1)
     try:
         connect: Any = distributed.Client  # of which not all has types
         dask = await connect(scheduler, timeout=_CONNECT, asynchronous=True, set_as_default=False)

@@ -10,6 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
+from .._paths import checked_path
 from .reading import Reading, reading
 
 Prices = Mapping[tuple[str, str], Decimal]
@@ -82,6 +83,8 @@ def costs(
 
     Raises `StoreError`, and `ValueError` for a price list that cannot be read.
     """
+    if prices is not None:
+        checked_path("prices", prices)
     with reading(store, run_id) as run:
         return estimate(run, prices)
 

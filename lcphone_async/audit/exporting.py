@@ -10,6 +10,8 @@ from typing import Final, Literal, get_args
 
 import pyarrow as pa
 
+from .. import _checks as checks
+from .._paths import checked_path
 from .reading import Reading, reading
 from .store import failing
 from .tables import TABLES
@@ -55,14 +57,13 @@ def export(
     Rows and columns are in an order that stays, so that the same inventory gives the same bytes.
     Raises `StoreError`, and `OSError` if `out` cannot be written.
     """
-    if format not in get_args(Format):
-        raise ValueError(f"format must be csv, jsonl or parquet, not {format!r}")
-    if table not in get_args(Table):
-        raise ValueError(f"table must be one of {', '.join(get_args(Table))}, not {table!r}")
+    kind = checks.one_of("format", format, get_args(Format))
+    named = checks.one_of("table", table, get_args(Table))
+    path = checked_path("out", out)
     with reading(store, run_id) as run:
-        if format == "parquet":
-            return _write_parquet(run, table, Path(out))
-        return _write_file(run, table, format, Path(out))
+        if kind == "parquet":
+            return _write_parquet(run, named, path)
+        return _write_file(run, named, kind, path)
 
 
 def _columns(table: str) -> list[pa.Field]:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import field, fields, frozen, validators
+from attrs import Attribute, field, fields, frozen
 
+from .. import _checks as checks
+from .._paths import checked_path
 from .errors import StoreError
-from .reading import Reading, reading
+from .reading import Reading, checked_run, reading
+
+_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def _is_text(_: object, attribute: Attribute[str], value: object) -> None:
+    checks.string(attribute.name, value)
+
+
+def _is_name(_: object, attribute: Attribute[str], value: object) -> None:
+    if not _NAME.fullmatch(checks.string(attribute.name, value)):
+        raise ValueError("name must be small letters and digits, with hyphens between them")
 
 
 @frozen
@@ -29,13 +43,13 @@ class Rule:
     ... )
     """
 
-    name: str = field(validator=validators.matches_re(r"[a-z0-9]+(-[a-z0-9]+)*"))
+    name: str = field(validator=_is_name)
     """Small letters, digits and hyphens."""
-    title: str
+    title: str = field(validator=_is_text)
     """What is found, in the plural."""
-    reason: str
+    reason: str = field(validator=_is_text)
     """Why it matters, and what to do."""
-    query: str
+    query: str = field(validator=_is_text)
 
 
 @frozen
@@ -203,10 +217,24 @@ def findings(
 
     Your own rules go beside the others: `rules=[*RULES, no_name]`. Raises `StoreError`.
     """
-    with reading(store, run_id) as run:
-        for rule in rules:
-            for found in found_by(run, rule):
-                yield Finding(rule.name, **found)
+    path, given, run_id = (
+        checked_path("store", store),
+        checked_rules(rules),
+        checked_run("run_id", run_id),
+    )
+
+    def found() -> Iterator[Finding]:
+        with reading(path, run_id) as run:
+            for rule in given:
+                for each in found_by(run, rule):
+                    yield Finding(rule.name, **each)
+
+    return found()
+
+
+def checked_rules(rules: object) -> list[Rule]:
+    """What a caller gave as rules; raises `TypeError` where it is something else."""
+    return [checks.instance("rules", rule, Rule) for rule in checks.several("rules", rules)]
 
 
 def count(run: Reading, rule: Rule) -> int:
@@ -234,7 +262,7 @@ def read_rules(path: str | Path) -> list[Rule]:
 
     Raises `ValueError` for what is no such file.
     """
-    with Path(path).open("rb") as file:
+    with checked_path("path", path).open("rb") as file:
         content = tomllib.load(file)
     wanted = {attribute.name for attribute in fields(Rule)} - {"name"}
     for name, rule in content.items():

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterable, Iterable, Iterator
 from typing import Any, TypeGuard
 
+from .. import _checks as checks
 from ..models import Location
 
 _ID_NAMES = ("location_id", "locationId", "location id", "location", "id", "_id")
@@ -20,8 +21,8 @@ async def gather(given: Iterable[Location | str] | AsyncIterable[Location | str]
     They may be ids or `Location`s, such as those of `client.locations`. Raises `TypeError` for
     anything else, and `ValueError` if there are none.
     """
-    if isinstance(given, str | bytes):
-        raise TypeError("locations must be several locations, not one string")
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable | AsyncIterable):
+        raise TypeError("locations must be several ids or Locations")
     found: dict[str, Location] = {}
     if isinstance(given, AsyncIterable):
         async for one in given:
@@ -48,10 +49,11 @@ def read_locations(text: str, source: str = "the list") -> list[Location]:
 
     Raises `ValueError` with the line of what cannot be read.
     """
-    text = text.removeprefix("\ufeff")
+    checks.string("source", source)
+    content = checks.string("text", text).removeprefix("\ufeff")
     lines = [
         (number, line)
-        for number, line in enumerate(text.splitlines(), 1)
+        for number, line in enumerate(content.splitlines(), 1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
     if not lines:
@@ -66,11 +68,9 @@ def read_locations(text: str, source: str = "the list") -> list[Location]:
 
 
 def _location(given: object) -> Location:
-    if isinstance(given, Location):
-        return given
-    if isinstance(given, str):
-        return Location(given)
-    raise TypeError(f"a location must be an id or a Location, not {type(given).__name__}")
+    location = given if isinstance(given, Location) else Location(checks.text("locations", given))
+    checks.identifier("locations", location.id)
+    return location
 
 
 def _keep(found: dict[str, Location], location: Location) -> None:

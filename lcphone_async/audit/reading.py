@@ -10,6 +10,8 @@ from typing import Any, Final
 import duckdb
 from attrs import frozen
 
+from .._checks import whole_number
+from .._paths import checked_path
 from . import tables
 from .errors import StoreError
 from .store import Run, check_version, connected, failing, runs_of
@@ -89,13 +91,18 @@ class Reading:
         return [Incomplete(place, Coverage(seen), reason) for place, seen, reason in rows]
 
 
+def checked_run(name: str, run_id: object) -> int | None:
+    """A run's number, or `None` for the one that goes without saying."""
+    return None if run_id is None else whole_number(name, run_id, 1)
+
+
 @contextmanager
 def reading(store: str | Path, run_id: int | None = None) -> Iterator[Reading]:
     """Opens a run of a store, the newest if none is named; raises `StoreError`."""
-    path = Path(store)
+    path, named = checked_path("store", store), checked_run("run_id", run_id)
     with _connected(path) as connection:
         _attach(connection, path, "store")
-        run = _run(connection, path, "store", run_id)
+        run = _run(connection, path, "store", named)
         _make_views(connection, "store", run, "main")
         yield Reading(path, run, connection)
 
@@ -118,7 +125,8 @@ def reading_two(
     Gives the new run's reading, and the old run. Without a run named, `new` is the newest, and
     `old` the one before it or, in another store, the newest there.
     """
-    old_path, new_path = Path(old), Path(new)
+    old_path, new_path = checked_path("old", old), checked_path("new", new)
+    old_run, new_run = checked_run("old_run", old_run), checked_run("new_run", new_run)
     is_one = old_path.resolve() == new_path.resolve()
     with _connected(new_path) as connection:
         _attach(connection, new_path, "new_store")

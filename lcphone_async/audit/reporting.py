@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from .._paths import checked_path
 from .._version import __version__
 from .charts import Chart
 from .comparing import Change, ChangeKind, NotCompared, compare
 from .costing import estimate
-from .finding import RULES, Rule, count, found_by
+from .finding import RULES, Rule, checked_rules, count, found_by
 from .reading import Reading, reading
 
 # Of a finding or a kind of change; the rest is counted, and in the exports.
@@ -87,14 +88,18 @@ def report(
 
     Raises `StoreError`, and `OSError` if `out` cannot be written.
     """
+    path, given = checked_path("out", out), checked_rules(rules)
+    for name, other in {"since": since, "prices": prices}.items():
+        if other is not None:
+            checked_path(name, other)
     with reading(store, run_id) as run:
-        content = _content(run, rules, prices)
+        content = _content(run, given, prices)
     content["since"] = _since(store, content["run"].run_id, since)
     page = _template().render(content)
-    partial = Path(out).with_name(f".{Path(out).name}.partial")
+    partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_text(page, encoding="utf-8")
-        partial.replace(out)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 

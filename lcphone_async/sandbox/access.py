@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 
+from . import arguments
 from .oauth import OAuth
 from .refusals import RefusedError
 from .settings import TokenSettings
@@ -14,11 +15,13 @@ _ANY = TokenSettings()
 def _settings(
     tokens: Iterable[str] | Mapping[str, TokenSettings] | None,
 ) -> Mapping[str, TokenSettings] | None:
-    if tokens is None or isinstance(tokens, Mapping):
-        return tokens
-    if isinstance(tokens, str):
-        raise TypeError("tokens: expected several tokens, got one string")
-    return dict.fromkeys(tokens, _ANY)
+    if tokens is None:
+        return None
+    texts = arguments.texts("tokens", tokens)
+    known = tokens if isinstance(tokens, Mapping) else dict.fromkeys(texts, _ANY)
+    if not all(isinstance(settings, TokenSettings) for settings in known.values()):
+        raise TypeError("'tokens' must map texts to TokenSettings")
+    return known
 
 
 @frozen

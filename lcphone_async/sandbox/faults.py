@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from attrs import define, field, frozen, validators
 
+from . import arguments
 from .changes import ListChange
 from .limits import Budget, Limits
 from .numbers import digest
@@ -32,7 +33,7 @@ Damage = Literal[
 ]
 Point = Literal["before", "after"]
 
-_one_or_more = validators.optional(validators.ge(1))
+_one_or_more = validators.optional(arguments.whole(1))
 
 
 @frozen(kw_only=True)
@@ -51,39 +52,45 @@ class Fault:
     """
 
     operation: OperationName | None = field(
-        default=None, validator=validators.in_((None, *get_args(OperationName)))
+        default=None, validator=arguments.among(None, *get_args(OperationName))
     )
     """`None` is any, here and for the location."""
-    location: str | None = None
+    location: str | None = field(default=None, validator=validators.optional(arguments.a_text))
     nth: int | None = field(default=None, validator=_one_or_more)
     """Only the nth of these requests, from 1, since the fault was added."""
-    probability: float = field(default=1.0, validator=[validators.ge(0), validators.le(1)])
+    probability: float = field(default=1.0, validator=arguments.number(0, 1))
     """The sandbox's seed throws the dice."""
     times: int | None = field(default=None, validator=_one_or_more)
     """How often it strikes before it is spent; `None` is always."""
-    limit: int | None = field(default=None, validator=validators.optional(validators.ge(0)))
+    limit: int | None = field(default=None, validator=validators.optional(arguments.whole(0)))
     """Strikes the requests to a location beyond so many in a period, with a 429 unless told
     otherwise: a limit that is lower than the headers say."""
-    point: Point = field(default="before", validator=validators.in_(get_args(Point)))
+    point: Point = field(default="before", validator=arguments.among(*get_args(Point)))
     """`before` the service acts: it never does, unless all the fault does is wait.
     `after` it acted: what it did stays done, whatever becomes of the answer."""
-    delay: float = field(default=0.0, validator=validators.ge(0))
+    delay: float = field(default=0.0, validator=arguments.number(0))
     """Seconds to wait first. The service goes on also if the client has hung up meanwhile."""
     change: ListChange | None = field(
-        default=None, validator=validators.in_((None, *get_args(ListChange)))
+        default=None, validator=arguments.among(None, *get_args(ListChange))
     )
     """What happens to the location's numbers: `release` takes out the first of the list, `add`
     puts in another. The ledger does not show it."""
     status: int | None = field(
         default=None,
-        validator=validators.optional([validators.ge(200), validators.le(599)]),
+        validator=validators.optional(arguments.whole(200, 599)),
     )
     """The status of another answer in place of the service's own."""
-    retry_after: int | str | None = None
+    retry_after: int | str | None = field(
+        default=None, validator=validators.optional(arguments.a(int, str))
+    )
     """The header `Retry-After` of that answer."""
-    body: str | Mapping[str, Any] | None = field(default=None, hash=False)
+    body: str | Mapping[str, Any] | None = field(
+        default=None,
+        hash=False,
+        validator=validators.optional(arguments.a(str, Mapping)),
+    )
     """Its body, HTML or JSON; `None` is the service's usual error."""
-    damage: Damage | None = field(default=None, validator=validators.in_((None, *get_args(Damage))))
+    damage: Damage | None = field(default=None, validator=arguments.among(None, *get_args(Damage)))
     """What becomes of the answer.
 
     - `reset`, `reset-within`, `reset-after`: the connection is reset before the answer, in the

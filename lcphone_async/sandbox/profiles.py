@@ -7,6 +7,7 @@ from typing import Final, Literal
 from attrs import field, frozen
 
 from . import variants as to
+from .arguments import several
 from .variants import Change, Said
 
 Ground = Literal["documented", "seen", "assumed"]
@@ -138,7 +139,7 @@ def named(profile: str | Iterable[str]) -> tuple[Profile, ...]:
 
     Raises `ValueError` for an unknown one, and for two that exclude each other.
     """
-    names = {profile} if isinstance(profile, str) else set(profile)
+    names = {profile} if isinstance(profile, str) else set(several("profile", profile))
     found = tuple(one for one in PROFILES if one.name in names)
     if unknown := names.difference(one.name for one in found):
         raise ValueError(f"no profile {min(unknown)!r}: `lcphone sandbox --list` shows them")

@@ -1,5 +1,6 @@
 """The sandbox itself: what it is told, what it shows of its state, and its life as a server."""
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -7,12 +8,13 @@ from contextlib import AbstractContextManager
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 from attrs import define, field, setters, validators
 from yarl import URL
 
+from . import arguments
 from .access import Tokens
 from .control import Control
 from .faults import Fault, Faults
@@ -33,7 +35,20 @@ from .traffic import RequestRecord, Traffic
 
 
 def _all(faults: Iterable[Fault]) -> tuple[Fault, ...]:
-    return tuple(faults)
+    given = arguments.several("faults", faults)
+    if not all(isinstance(fault, Fault) for fault in given):
+        raise TypeError("'faults' must be faults")
+    return given
+
+
+def _path(value: Any) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, str | PathLike):
+        raise TypeError(f"'record' must be a path, not {type(value).__name__}")
+    if not str(value) or "\0" in str(value):
+        raise ValueError("'record' is empty, or holds a NUL")
+    return Path(value)
 
 
 @define(kw_only=True, eq=False, on_setattr=setters.frozen)
@@ -50,44 +65,46 @@ class Sandbox:
     `ValueError` or `TypeError` here, a port that is taken `OSError` at the start.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 0
+    host: str = field(default="127.0.0.1", validator=arguments.a_text)
+    port: int = field(default=0, validator=arguments.whole(0, 65_535))
     """0 picks a free one."""
-    seed: int = 0
+    seed: int = field(default=0, validator=arguments.whole(-(2**63)))
     """The same seed gives the same inventories and searches, in every process."""
     tokens: Iterable[str] | Mapping[str, TokenSettings] | None = None
     """The tokens there are, and what each may do; `None` takes any, unless `oauth_app` is set."""
-    oauth_app: OAuthSettings | None = None
+    oauth_app: OAuthSettings | None = field(
+        default=None, validator=validators.optional(arguments.a(OAuthSettings))
+    )
     """The app whose tokens are taken; `None` serves the token endpoints to anybody."""
-    locations: Mapping[str, LocationSettings] | None = None
+    locations: Mapping[str, LocationSettings] | None = field(
+        default=None, validator=validators.optional(arguments.mapping_of(LocationSettings))
+    )
     """The locations there are; `None` takes any id."""
     profile: str | Iterable[str] = ()
     """Names of the wire's variants that are on, one or several; `lcphone sandbox --list` shows
     them."""
-    strict: bool = False
+    strict: bool = field(default=False, validator=arguments.a_switch)
     """Whether all is required that the documents mark as required; otherwise only what the
     service was seen to ask for."""
-    numbers_per_location: int = field(
-        default=120, validator=[validators.ge(0), validators.le(MAX_NUMBERS)]
-    )
+    numbers_per_location: int = field(default=120, validator=arguments.whole(0, MAX_NUMBERS))
     """Those in pools included."""
-    max_requests: int = field(default=100, validator=validators.ge(1))
+    max_requests: int = field(default=100, validator=arguments.whole(1))
     """Requests that a location takes in any `period`."""
-    period: float = field(default=10.0, validator=validators.gt(0))
+    period: float = field(default=10.0, validator=arguments.number(0, above=True))
     """In seconds."""
-    daily_quota: int = field(default=200_000, validator=validators.ge(0))
+    daily_quota: int = field(default=200_000, validator=arguments.whole(0))
     """Requests that a location takes in a day (UTC)."""
-    keep_requests: int = field(default=1_000, validator=validators.ge(0))
+    keep_requests: int = field(default=1_000, validator=arguments.whole(0, sys.maxsize))
     """How many of the last requests `requests` holds."""
-    record: str | PathLike[str] | None = None
+    record: Path | None = field(default=None, converter=_path)
     """A file to which every request and its answer is added, as a line of JSON without tokens."""
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = field(default=time.time, validator=arguments.callable_or_raise)
     """Seconds since the epoch, for limits, tokens and dates; a test may hand in its own."""
     _faults: tuple[Fault, ...] = field(default=(), converter=_all)
     """What goes wrong from the start on; `faults` changes it."""
     _state: State = field(init=False)
     _gateway: Gateway = field(init=False)
-    _traffic: Traffic = field(init=False)
+    _traffic: Traffic = field(init=False, on_setattr=setters.NO_OP)
     _runner: web.AppRunner | None = field(default=None, init=False, on_setattr=setters.NO_OP)
 
     @_state.default
@@ -105,10 +122,8 @@ class Sandbox:
         wire = Wire(self.profile)
         return Gateway(self._state, tokens, limits, self.clock, faults, wire, self.strict)
 
-    @_traffic.default
-    def _no_traffic(self) -> Traffic:
-        file = None if self.record is None else Path(self.record)
-        return Traffic(deque(maxlen=self.keep_requests), file)
+    def __attrs_post_init__(self) -> None:
+        self._traffic = Traffic(deque(maxlen=self.keep_requests), self.record)
 
     @property
     def url(self) -> str:
@@ -155,6 +170,8 @@ class Sandbox:
 
     def location(self, location_id: str) -> Location:
         """Give the state of a location; `LookupError` if the sandbox was told of others only."""
+        if not isinstance(location_id, str):
+            raise TypeError(f"location_id must be a text, not {type(location_id).__name__}")
         location = self._state.location(location_id)
         if location is None:
             raise LookupError(f"the sandbox has no location {location_id!r}")

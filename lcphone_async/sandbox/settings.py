@@ -6,23 +6,27 @@ from typing import Final, Literal
 from attrs import field, frozen, validators
 from attrs.converters import optional
 
+from . import arguments
 from .growing import MAX_NUMBERS
 
 SCOPES: Final = frozenset(
     {"numberpools.read", "phonenumbers.read", "phonenumbers.write", "oauth.readonly", "oauth.write"}
 )
 """What the operations ask for."""
+_maybe_a_text = validators.optional(arguments.a_text)
 _YEAR: Final = 365 * 86_400
 
 
-def _names(values: Iterable[str]) -> frozenset[str]:
-    if isinstance(values, str):
-        raise TypeError(f"expected several names, got the string {values!r}")
-    return frozenset(values)
+def _locations(values: Iterable[str]) -> frozenset[str]:
+    return frozenset(arguments.texts("locations", values))
 
 
-def _ordered_names(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(values if _names(values) else ())
+def _ordered_locations(values: Iterable[str]) -> tuple[str, ...]:
+    return arguments.texts("locations", values)
+
+
+def _scopes(values: Iterable[str]) -> frozenset[str]:
+    return frozenset(arguments.texts("scopes", values))
 
 
 @frozen(kw_only=True)
@@ -35,16 +39,16 @@ class LocationSettings:
 
     numbers: int | None = field(
         default=None,
-        validator=validators.optional([validators.ge(0), validators.le(MAX_NUMBERS)]),
+        validator=validators.optional(arguments.whole(0, MAX_NUMBERS)),
     )
     """How many numbers, those in pools included; `None` takes the sandbox's own default."""
-    pools: int = field(default=2, validator=validators.ge(0))
+    pools: int = field(default=2, validator=arguments.whole(0))
     """How many number pools. They share every fourth number, up to 25 numbers a pool."""
-    account_status: str = "active"
+    account_status: str = field(default="active", validator=arguments.a_text)
     """`active`, `suspended` or `closed`; other words go out as they are."""
-    under_lc: bool = True
+    under_lc: bool = field(default=True, validator=arguments.a_switch)
     """`isUnderLc` (v3), `isUnderGhl` (2021-07-28)."""
-    connected: bool = True
+    connected: bool = field(default=True, validator=arguments.a_switch)
     """`False` answers 404 "Phone system is not connected to this account"."""
 
 
@@ -55,11 +59,13 @@ class TokenSettings:
     >>> readonly = TokenSettings(locations=["loc1"], scopes=["phonenumbers.read"])
     """
 
-    locations: frozenset[str] | None = field(default=None, converter=optional(_names))
-    scopes: frozenset[str] | None = field(default=None, converter=optional(_names))
-    kind: Literal["location", "agency"] | None = None
+    locations: frozenset[str] | None = field(default=None, converter=optional(_locations))
+    scopes: frozenset[str] | None = field(default=None, converter=optional(_scopes))
+    kind: Literal["location", "agency"] | None = field(
+        default=None, validator=arguments.among(None, "location", "agency")
+    )
     """Phone operations want a token of a `location`; an `agency`'s gets tokens for locations."""
-    app: str = "app"
+    app: str = field(default="app", validator=arguments.a_text)
     """Tokens of one app share the budget of a location."""
 
 
@@ -71,18 +77,18 @@ class OAuthSettings:
     0.0
     """
 
-    client_id: str | None = None
-    client_secret: str | None = field(default=None, repr=False)
-    app_id: str | None = None
-    company_id: str | None = None
-    locations: tuple[str, ...] | None = field(default=None, converter=optional(_ordered_names))
+    client_id: str | None = field(default=None, validator=_maybe_a_text)
+    client_secret: str | None = field(default=None, repr=False, validator=_maybe_a_text)
+    app_id: str | None = field(default=None, validator=_maybe_a_text)
+    company_id: str | None = field(default=None, validator=_maybe_a_text)
+    locations: tuple[str, ...] | None = field(default=None, converter=optional(_ordered_locations))
     """Where it is installed, in the order of the list; `None` is wherever there is a location."""
-    scopes: frozenset[str] = field(default=SCOPES, converter=_names)
+    scopes: frozenset[str] = field(default=SCOPES, converter=_scopes)
     """What its tokens may do."""
-    expires_in: float = field(default=86_399, validator=validators.ge(0))
+    expires_in: float = field(default=86_399, validator=arguments.number(0))
     """Seconds in which an access token is taken."""
-    refresh_expires_in: float = field(default=_YEAR, validator=validators.ge(0))
+    refresh_expires_in: float = field(default=_YEAR, validator=arguments.number(0))
     """Seconds in which a refresh token is taken."""
-    grace: float = field(default=0.0, validator=validators.ge(0))
+    grace: float = field(default=0.0, validator=arguments.number(0))
     """Seconds in which a refresh token that is used again gives the same answer again. After
     them, its use ends the installation: none of its tokens is taken any more."""

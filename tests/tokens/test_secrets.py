@@ -270,32 +270,6 @@ async def test_the_token_stays_at_its_origin(raw_server, status):
     assert len(raw_server.requests) == 2
 
 
-@pytest.mark.parametrize(
-    "url", ["http://10.0.0.1", "http://lcphone.test:8080", "http://localhost.evil.test", "HTTP://x"]
-)
-def test_http_is_refused(url):
-    """Refuses to send a token in the clear, unless that is allowed by name."""
-    with pytest.raises(ValueError, match="allow_http=True"):
-        LCPhoneClient("t", base_url=url)
-    LCPhoneClient("t", base_url=url, allow_http=True)
-
-
-@pytest.mark.parametrize(
-    "url", ["http://localhost:1", "http://127.0.0.1", "http://127.8.8.8:80", "http://[::1]:8080"]
-)
-def test_http_on_this_machine(url):
-    """Takes `http://` where it does not leave the machine."""
-    LCPhoneClient("t", base_url=url)
-
-
-def test_http_of_a_source_s_own_base_url():
-    """Holds a token source's own base URL to the same."""
-    given = {"client_id": "a", "client_secret": "b", "refresh_token": "r"}
-    source = OAuthTokens(**given, base_url="http://lcphone.test")
-    with pytest.raises(ValueError, match="allow_http=True"):
-        LCPhoneClient(source)
-
-
 async def test_the_session_s_own_traces(v3):
     """Hands the token to the caller's own session, and its errors show none of it."""
     async with aiohttp.ClientSession() as session:
