@@ -209,7 +209,7 @@ def _is_of(request: aiohttp.ClientRequest, error: aiohttp.ClientConnectorError) 
 def _check_session(session: aiohttp.ClientSession) -> None:
     """Its own `Authorization` would go out where a call has none, or be in the way of the token."""
     checks.instance("session", session, aiohttp.ClientSession)
-    if session.auth is not None or "Authorization" in session.headers:
+    if getattr(session, "auth", None) is not None or "Authorization" in session.headers:
         raise ValueError("session must add no Authorization of its own: the client adds the token")
 
 

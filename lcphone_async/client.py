@@ -24,6 +24,7 @@ from ._token_sources import TokenCall, TokenSource, bind, token_source
 from ._tokens import Grant
 from ._windows import Limiter
 from ._wire import requests, token_requests
+from ._wire.requests import secret_text
 from .limiter import RateLimiter
 from .models import (
     ActiveNumber,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .journal import Journal, PurchaseRecord
 
 _DEFAULT_NUMBER_TYPES = ("local", "tollFree")
+_PAYMENT = {"payment_intent_id", "stripe_account_id", "payment_method_id"}
 _A_JOURNAL = "a PurchaseJournal"
 _JOURNAL_METHODS = ("past", "begin", "change", "settle", "records")
 
@@ -334,6 +336,10 @@ class LCPhoneClient:
         if it is gone, `PurchaseInProgressError` if the journal holds an open purchase of it, and
         `PurchaseOutcomeUnknownError` if it may be bought or not: then `settle` finds out.
         """
+        # In their place, so that they are not among the locals of a traceback.
+        payment_intent_id = secret_text("payment_intent_id", payment_intent_id)
+        stripe_account_id = secret_text("stripe_account_id", stripe_account_id)
+        payment_method_id = secret_text("payment_method_id", payment_method_id)
         request = requests.purchase(
             location_id,
             number,
@@ -380,6 +386,7 @@ class LCPhoneClient:
         order = None if order_id is None else checks.identifier("order_id", order_id)
         checks.path_part("location_id", location_id)
         checks.price("max_price", max_price)
+        options |= {name: secret_text(name, options[name]) for name in _PAYMENT & options.keys()}
         affordable: list[Request] = []
         too_dear: list[Request] = []
         for number, fingerprint in _each(checks.several("offers", offers)):
@@ -458,12 +465,14 @@ class LCPhoneClient:
         - `redirect_uri`: the one that the authorization was asked for with.
         - `user_type`: `Company` for the tokens of an agency, or `Location`.
         """
+        client_id = checks.identifier("client_id", client_id)
+        # In their place, so that they are not among the locals of a traceback either.
+        client_secret = Secret(checks.identifier("client_secret", client_secret))
+        code = Secret(checks.identifier("code", code))
+        redirect_uri = checks.optional_text("redirect_uri", redirect_uri)
+        user_type = checks.optional_text("user_type", user_type)
         return await self._tokens.exchange(
-            checks.identifier("client_id", client_id),
-            Secret(checks.identifier("client_secret", client_secret)),
-            Secret(checks.identifier("code", code)),
-            redirect_uri=checks.optional_text("redirect_uri", redirect_uri),
-            user_type=checks.optional_text("user_type", user_type),
+            client_id, client_secret, code, redirect_uri=redirect_uri, user_type=user_type
         )
 
     def rate_limit(self, location_id: str) -> RateLimitStatus:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeGuard
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 from .._checks import API_VERSIONS
 from ..errors import (
@@ -191,6 +192,16 @@ def _object(body: bytes) -> Mapping[str, Any]:
     return {**wrapped, "error": wrapped.get("code")} if isinstance(wrapped, dict) else document
 
 
+def _spelled(secret: str) -> re.Pattern[str]:
+    """A secret as services repeat it: as it is, as a URL or a form, or in Base64.
+
+    One that wants to show it can do so in other ways; but it has no need of us for that.
+    """
+    in_base64 = b64encode(secret.encode()).decode().rstrip("=")
+    spellings = {secret, quote(secret, safe=""), quote_plus(secret), in_base64}
+    return re.compile("|".join(map(re.escape, sorted(spellings))), re.IGNORECASE)
+
+
 def _clean(
     text: object, secrets: Iterable[str], *, keep: re.Pattern[str] | None = None
 ) -> str | None:
@@ -212,5 +223,5 @@ def _clean(
 def _without(secrets: Iterable[str], text: str) -> str:
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "…").replace(quote_plus(secret), "…")
+            text = _spelled(secret).sub("…", text)
     return text

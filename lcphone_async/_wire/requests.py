@@ -152,6 +152,8 @@ def purchase(
         "fingerprint_id": fingerprint_id,
         "address_sid": address_sid,
         "bundle_sid": bundle_sid,
+    }
+    payment = {
         "payment_intent_id": payment_intent_id,
         "stripe_account_id": stripe_account_id,
         "payment_method_id": payment_method_id,
@@ -170,9 +172,16 @@ def purchase(
         "region": known.region if region is None else checks.text("region", region),
         "skipLocationKYC": checks.flag("skip_location_kyc", skip_location_kyc),
         **{camel(name): checks.optional_text(name, value) for name, value in as_they_came.items()},
+        **{camel(name): secret_text(name, value) for name, value in payment.items()},
     }
     sent = {name: value for name, value in body.items() if value is not None}
     return _of_location("POST", location_id, "/purchase", "phonenumbers.write", json=sent)
+
+
+def secret_text(name: str, value: object) -> Secret | None:
+    """A string that is shown to nobody, or `None` to leave the parameter out."""
+    said = checks.optional_text(name, value)
+    return None if said is None else Secret(said)
 
 
 def is_above(number: AvailableNumber | str, max_price: Decimal | int | None) -> bool:

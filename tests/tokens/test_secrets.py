@@ -5,9 +5,10 @@ import copy
 import logging
 import pickle
 import traceback
+from base64 import b64encode
 from contextlib import suppress
 from functools import partial
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 import aiohttp
 import pytest
@@ -22,8 +23,10 @@ from lcphone_async import (
     LCPhoneClient,
     LCPhoneError,
     OAuthTokens,
+    PurchaseJournal,
     RetryPolicy,
     StaticToken,
+    audit,
 )
 from lcphone_async._secrets import Secret
 from lcphone_async._tokens import Grant, TokenPair
@@ -277,3 +280,167 @@ async def test_the_session_s_own_traces(v3):
         async with v3.client(v3.tokens(), session=session, retry=ONE_TRY) as client:
             error = await failure_of(client.number_pools("loc1"))
     assert_unseen(secrets_of(v3), *everything_about(error))
+
+
+PAYMENT = {
+    "payment_intent_id": "pi_3MtwBwLkdIwHu7ix28a3tqPa",
+    "stripe_account_id": "acct_1032D82eZvKYlo2C",
+    "payment_method_id": "pm_1MqLiJLkdIwHu7ixUEgbFdYF",
+}
+
+
+@pytest.mark.parametrize("many", [False, True])
+async def test_payments(raw_server, logs, tmp_path, many):
+    """Sends the ids of a payment, and shows none of them in an error, a log or the journal."""
+    raw_server.reply(
+        lambda request: http_json({"message": request.body.decode(), "statusCode": 400}, 400)
+    )
+    options = {"base_url": raw_server.url, "retry": ONE_TRY}
+    with PurchaseJournal(tmp_path / "purchases.db") as journal:
+        async with LCPhoneClient(SECRET, journal=journal, **options) as client:
+            if many:
+                order = await client.purchase_many("loc1", ["+18305551234"], count=1, **PAYMENT)
+                error = order.error
+            else:
+                error = await failure_of(client.purchase("loc1", "+18305551234", **PAYMENT))
+        records = await journal.records()
+    assert {name: raw_server.request.json[camel] for camel, name in CAMEL.items()} == PAYMENT
+    assert records[0].reason is not None
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir()).decode("latin-1")
+    secrets = [SECRET, *PAYMENT.values()]
+    assert_unseen(secrets, kept, repr(records), logs.text, *everything_about(error))
+
+
+CAMEL = {
+    "paymentIntentId": "payment_intent_id",
+    "stripeAccountId": "stripe_account_id",
+    "paymentMethodId": "payment_method_id",
+}
+SPELLED = "pit-01/23+45=67~89ab"
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        str,
+        str.upper,
+        quote_plus,
+        lambda token: quote_plus(token).lower(),
+        lambda token: quote(token, safe=""),
+        lambda token: b64encode(token.encode()).decode(),
+        lambda token: f"Bearer {token}, or '{token}'.",
+    ],
+)
+@pytest.mark.parametrize("name", ["message", "error", "traceId", "msg", "error_description"])
+async def test_a_token_that_is_repeated_in_another_spelling(raw_server, spell, name):
+    """Cuts a token out of a refusal however a service's own tools may have spelled it."""
+    told = spell(SPELLED)
+    raw_server.reply(http_json({name: f"refused {told} here", "statusCode": 401}, 401))
+    async with LCPhoneClient(SPELLED, base_url=raw_server.url, retry=ONE_TRY) as client:
+        error = await failure_of(client.number_pools("loc1"))
+    assert_unseen([told, SPELLED], str(error), repr(error), repr(vars(error)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"message": "' + "".join(f"\\u{ord(sign):04x}" for sign in SPELLED).encode() + b'"}',
+        b'{"message": "' + SPELLED.replace("/", "\\/").encode() + b'"}',
+        SPELLED.encode("utf-16-le"),
+        SPELLED.encode("utf-16-be"),
+    ],
+)
+async def test_a_token_that_is_repeated_in_another_encoding(raw_server, body):
+    """Cuts it out of JSON's escapes, and out of UTF-16 that is taken for something else."""
+    raw_server.reply(http(body, 401, content_type="application/json"))
+    async with LCPhoneClient(SPELLED, base_url=raw_server.url, retry=ONE_TRY) as client:
+        error = await failure_of(client.number_pools("loc1"))
+    assert_unseen([SPELLED], *(text.replace("\0", "") for text in everything_about(error)))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(status=302, headers={"Location": f"https://evil.test/?t={SECRET}"}),
+        http_json({"message": "no"}, 401, {f"X-{SECRET}": SECRET, "Server": SECRET}),
+        f"HTTP/1.1 500 {SECRET}\r\nContent-Length: 0\r\n\r\n".encode(),
+        f"HTTP/1.1 200 OK\r\n{SECRET}\r\n\r\n".encode(),
+        http_json({"numbers": [{SECRET: SECRET}]}),
+        http_json({"numbers": [{"phoneNumber": "+18305551234", "dateAdded": SECRET}]}),
+        http_json({SECRET: SECRET}),
+    ],
+)
+async def test_a_token_in_other_parts_of_an_answer(raw_server, logs, answer):
+    """Shows none from a header's name or value, a reason, a Location or a key of JSON."""
+    asyncio.get_running_loop().set_debug(True)
+    raw_server.reply(answer)
+    async with LCPhoneClient(SECRET, base_url=raw_server.url, retry=ONE_TRY) as client:
+        error = await failure_of(client.active_numbers_page("loc1"))
+    assert_unseen([SECRET], str(error), repr(error), repr(vars(error)), logs.text)
+
+
+async def test_an_audit(raw_server, tmp_path, logs):
+    """Keeps none in the store, its exports and the report of an audit that a service refuses."""
+    raw_server.reply(http_json({"message": f"{SECRET} may not see this"}, 403))
+    store = tmp_path / "inventory.duckdb"
+    async with LCPhoneClient(SECRET, base_url=raw_server.url, retry=ONE_TRY) as client:
+        summary = await audit.audit(client, ["loc1"], store)
+    assert "may not see this" in str(summary.incomplete)
+    audit.export(store, tmp_path / "places.csv", "csv", table="locations")
+    audit.report(store, tmp_path / "report.html")
+    written = [path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()]
+    assert len(written) == 3
+    assert_unseen([SECRET], repr(summary), logs.text, *written)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # aiohttp 4 will have none
+@pytest.mark.parametrize("own", ["auth", "headers"])
+async def test_a_session_with_an_authorization_of_its_own(raw_server, own):
+    """Refuses it: it would go to the token endpoints, which get no token."""
+    ways = {
+        "auth": lambda: aiohttp.BasicAuth("a", SECRET),
+        "headers": lambda: {"authorization": f"Bearer {SECRET}"},
+    }
+    async with aiohttp.ClientSession(**{own: ways[own]()}) as session:
+        with pytest.raises(ValueError, match="session must add no Authorization") as caught:
+            LCPhoneClient("t", base_url=raw_server.url, session=session)
+    assert_unseen([SECRET], str(caught.value))
+    assert raw_server.connections == 0
+
+
+async def test_a_session_with_ways_of_its_own(raw_server):
+    """Sends one request with the call's own headers to the client's own base URL."""
+    raw_server.reply(http_json({"message": "no"}, 500))
+    options = {
+        "base_url": "http://127.0.0.1:1/evil/",
+        "headers": {"Version": "evil", "User-Agent": "evil", "Accept": "text/html"},
+        "cookies": {"session": "mine"},
+        "raise_for_status": True,
+    }
+    async with aiohttp.ClientSession(**options) as session:
+        client = LCPhoneClient(SECRET, base_url=raw_server.url, session=session, retry=ONE_TRY)
+        error = await failure_of(client.number_pools("loc1"))
+    assert "500: no" in str(error)
+    headers = raw_server.request.headers
+    assert raw_server.request.target == "/phone-system/number-pools?locationId=loc1"
+    assert (headers["version"], headers["accept"]) == ("v3", "application/json")
+    assert headers["user-agent"].startswith("lcphone_async/")
+    assert headers["authorization"] == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize("given", ["a\r\nX-Evil: 1", "a b", "", "é", "\ud800", b"bytes", None, 5])
+async def test_what_a_source_gives(raw_server, given):
+    """Sends nothing where a caller's own source gives what is no token, and does not repeat it."""
+
+    async def give(_):
+        return given
+
+    class Source:
+        token = staticmethod(give)
+
+    for source in (give, Source(), AgencyTokens(company_id="c", source=give)):
+        async with LCPhoneClient(source, base_url=raw_server.url, retry=ONE_TRY) as client:
+            with pytest.raises((TypeError, ValueError), match="token") as caught:
+                await client.number_pools("loc1")
+        assert "Evil" not in str(caught.value)
+    assert raw_server.connections == 0
