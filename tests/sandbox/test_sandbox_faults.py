@@ -249,7 +249,7 @@ async def test_late(sandbox, gate, caplog, point, damage):
     """A delayed purchase takes effect also if the client has hung up meanwhile."""
     before = asyncio.all_tasks()
     sandbox.faults.append(Fault(point=point, delay=9))
-    sandbox.faults.append(Fault(point="after", damage=damage, delay=damage is None))
+    sandbox.faults.append(Fault(point="after", damage=damage, delay=float(damage is None)))
     async with connected(sandbox):
         await until(lambda: gate.asked)
     await until(lambda: nobody_is_there(sandbox))
