@@ -444,3 +444,18 @@ async def test_what_a_source_gives(raw_server, given):
                 await client.number_pools("loc1")
         assert "Evil" not in str(caught.value)
     assert raw_server.connections == 0
+
+
+def test_no_option_takes_a_secret():
+    """Has no option for a token or a secret: it would be in the shell's history and in `ps`."""
+
+    def options(command, path=""):
+        for name, child in getattr(command, "commands", {}).items():
+            yield from options(child, f"{path} {name}")
+        yield from ((path, option) for one in command.params for option in one.opts)
+
+    named = {path for path, option in options(lcphone) if set(option.split("-")) & SECRET_WORDS}
+    assert named == {" sandbox"}  # which makes up its own
+
+
+SECRET_WORDS = {"token", "secret", "password", "code", "refresh"}
