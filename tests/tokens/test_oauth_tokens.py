@@ -524,14 +524,6 @@ def test_refuses_what_it_cannot_use(argument, value, error):
         OAuthTokens(**{**given, argument: value})
 
 
-@pytest.mark.parametrize("option", [{"base_url": "ftp://x"}, {"api_version": "v4"}])
-async def test_refuses_a_wrong_place_when_it_is_given_to_a_client(option):
-    """Raises `ValueError` from the client's constructor for a place that makes no sense."""
-    source = OAuthTokens(client_id="a", client_secret="b", refresh_token="r", **option)
-    with pytest.raises(ValueError, match=next(iter(option))):
-        LCPhoneClient(source)
-
-
 async def test_the_answer_to_a_code_may_take_its_time(v3, monkeypatch):
     """Waits for the first tokens as long as the client does: a code is good once."""
     monkeypatch.setattr("lcphone_async._wire.token_requests._TIMEOUT", 0.05)
