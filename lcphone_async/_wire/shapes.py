@@ -15,7 +15,13 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import attrs
 import msgspec
-from cattrs import AttributeValidationNote, BaseValidationError, Converter, IterableValidationNote
+from cattrs import (
+    AttributeValidationNote,
+    BaseValidationError,
+    Converter,
+    IterableValidationError,
+    IterableValidationNote,
+)
 from cattrs.gen import make_dict_structure_fn, override
 
 from .names import spellings
@@ -267,8 +273,12 @@ def is_tuple(cls: Any) -> bool:
 
 
 def _array(cls: Any, converter: Converter) -> Hook:
-    items: Any = types.GenericAlias(list, get_args(cls)[0])
-    structure_items = converter.get_structure_hook(items)
+    item = get_args(cls)[0]
+    items: Any = types.GenericAlias(list, item)
+    if converter.detailed_validation:
+        structure_items: Hook = _until_the_first_mismatch(converter.get_structure_hook(item), item)
+    else:
+        structure_items = converter.get_structure_hook(items)
 
     def hook(value: Any, _: Any) -> Any:
         if value is None:
@@ -276,6 +286,22 @@ def _array(cls: Any, converter: Converter) -> Hook:
         if value.__class__ is not list:
             raise MismatchError("an array")
         return tuple(structure_items(value, items))
+
+    return hook
+
+
+def _until_the_first_mismatch(structure_item: Hook, item: Any) -> Hook:
+    """Unlike cattrs' own, does not go on to gather an error for each of millions of items."""
+
+    def hook(value: Any, items: Any) -> Any:
+        structured = []
+        for index, each in enumerate(value):
+            try:
+                structured.append(structure_item(each, item))
+            except Exception as error:  # noqa: BLE001  # cattrs raises groups, KeyError and ours
+                error.add_note(IterableValidationNote("", index, item))
+                raise IterableValidationError("", [error], items) from None
+        return structured
 
     return hook
 

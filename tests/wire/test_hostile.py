@@ -3,6 +3,7 @@
 import codecs
 import io
 import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,6 +41,10 @@ def read(operation: str, body: object, **headers: str) -> Any:
 
 def problem(operation: str, body: object, **headers: str) -> ResponseFormatError:
     assert_good(operation, answer(body, **headers))
+    return problem_of(operation, body, **headers)
+
+
+def problem_of(operation: str, body: object, **headers: str) -> ResponseFormatError:
     with pytest.raises(ResponseFormatError) as caught:
         receive(operation, answer(body, **headers))
     return caught.value
@@ -77,6 +82,25 @@ def test_deep_answers(operation, levels, shape):
     with pytest.raises(BadRequestError) as caught:
         receive(operation, answer(b'{"message":' + body + b"}", 400))
     assert caught.value.message.startswith("Bad Request")
+
+
+@pytest.mark.parametrize(
+    ("start", "where"),
+    [
+        (b"", "$.numbers[0]"),
+        (b'{"phoneNumber": "+1", "linkedRingAllUsers": [', "$.numbers[0].linkedRingAllUsers[0]"),
+    ],
+)
+def test_only_the_first_mismatch_is_looked_for(start, where):
+    """Takes no memory for each of many items that do not fit."""
+    body = b'{"numbers": [' + start + b"0," * 200_000 + b"0" + (b"]}" if start else b"") + b"]}"
+    tracemalloc.start()
+    try:
+        assert problem_of("list", body).where == where
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 * 1024 * 1024
 
 
 @pytest.mark.parametrize("levels", [98, 99, 100, 101, 300])
