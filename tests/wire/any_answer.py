@@ -139,6 +139,7 @@ SAMPLES: list[tuple[str, int, Any]] = [
     ("refresh", 400, {"error": "invalid_grant", "error_description": "refresh token invalid"}),
     ("locations", 422, {"error": {"code": "C", "message": "m", "resolution": "r"}}),
     ("search", 429, {"message": "Too many requests"}),
+    ("pools", 404, {"message": "Phone system is not connected to this account"}),
 ]
 
 
