@@ -36,7 +36,9 @@ class Flight(Generic[T]):
         """What the run under way gives, or that of a new one; raises its failure."""
         outcome: T | LCPhoneError | None = self.failure
         while outcome is None:
-            outcome = await asyncio.shield(self.begin(services, work))
+            task = self.begin(services, work)
+            await asyncio.wait([task])
+            outcome = None if task.cancelled() else task.result()
         if isinstance(outcome, LCPhoneError):
             raise copy(outcome)
         return outcome
