@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 
 from lcphone_async import LCPhoneError
 from lcphone_async._tokens import Grant, TokenPair
+from lcphone_async._checks import API_VERSIONS
 from lcphone_async._wire import answers, faults, limits, requests, token_answers, token_requests
 from lcphone_async._wire.answers import Answer
 from lcphone_async._wire.mirrors import QuickReader
@@ -32,7 +33,7 @@ _LIST = requests.active_numbers(
 )
 _LOCATIONS = {
     version: token_requests.locations(version, "com", "app", query=None, page_size=100, start="")
-    for version in requests.API_VERSIONS
+    for version in API_VERSIONS
 }
 
 
