@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ._purchases import Order, Purchases, reason_of
+from ._purchases import Order, Purchases
 from .errors import (
     LCPhoneError,
     NumberAlreadyOwnedError,
@@ -52,7 +52,7 @@ async def fill_order(
         except LCPhoneError as reason:
             error = reason
         except BaseException as interruption:
-            await order.leave(reason_of(interruption))
+            await purchases.leave(order, interruption)
             raise
     return PurchaseOrder(tuple(bought), tuple(unavailable), tuple(unknown), error)
 

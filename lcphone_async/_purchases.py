@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -72,18 +73,31 @@ class _Intention:
     async def end(self, state: PurchaseState, reason: str | None = None) -> None:
         """Has the last word."""
         if self.is_begun:
-            await _last_word(self.journal, self.record.now(state, reason))
+            await _last_words(self.journal, [self.record.now(state, reason)])
 
 
-async def _last_word(journal: Journal, record: PurchaseRecord) -> None:
+async def _last_words(journal: Journal, records: Iterable[PurchaseRecord]) -> None:
     """Keeps what is known at the end, however often the caller is cancelled.
 
     A journal that fails leaves the purchase open, and does not hide its error.
     """
-    try:
-        await finished(journal.change(record))
-    except Exception as error:  # noqa: BLE001  # a journal's own may be any
-        _logger.warning("purchase %s is left to be settled: %r", record.id, error)
+
+    async def keep() -> None:
+        for record in records:
+            try:
+                await journal.change(record)
+            except Exception as error:  # noqa: BLE001  # a journal's own may be any
+                _logger.warning("purchase %s is left to be settled: %r", record.id, error)
+
+    await finished(keep())
+
+
+async def _reopen(
+    journal: Journal, records: Iterable[PurchaseRecord], error: BaseException
+) -> None:
+    """Opens what was bought again, since nobody is told of it: `settle` will."""
+    reason = reason_of(error)
+    await _last_words(journal, [record.now(PurchaseState.UNKNOWN, reason) for record in records])
 
 
 @define
@@ -91,12 +105,7 @@ class Order:
     """Purchases whose caller is told of all of them at the end."""
 
     id: str | None = None
-    made: list[_Intention] = field(factory=list)
-
-    async def leave(self, reason: str) -> None:
-        """Opens again what was bought, since nobody is told of it: `settle` will."""
-        for intention in self.made:
-            await intention.end(PurchaseState.UNKNOWN, reason)
+    made: list[PurchaseRecord] = field(factory=list)
 
 
 @frozen
@@ -199,11 +208,18 @@ class Purchases:
         try:
             await finished(keep())
         except BaseException as error:
-            for look, record in zip(looks, settled, strict=False):
-                if record == look.found and record.state == PurchaseState.BOUGHT:
-                    await _last_word(journal, record.now(PurchaseState.UNKNOWN, reason_of(error)))
+            bought = [
+                record
+                for look, record in zip(looks, settled, strict=False)
+                if record == look.found and record.state == PurchaseState.BOUGHT
+            ]
+            await _reopen(journal, bought, error)
             raise
         return settled
+
+    async def leave(self, order: Order, error: BaseException) -> None:
+        """Ends an order whose caller is told of nothing."""
+        await _reopen(self.journal, order.made, error)
 
     async def _make(self, request: Request, order: Order, tries: Tries) -> Purchase:
         self.calls.check_open(request)
@@ -223,7 +239,7 @@ class Purchases:
             state = PurchaseState.UNKNOWN if tries.in_doubt else PurchaseState.NOT_BOUGHT
             await intention.end(state, reason_of(error))
             raise
-        order.made.append(intention)
+        order.made.append(intention.record)
         return purchase
 
     async def _past(self, request: Request) -> Past:

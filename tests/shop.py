@@ -16,7 +16,7 @@ PATIENT = RetryPolicy(max_tries=1, read_back_time=5)
 
 
 class HeldJournal(PurchaseJournal):
-    """A journal whose disk can be made to wait, or to fail, when a purchase begins or ends."""
+    """A journal whose disk can be made to wait, or to fail, when it begins, ends or settles."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -32,6 +32,10 @@ class HeldJournal(PurchaseJournal):
     def _change(self, record: PurchaseRecord) -> None:
         self._disk("end")
         super()._change(record)
+
+    def _settle(self, record: PurchaseRecord, found: PurchaseRecord) -> PurchaseRecord:
+        self._disk("settle")
+        return super()._settle(record, found)
 
     def _disk(self, moment: str) -> None:
         if moment != self.hold:

@@ -432,6 +432,45 @@ async def test_15_cancelled_twice(shop):
     assert [record.state for record in await shop.client().settle()] == ["bought"]
 
 
+async def cancelled_until_it_ends(task):
+    """What a rude caller does."""
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_settle_cancelled_again_and_again(shop):
+    """Leaves each purchase that nobody was told of to the next one, not only the first."""
+    client = shop.client()
+    await an_order_left(shop, client)
+    shop.journal.hold = "settle"
+    settling = asyncio.create_task(client.settle())
+    await until(shop.journal.reached.is_set)
+    shop.journal.go_on.set()
+    await cancelled_until_it_ends(settling)
+    assert [record.state for record in await client.settle()] == ["bought", "bought", "unknown"]
+
+
+async def test_an_order_cancelled_again_and_again(shop):
+    """Leaves each of its purchases to be told by `settle`, not only the first."""
+    await an_order_left(shop, shop.client())
+    settled = await shop.client().settle()
+    assert [record.state for record in settled] == ["bought", "bought", "unknown"]
+
+
+async def an_order_left(shop, client):
+    """An order that is cancelled when it has bought two numbers and sent for a third."""
+    found = await client.search_available(PLACE, "US")
+    slow = Fault(operation="purchase", nth=3, delay=60)
+    shop.fails(slow)
+    buying = asyncio.create_task(client.purchase_many(PLACE, [found], count=3))
+    await shop.struck(slow)
+    await cancelled_until_it_ends(buying)
+    shop.fails()
+
+
 class Forgetful(RateLimiter):
     """A limiter that fails once its requests are answered."""
 
