@@ -42,6 +42,7 @@ from .models import (
 if TYPE_CHECKING:
     import aiohttp
 
+    from ._wire.answers import Answer
     from ._wire.requests import Request
     from .journal import Journal, PurchaseRecord
 
@@ -199,9 +200,9 @@ class LCPhoneClient:
         walk = Walk(request(0).path, page_size)
         if prefetch is not None:
             fixed = checks.whole_number("prefetch", prefetch, 0)
-            return walk_pages(self._calls.send, request, walk, lambda _: fixed)
+            return walk_pages(self._send, request, walk, lambda _: fixed)
         most = self._calls.most_at_once
-        return walk_pages(self._calls.send, request, walk, lambda pace: min(most(), pace.pages))
+        return walk_pages(self._send, request, walk, lambda pace: min(most(), pace.pages))
 
     async def active_numbers_page(
         self,
@@ -506,6 +507,10 @@ class LCPhoneClient:
         if calls is not None and calls.is_open:
             what = f"unclosed {self!r}: use it in `async with`, or await its close()"
             warnings.warn(what, ResourceWarning, source=self, stacklevel=2)
+
+    async def _send(self, request: Request) -> Answer:
+        """The answer to a request of a walk, which keeps its client: token sources need that."""
+        return await self._calls.send(request)
 
     async def _active_numbers(self, request: Request, page: int) -> ActiveNumbersPage:
         answer = await self._calls.send(request)

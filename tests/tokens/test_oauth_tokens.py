@@ -44,6 +44,16 @@ async def test_an_access_token_that_is_given_is_used_first(app):
     assert app.outcomes() == []
 
 
+@pytest.mark.parametrize("prefetch", [None, 0])
+async def test_a_walk_keeps_its_client(app, prefetch):
+    """Gets tokens for a walk whose client nobody else holds, as it needs no closing."""
+    async with aiohttp.ClientSession() as session:
+        client = app.client(app.tokens(), session=session)
+        walk = client.active_numbers("loc1", prefetch=prefetch)
+        del client
+        assert [number async for number in walk]
+
+
 @pytest.mark.parametrize("as_date", [True, False])
 async def test_expires_at(v3, clock, as_date):
     """Takes the moment at which the given access token expires, as a date or as a number."""
