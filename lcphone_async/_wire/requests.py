@@ -76,7 +76,7 @@ class Request:
 def number_pools(location_id: str) -> Request:
     """`GET /phone-system/number-pools`."""
     checks.path_part("location_id", location_id)
-    location = str.__str__(location_id)
+    location = checks.string("location_id", location_id)
     query = _query(locationId=location)
     return Request("GET", _POOLS, _POOLS, location, "numberpools.read", query=query)
 
@@ -205,23 +205,26 @@ def _price(number: AvailableNumber) -> Decimal | None:
 
 
 def _of_location(method: str, location_id: str, rest: str, scope: str, **parts: Any) -> Request:
-    route, path = _paths(checks.path_part("location_id", location_id), rest)
-    return Request(method, route, path, str.__str__(location_id), scope, **parts)
+    location = checks.string("location_id", location_id)
+    route, path = _paths(location, rest)
+    return Request(method, route, path, location, scope, **parts)
 
 
 @functools.lru_cache(maxsize=1024)
-def _paths(location: str, rest: str) -> tuple[str, str]:
-    """The path with its placeholder, and with a location in it."""
+def _paths(location_id: str, rest: str) -> tuple[str, str]:
+    """The path with its placeholder, and with a location in it, once that was checked."""
     route = _NUMBERS + rest
-    return route, route.replace("{locationId}", location)
+    return route, route.replace("{locationId}", checks.path_part("location_id", location_id))
 
 
 def _query(**parameters: str | bool | None) -> str:
     """A query string of all that is not `None`; booleans as `true` and `false`."""
     sent = []
     for name, value in parameters.items():
-        if value is True or value is False:
+        if value is None:
+            continue
+        if isinstance(value, bool):
             sent.append(f"{name}={'true' if value else 'false'}")
-        elif value is not None:
+        else:
             sent.append(f"{name}={_quoted(value)}")
     return "&".join(sent)
