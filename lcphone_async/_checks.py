@@ -164,6 +164,19 @@ def having(name: str, value: T, what: str, *methods: str) -> T:
     return value
 
 
+def limiter(name: str, value: T) -> T:
+    """What keeps budgets."""
+    having(name, value, "a RateLimiter", "slot", "status")
+    whole_number(f"{name}.max_requests", getattr(value, "max_requests", None), 1)
+    return value
+
+
+def journal(name: str, value: T) -> T:
+    """What keeps purchases."""
+    methods = ("past", "begin", "change", "settle", "records")
+    return having(name, value, "a PurchaseJournal", *methods)
+
+
 def redis_client(name: str, value: T) -> T:
     """A client whose calls are coroutines, and not one of redis-py's others."""
     having(name, value, "a client of redis.asyncio", "register_script", "execute_command")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from ._purchases import Order, Purchases
+from ._wire import requests
 from .errors import (
     LCPhoneError,
     NumberAlreadyOwnedError,
@@ -14,10 +16,26 @@ from .errors import (
     PurchaseOutcomeUnknownError,
 )
 from .journal import Journal, PurchaseRecord, PurchaseState
-from .models import Purchase, PurchaseOrder
+from .models import AvailableNumber, AvailableNumbers, Purchase, PurchaseOrder
 
 if TYPE_CHECKING:
     from ._wire.requests import Request
+
+
+def offered(
+    location_id: str,
+    offers: Iterable[AvailableNumbers | AvailableNumber | str],
+    max_price: Decimal | int | None,
+    options: Mapping[str, Any],
+) -> tuple[list[Request], list[Request]]:
+    """The purchases of what is offered, and those that cost more than the limit, in their order."""
+    affordable: list[Request] = []
+    too_dear: list[Request] = []
+    for number, fingerprint in _each(offers):
+        given = {"fingerprint_id": fingerprint, **options}
+        purchase = requests.purchase(location_id, number, **given)
+        (too_dear if requests.is_above(number, max_price) else affordable).append(purchase)
+    return affordable, too_dear
 
 
 async def fill_order(
@@ -55,6 +73,17 @@ async def fill_order(
             await purchases.leave(order, interruption)
             raise
     return PurchaseOrder(tuple(bought), tuple(unavailable), tuple(unknown), error)
+
+
+def _each(
+    offers: Iterable[AvailableNumbers | AvailableNumber | str],
+) -> Iterator[tuple[AvailableNumber | str, str | None]]:
+    """Every number that is offered, with the fingerprint of the search that found it."""
+    for offer in offers:
+        if isinstance(offer, AvailableNumbers):
+            yield from ((number, offer.fingerprint_id) for number in offer.numbers)
+        else:
+            yield offer, None
 
 
 async def _made_before(

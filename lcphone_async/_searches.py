@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from . import _checks as checks
 from ._tasks import OwnTasks
+from ._wire import requests
 from .errors import ClientClosedError, LCPhoneError
 from .models import AvailableNumbers, CountrySearch
 
 if TYPE_CHECKING:
     from ._wire.requests import Request
+
+
+def requests_by_country(
+    location_id: str,
+    country_codes: Iterable[str],
+    *,
+    number_types: Iterable[str] | None,
+    **filters: Any,
+) -> dict[str, Request]:
+    """The same search in each of the countries, once."""
+    types = None if number_types is None else checks.several("number_types", number_types)
+    codes = checks.several("country_codes", country_codes)
+    return {
+        code: requests.available_numbers(location_id, code, number_types=types, **filters)
+        for code in dict.fromkeys(checks.country_code("country_codes", code) for code in codes)
+    }
 
 
 async def search_side_by_side(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from types import TracebackType
@@ -17,7 +17,7 @@ from ._calls import Calls
 from ._locations import LocationsWalk, walk_locations
 from ._paging import Walk, numbers_of, walk_pages
 from ._retry import RetryPolicy
-from ._searches import search_side_by_side
+from ._searches import requests_by_country, search_side_by_side
 from ._secrets import Secret
 from ._token_service import ClientTokenService
 from ._token_sources import TokenCall, TokenSource, bind, token_source
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
 
 _DEFAULT_NUMBER_TYPES = ("local", "tollFree")
 _PAYMENT = {"payment_intent_id", "stripe_account_id", "payment_method_id"}
-_A_JOURNAL = "a PurchaseJournal"
-_JOURNAL_METHODS = ("past", "begin", "change", "settle", "records")
 
 
 class LCPhoneClient:
@@ -99,12 +97,8 @@ class LCPhoneClient:
         from .journal import MemoryJournal
 
         policy = RetryPolicy() if retry is None else checks.instance("retry", retry, RetryPolicy)
-        if limiter is not None:
-            checks.having("limiter", limiter, "a RateLimiter", "slot", "status")
-            most = getattr(limiter, "max_requests", None)
-            checks.whole_number("limiter.max_requests", most, 1)
-        if journal is not None:
-            checks.having("journal", journal, _A_JOURNAL, *_JOURNAL_METHODS)
+        budgets = RateLimiter() if limiter is None else checks.limiter("limiter", limiter)
+        kept = MemoryJournal() if journal is None else checks.journal("journal", journal)
         source = token_source(token)
         self._transport = Transport(
             base_url,
@@ -114,13 +108,10 @@ class LCPhoneClient:
             max_body_size=max_body_size,
             allow_http=allow_http,
         )
-        self._calls = Calls(
-            source, self._transport, RateLimiter() if limiter is None else limiter, policy
-        )
+        self._calls = Calls(source, self._transport, budgets, policy)
         self._tokens = ClientTokenService.over(self._calls, self._transport)
         bind(source, self._tokens)
-        journal = MemoryJournal() if journal is None else journal
-        self._purchases = Purchases(self._calls, journal, policy.read_back_time)
+        self._purchases = Purchases(self._calls, kept, policy.read_back_time)
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -223,7 +214,8 @@ class LCPhoneClient:
             skip_number_pool=skip_number_pool,
             include_rcs_sender_ids=include_rcs_sender_ids,
         )
-        return await self._active_numbers(request, page)
+        answer = await self._calls.send(request)
+        return await understood(_wire.answers.active_numbers, request, answer, page)
 
     async def search_available(
         self,
@@ -280,24 +272,17 @@ class LCPhoneClient:
         others go on. `concurrency` is how many run at once; the other arguments are those of
         `search_available`.
         """
-        types = (
-            number_types if number_types is None else checks.several("number_types", number_types)
+        searches = requests_by_country(
+            location_id,
+            country_codes,
+            number_types=number_types,
+            first_part=first_part,
+            last_part=last_part,
+            anywhere=anywhere,
+            sms_enabled=sms_enabled,
+            mms_enabled=mms_enabled,
+            voice_enabled=voice_enabled,
         )
-        codes = checks.several("country_codes", country_codes)
-        searches = {
-            code: requests.available_numbers(
-                location_id,
-                code,
-                number_types=types,
-                first_part=first_part,
-                last_part=last_part,
-                anywhere=anywhere,
-                sms_enabled=sms_enabled,
-                mms_enabled=mms_enabled,
-                voice_enabled=voice_enabled,
-            )
-            for code in dict.fromkeys(checks.country_code("country_codes", code) for code in codes)
-        }
         most = checks.whole_number("concurrency", concurrency, 1)
         return search_side_by_side(searches, self._available_numbers, most)
 
@@ -388,17 +373,11 @@ class LCPhoneClient:
         checks.path_part("location_id", location_id)
         checks.price("max_price", max_price)
         options |= {name: secret_text(name, options[name]) for name in _PAYMENT & options.keys()}
-        affordable: list[Request] = []
-        too_dear: list[Request] = []
-        for number, fingerprint in _each(checks.several("offers", offers)):
-            given = {"fingerprint_id": fingerprint, **options}
-            purchase = requests.purchase(location_id, number, **given)
-            dear = requests.is_above(number, max_price)
-            (too_dear if dear else affordable).append(purchase)
-        from ._orders import fill_order
+        from ._orders import fill_order, offered
 
+        purchases = offered(location_id, checks.several("offers", offers), max_price, options)
         return await fill_order(
-            self._purchases, location_id, affordable, too_dear, count=wanted, order_id=order
+            self._purchases, location_id, *purchases, count=wanted, order_id=order
         )
 
     async def settle(
@@ -412,8 +391,7 @@ class LCPhoneClient:
         seconds ago; unknown if it may still arrive.
         """
         age = checks.seconds("late", late, zero=True)
-        kept = self._purchases.journal if journal is None else journal
-        checks.having("journal", kept, _A_JOURNAL, *_JOURNAL_METHODS)
+        kept = self._purchases.journal if journal is None else checks.journal("journal", journal)
         return await self._purchases.settle(kept, age)
 
     async def number_pools(self, location_id: str) -> list[NumberPool]:
@@ -512,21 +490,6 @@ class LCPhoneClient:
         """The answer to a request of a walk, which keeps its client: token sources need that."""
         return await self._calls.send(request)
 
-    async def _active_numbers(self, request: Request, page: int) -> ActiveNumbersPage:
-        answer = await self._calls.send(request)
-        return await understood(_wire.answers.active_numbers, request, answer, page)
-
     async def _available_numbers(self, request: Request) -> AvailableNumbers:
         answer = await self._calls.send(request)
         return await understood(_wire.answers.available_numbers, request, answer)
-
-
-def _each(
-    offers: Iterable[AvailableNumbers | AvailableNumber | str],
-) -> Iterator[tuple[AvailableNumber | str, str | None]]:
-    """Every number that is offered, with the fingerprint of the search that found it."""
-    for offer in offers:
-        if isinstance(offer, AvailableNumbers):
-            yield from ((number, offer.fingerprint_id) for number in offer.numbers)
-        else:
-            yield offer, None
