@@ -128,7 +128,7 @@ class SharedWindow:
             raise
 
     def answered(self, granted: Granted, *, counts: bool) -> None:
-        """Ends a request; one that was refused does not count in the service's window."""
+        """Ends a request; what was refused or not sent does not count in the service's window."""
         now = _now()
         self._in_flight.pop(granted.name, None)
         self._answered[granted.name] = now if counts else now - self.budget.period

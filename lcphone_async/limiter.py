@@ -18,7 +18,7 @@ from ._budget import Budget
 from ._checks import seconds, whole_number
 from ._line import Line, in_bulk
 from ._windows import Windows
-from .errors import DailyQuotaExhaustedError
+from .errors import CircuitOpenError, DailyQuotaExhaustedError
 from .models import RateLimitStatus
 
 
@@ -98,7 +98,7 @@ class Slot:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._window.answered(counts=self._counts)
+        self._window.answered(counts=self._counts and not isinstance(exc, CircuitOpenError))
 
 
 _Grant = tuple[int, int]
@@ -152,7 +152,7 @@ class _Window:
         return grant
 
     def answered(self, *, counts: bool) -> None:
-        """Ends a request; one that was refused does not count in the service's window."""
+        """Ends a request; what was refused or not sent does not count in the service's window."""
         self.in_flight -= 1
         if counts:
             self.answers.append(asyncio.get_running_loop().time())

@@ -18,7 +18,7 @@ from ._secrets import Secret
 from ._shared_window import Link, SharedWindow
 from ._tasks import OwnTasks
 from ._windows import Windows
-from .errors import NumberAlreadyOwnedError, PurchaseInProgressError
+from .errors import CircuitOpenError, NumberAlreadyOwnedError, PurchaseInProgressError
 from .journal import Past, PurchaseRecord
 from .limiter import RateLimiter
 from .models import RateLimitStatus
@@ -142,7 +142,8 @@ class RedisSlot:
     ) -> None:
         if self._local is not None:
             await self._local.__aexit__(exc_type, exc, traceback)
-        self._window.answered(self._granted, counts=self._counts)
+        was_sent = not isinstance(exc, CircuitOpenError)
+        self._window.answered(self._granted, counts=self._counts and was_sent)
 
 
 # Both at once, so that a purchase that is settled or opened again meanwhile is not missed.

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
 from fake_clock import run
@@ -17,6 +18,7 @@ from lcphone_async import (
     PurchaseJournal,
     PurchaseOutcomeUnknownError,
     RateLimitedError,
+    RateLimiter,
     RequestTimeoutError,
     RetryPolicy,
     ServerError,
@@ -142,6 +144,23 @@ async def test_a_purchase_that_was_sent_stays_in_doubt(down, tmp_path):
         with pytest.raises(PurchaseOutcomeUnknownError):
             await client.purchase("location", "+18305551234")
     assert [request.method for request in down.requests] == ["POST"]
+
+
+async def test_what_is_not_sent_takes_no_slot(down):
+    """Turns away all who stood in a location's line when the first of them has a slot."""
+    limiter = RateLimiter(1, 1000)
+    retry = RetryPolicy(max_tries=1, budget=1)
+    async with LCPhoneClient("t", base_url=down.url, retry=retry, limiter=limiter) as client:
+        with suppress(CircuitOpenError):
+            async with asyncio.timeout(20), limiter.slot("busy"):
+                waiting = [asyncio.create_task(client.number_pools("busy")) for _ in range(3)]
+                await outcomes([client.number_pools("location")])
+                await client.number_pools("location")
+        async with asyncio.timeout(20):
+            errors = await outcomes(waiting)
+            assert [type(error) for error in errors] == [CircuitOpenError] * 3
+            async with limiter.slot("busy"):
+                pass
 
 
 def failures_of(circuit, *errors):

@@ -2,6 +2,7 @@
 
 import asyncio
 from bisect import bisect_left
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from redis_server import RedisServer
 
 from lcphone_async import (
     BudgetUnavailableError,
+    CircuitOpenError,
     DailyQuotaExhaustedError,
     LCPhoneClient,
     NumberAlreadyOwnedError,
@@ -73,6 +75,16 @@ def fullest_window(times, period=PERIOD):
     """The most that any window of a period holds, whichever moments of a slot are counted."""
     times = sorted(times)
     return max(bisect_left(times, time + period) - index for index, time in enumerate(times))
+
+
+async def test_what_is_not_sent_takes_no_slot(connect):
+    """Gives a slot back at once whose holder found the circuit open."""
+    limiter = connect(1, 1000)
+    async with asyncio.timeout(20):
+        for _ in range(3):
+            with suppress(CircuitOpenError):
+                async with limiter.slot("a"):
+                    raise CircuitOpenError("GET", "/", "503", 5.0)
 
 
 async def test_limiters_share_one_window(connect):
