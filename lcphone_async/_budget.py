@@ -18,6 +18,10 @@ _HEADROOM = 0.02
 # Seconds; an interval beyond a day is no burst limit.
 _LONGEST_PERIOD = 86_400
 
+# Seconds after which one call finds out whether a day is spent still: a header that was wrong
+# must not stop a location for a day.
+_ASK_AGAIN = 3_600
+
 _NOTHING_SAID = RateLimitStatus()
 
 # For so many periods after a foreign request was noticed, the budget counts as shared.
@@ -48,6 +52,7 @@ class Budget:
     _daily_left: int | None = field(default=None, init=False)
     _day_ends: float = field(default=0.0, init=False)
     _day: date = field(default=date.min, init=False)
+    _ask_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._max_requests = self.ceiling
@@ -87,9 +92,12 @@ class Budget:
         if self._is_another_day(now):
             self._daily_left = None
             return
+        if self._daily_left == 0 and now >= self._ask_at:
+            self._ask_at = now + _ASK_AGAIN
+            return
         raise DailyQuotaExhaustedError(
             429,
-            "the location's requests for the day are spent: none is sent until 00:00 UTC",
+            "the location's requests for the day are spent: there are others from 00:00 UTC on",
             retry_after=self._day_ends - now,
         )
 
@@ -137,6 +145,7 @@ class Budget:
         if spent:
             time = _clock.now()
             self._day_ends, self._day = now + seconds_left_of_day(time), time.date()
+            self._ask_at = now + _ASK_AGAIN
 
     def _is_another_day(self, now: float) -> bool:
         """Whether the day may have turned; if only the clock was set, the service says so again."""

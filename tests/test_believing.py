@@ -1,6 +1,7 @@
 """What the limiter believes: the service's limit, other programs on the same budget, the day."""
 
 import asyncio
+import contextlib
 from collections import deque
 
 import pytest
@@ -241,6 +242,26 @@ def test_a_spent_day_is_told_at_once_until_it_turns():
         return caught.value.retry_after, asyncio.get_running_loop().time()
 
     assert run(main()) == (30, 30)
+
+
+def test_a_day_that_is_spent_is_asked_for_again_each_hour(monkeypatch):
+    """Sends one call an hour, so that a single wrong header stops a location for no longer."""
+    monkeypatch.setattr(_budget, "seconds_left_of_day", lambda _: 80_000.0)
+
+    async def main():
+        limiter = RateLimiter()
+        await learn(limiter, **SPENT)
+        sent = []
+        for minute in range(0, 180, 10):
+            headers = SPENT if minute < 120 else {"daily_limit": 200_000, "daily_remaining": 9}
+            for _ in range(2):
+                with contextlib.suppress(DailyQuotaExhaustedError):
+                    await learn(limiter, **headers)
+                    sent.append(minute)
+            await asyncio.sleep(600)
+        return sent
+
+    assert run(main()) == [60, *(minute for minute in range(120, 180, 10) for _ in range(2))]
 
 
 @pytest.mark.usefixtures("_the_day_ends_in_30_s")
