@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from ._retry import is_outage
-from .errors import APIError, CircuitOpenError, LCPhoneError, TransportError
+from .errors import (
+    APIError,
+    CircuitOpenError,
+    ClientClosedError,
+    LCPhoneError,
+    TransportError,
+)
 
 if TYPE_CHECKING:
     from ._wire.requests import Request
@@ -57,6 +63,8 @@ class Circuit:
 
     def learn(self, error: LCPhoneError | None = None) -> None:
         """Takes in what became of a request: an answer, or how it failed."""
+        if isinstance(error, ClientClosedError):
+            return  # which says nothing of the service
         if error is not None and is_outage(error):
             self._failed(error)
         elif not self._left:

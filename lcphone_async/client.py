@@ -60,7 +60,8 @@ class LCPhoneClient:
     - `api_version`: `v3` or `2021-07-28`.
     - `session`: an `aiohttp.ClientSession` to send through (for its proxy, connector or trace
       configs, which hear of no chunks of a body); it stays open, and must add no `Authorization` of
-      its own. Without one the client makes its own, which keeps no cookies, and closes it.
+      its own, nor find one in a `.netrc` (with `trust_env`): aiohttp raises `ValueError` then.
+      Without one the client makes its own, which keeps no cookies, and closes it.
     - `limiter`: the budget, a `RateLimiter` or a `RedisRateLimiter`; without one the documented
       100 requests in 10 s for each location.
     - `retry`: when to try again; without one `RetryPolicy()`.

@@ -188,6 +188,19 @@ def test_a_service_that_says_no_is_there(error):
     run(main())
 
 
+def test_a_client_that_is_closed_says_nothing_of_the_service():
+    """Stays open where nothing was sent, as it does until there is an answer."""
+
+    async def main():
+        circuit = Circuit(1)
+        failures_of(circuit, DOWN)
+        circuit.learn(ClientClosedError("GET", "/", "closed"))
+        with pytest.raises(CircuitOpenError):
+            circuit.check(REQUEST)
+
+    run(main())
+
+
 def test_a_service_that_fails_half_of_the_time_is_there():
     """Stays closed as long as not more tries fail than are answered."""
 
