@@ -9,6 +9,8 @@ from http import HTTPStatus
 from typing import Any, TypeGuard
 from urllib.parse import quote, quote_plus
 
+from attrs import evolve
+
 from .._checks import API_VERSIONS
 from ..errors import (
     APIError,
@@ -28,6 +30,9 @@ from .limits import rate_limit, retry_after
 from .requests import Request
 
 _MAX_MESSAGE = 500
+
+# No error is longer: of a body that is, the rest would only take time, and hold up every task.
+_LONGEST_BODY = 2**20
 
 # Of a longer text, no more is looked at, as that takes time.
 _MOST_READ = 20 * _MAX_MESSAGE
@@ -90,6 +95,7 @@ def is_refusal(status: int) -> bool:
 
 def error_of(request: Request, answer: Answer, token: str | None) -> APIError:
     """The error that an answer outside 200 to 299 is; its text holds no secret."""
+    answer = evolve(answer, body=answer.body[:_LONGEST_BODY])
     body = _object(answer.body)
     messages = _messages(body, answer)
     hint = _hint(request, answer, body, " ".join(messages))

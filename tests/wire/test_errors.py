@@ -113,6 +113,19 @@ async def test_a_message_may_be_a_list(client: LCPhoneClient, raw_server: RawSer
     assert error.message == "page must be >= 0; pageSize must be <= 1000"
 
 
+@pytest.mark.parametrize("status", [401, 404, 500])
+async def test_no_more_than_a_mebibyte_of_an_error_is_read(
+    client: LCPhoneClient, raw_server: RawServer, status
+):
+    """A body that no error can be is not looked through: tells only what its beginning is."""
+    told = http_json({"message": "No " * 2**20}, status)
+    error = await refused(client, raw_server, told)
+    assert isinstance(error, CLASSES[status])
+    assert error.message.endswith(", with something that is broken or cut off")
+    error = await refused(client, raw_server, http(b"No " * 2**20, status=status))
+    assert error.message == ("No " * 200)[:500]
+
+
 async def test_a_trace_id_may_be_missing(client: LCPhoneClient, raw_server: RawServer):
     """`traceId` may be there."""
     error = await refused(client, raw_server, http_json({"message": "No", "statusCode": 400}, 400))
