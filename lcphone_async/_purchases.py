@@ -95,7 +95,7 @@ async def _last_words(journal: Journal, records: Iterable[PurchaseRecord]) -> No
 async def _reopen(
     journal: Journal, records: Iterable[PurchaseRecord], error: BaseException
 ) -> None:
-    """Opens what was bought again, since nobody is told of it: `settle` will."""
+    """Opens again what was bought, since nobody is told of it: `settle` will."""
     reason = reason_of(error)
     await _last_words(journal, [record.now(PurchaseState.UNKNOWN, reason) for record in records])
 
