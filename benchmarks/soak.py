@@ -41,7 +41,7 @@ from attrs import define, field, frozen
 from lcphone_async import PurchaseJournal, PurchaseRecord, PurchaseState
 
 MOST_CALLERS, PAUSE = 64, 0.25
-RECOVERY = 10.0  # so long after an outage an error may be its consequence
+RECOVERY = 20.0  # so long after an outage an error may be its consequence
 OUTAGE, OUTAGE_AT = 5.0, 0.6  # seconds at the most; the part of its wave before it
 SAMPLES, NEAR = 30, 0.1  # a wave; how near to the least and the highest load counts as equal
 

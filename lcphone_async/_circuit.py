@@ -1,4 +1,4 @@
-"""Whether to send at all: the failures of a client as a whole have a budget."""
+"""Whether to send at all: the tries of a client that may fail have a budget."""
 
 from __future__ import annotations
 
@@ -23,22 +23,24 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("lcphone_async")
 
-_FIRST_PAUSE = 5.0
-_LONGEST_PAUSE = 60.0
+# A try that is answered makes up for so many that failed: one bad location, whose every call fails
+# as often as it may be tried, closes the way to no others.
+_MADE_UP_FOR = 10
+
+# Seconds. Where many answers fail though the service is there, the first may: another comes soon.
+_PAUSE = 2.0
 
 
 @define(eq=False)
 class Circuit:
-    """Opens when more tries failed than were answered, by a whole budget, and then sends nothing.
+    """Opens when a whole budget of tries failed that no answer made up for; then it sends nothing.
 
-    While it is open one request goes ahead after each pause, which doubles from one to the next;
-    the first answer closes it.
+    While it is open one request goes ahead after each pause; the first answer closes it.
     """
 
     budget: int
     _left: int = field(init=False)
     """Failures that it still takes; none while it is open."""
-    _pause: float = field(default=_FIRST_PAUSE, init=False)
     _next_try: float = field(default=0.0, init=False)
     _reason: str = field(default="", init=False)
 
@@ -59,7 +61,7 @@ class Circuit:
         if self._left:
             return
         self.check(request)
-        self._pause_until_next_try(min(2 * self._pause, _LONGEST_PAUSE))
+        self._pause()
 
     def learn(self, error: LCPhoneError | None = None) -> None:
         """Takes in what became of a request: an answer, or how it failed."""
@@ -70,8 +72,8 @@ class Circuit:
         elif not self._left:
             _logger.warning("the service answers again: all calls are sent")
             self._left = self.budget
-        elif self._left < self.budget:
-            self._left += 1
+        else:
+            self._left = min(self._left + _MADE_UP_FOR, self.budget)
 
     def _failed(self, error: LCPhoneError) -> None:
         self._reason = _reason(error)
@@ -79,16 +81,15 @@ class Circuit:
             return
         self._left -= 1
         if not self._left:
-            self._pause_until_next_try(_FIRST_PAUSE)
+            self._pause()
             _logger.warning(
-                "the service seems to be down, nothing is sent for %g s: %s",
-                _FIRST_PAUSE,
+                "the service seems to be down, it is asked every %g s from now on: %s",
+                _PAUSE,
                 self._reason,
             )
 
-    def _pause_until_next_try(self, seconds: float) -> None:
-        self._pause = seconds
-        self._next_try = asyncio.get_running_loop().time() + seconds
+    def _pause(self) -> None:
+        self._next_try = asyncio.get_running_loop().time() + _PAUSE
 
 
 def _reason(error: LCPhoneError) -> str:

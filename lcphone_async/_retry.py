@@ -51,10 +51,9 @@ class RetryPolicy:
     the service asks for is kept whole; where it asks for none, the wait is drawn between 0
     and `first_wait`, doubled after each try up to `max_wait` (full jitter).
 
-    A service that is down is not hammered: once `budget` more tries of a client failed than were
-    answered, its calls raise `CircuitOpenError` and send nothing, but for one that tries it after
-    5 s, and others after ever longer pauses, up to 60 s, until there is an answer. `bulk` calls
-    wait for that, as long as their tries and `max_time` permit.
+    A service that is down is not hammered: once `budget` tries of a client failed, its calls raise
+    `CircuitOpenError` and send nothing, but for one every two seconds, until there is an answer.
+    `bulk` calls wait for that up to `max_time`.
 
     Raises `TypeError` or `ValueError` for fewer than one try or a negative time.
     """
@@ -70,7 +69,7 @@ class RetryPolicy:
     max_wait: float = field(default=10.0, validator=_seconds)
     """Seconds: the longest wait of our own."""
     budget: int = field(default=100, validator=_positive)
-    """Tries of the client as a whole that may fail; each that is answered gives one back."""
+    """Tries of the client as a whole that may fail; one that is answered makes up for ten."""
 
 
 def is_outage(error: LCPhoneError) -> bool:
@@ -85,8 +84,6 @@ def may_repeat(error: LCPhoneError, *, repeatable: bool) -> bool:
 
     What is not `repeatable` may be only if the service surely has not acted.
     """
-    if isinstance(error, CircuitOpenError):
-        return in_bulk()
     if isinstance(error, ConnectFailedError | RateLimitedError):
         return not isinstance(error, DailyQuotaExhaustedError)
     return repeatable and is_outage(error)
@@ -97,6 +94,8 @@ def retrying(
 ) -> Callable[..., Awaitable[T]]:
     """`attempt`, tried again as the policy says; raises the last try's error."""
     import backoff
+
+    attempt = _patient(attempt, policy.max_time)
 
     def give_up(error: Exception) -> bool:
         return not (isinstance(error, LCPhoneError) and may_repeat(error, repeatable=repeatable))
@@ -127,6 +126,25 @@ def retrying(
             raise error from error.__cause__
 
     return call
+
+
+def _patient(attempt: Callable[..., Awaitable[T]], patience: float) -> Callable[..., Awaitable[T]]:
+    """`attempt`, before which bulk work waits for an open circuit, so many seconds at the most."""
+
+    async def wait_and_attempt(*args: Any) -> T:
+        now = asyncio.get_running_loop().time
+        give_up_at = None
+        while True:
+            try:
+                return await attempt(*args)
+            except CircuitOpenError as error:
+                give_up_at = now() + patience if give_up_at is None else give_up_at
+                if not in_bulk() or now() + error.retry_after > give_up_at:
+                    raise
+                wait = error.retry_after
+            await asyncio.sleep(wait)
+
+    return wait_and_attempt
 
 
 def _waits(policy: RetryPolicy) -> Generator[float, Any, None]:
