@@ -136,7 +136,7 @@ class _Run:
 
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(note)
-        headers = {"Authorization": "Bearer other", "Version": "v3"}
+        headers = None if ours else {"Authorization": "Bearer other", "Version": "v3"}
         return aiohttp.ClientSession(headers=headers, trace_configs=[trace])
 
     def outcome(self, location: str) -> Shared:

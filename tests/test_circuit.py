@@ -292,10 +292,3 @@ def test_bulk_calls_do_not_wait_for_ever():
         return asyncio.get_running_loop().time()
 
     assert run(main()) == 8
-
-
-@pytest.mark.parametrize("wrong", [0, -1])
-def test_refuses_a_budget_of_nothing(wrong):
-    """Raises `ValueError`, which names it, for a budget of less than one failure."""
-    with pytest.raises(ValueError, match="budget"):
-        RetryPolicy(budget=wrong)
