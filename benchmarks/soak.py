@@ -28,6 +28,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import fill
 
@@ -309,6 +310,9 @@ async def soaked(plan: Plan, url: str, folder: Path, fetch: Callable[[], Account
     surprises, tally = Surprises(), Tally()
     tally.listen()
     refresh_token = (await steer(url, "POST", "install"))["refresh_token"]
+    # The loop reads large answers in threads of its own: one is enough, and there from now on.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    await asyncio.to_thread(gc.collect)
     with PurchaseJournal(folder / "journal.db") as journal:
         await journal.records()  # its thread is there from now on
         soak = Soak(plan, Callers(url, refresh_token, journal, folder / "told"), folder)

@@ -108,7 +108,7 @@ async def test_a_failed_country_does_not_hide_the_others(lcphone_raw, raw_server
     raw_server.reply(answer)
     search = await asyncio.to_thread(lcphone_raw.run, "search", "GB", "US", *options)
     assert search.complaint.startswith("Error: GB: ")
-    assert r"no\x1b[31m such\ncountry" in search.complaint
+    assert search.complaint.endswith("422: no[31m such country")
     assert "+13125550000" in search.out
     if options:
         errors = {line["country_code"]: line["error"] for line in search.lines}
