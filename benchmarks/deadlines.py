@@ -255,7 +255,7 @@ def main() -> int:
         [each.row() for each in ended],
     )
     columns = ["not judged", "due", "took", "loop stood"]
-    print_table("What cannot be kept", columns, [stood])
+    print_table("A large answer", columns, [stood])
     broken = [each for each in ended if not each.in_time]
     print(f"\n{len(ended) - len(broken)} of {len(ended)} kept to within a tenth")
     return int(bool(broken) and not short)
