@@ -133,9 +133,13 @@ class Outcome:
 class Disturbance:
     """Nothing gets in the way."""
 
+    closing = None
+
     def __init__(self, loop, nth=0, moment=None):
         self.loop = loop
         self.has_struck = False
+        self.left = set()
+        """The tasks that are there when the work ends, before one that is cancelled can end too."""
         self._nth = nth
         self._moment = moment
         self._points = 0
@@ -144,7 +148,7 @@ class Disturbance:
         """What comes of some work that is disturbed at the nth of its await points."""
         self._close = close
         self.loop.suspended = self._suspended
-        task = self._caller = asyncio.create_task(self._call(work))
+        task = self._caller = asyncio.create_task(self._seen_to_its_end(work))
         async with asyncio.timeout(_LONG):
             await asyncio.wait([task])
         self.loop.suspended = None
@@ -155,6 +159,13 @@ class Disturbance:
     def check(self, outcome, expected):
         """Fails unless the caller saw what it is to see."""
         assert outcome == Outcome(expected), outcome
+
+    async def _seen_to_its_end(self, work):
+        others = self.loop.tasks()
+        try:
+            return await self._call(work)
+        finally:
+            self.left = self.loop.tasks() - others - {self.closing}
 
     async def _call(self, work):
         return await work
@@ -241,8 +252,6 @@ class TimeOut(Disturbance):
 
 class Close(Disturbance):
     """Another task closes the client."""
-
-    closing = None
 
     def check(self, outcome, expected):
         if outcome.error is None:

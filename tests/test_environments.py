@@ -145,6 +145,20 @@ def test_a_client_in_a_circle_goes(lcphone_sandbox):
     assert "id" in repr(source)
 
 
+async def test_a_client_that_is_dropped_goes(lcphone_sandbox):
+    """Lets the collector have one that was used and not closed, though its token source stays."""
+    source = OAuthTokens(client_id="id", client_secret="secret", refresh_token="first")
+    client = LCPhoneClient(source, base_url=lcphone_sandbox.url)
+    await client.number_pools(PLACE)
+    session, gone = client._calls._transport._session, weakref.ref(client._calls)
+    with pytest.warns(ResourceWarning, match="unclosed <.*LCPhoneClient"):
+        del client
+        gc.collect()
+    gc.collect()  # the warning held it
+    assert gone() is None
+    await session.close()
+
+
 async def test_a_walk_closed_by_another_task(lcphone_sandbox):
     """Ends a walk that another task closes between two numbers."""
     async with LCPhoneClient("any", base_url=lcphone_sandbox.url) as client:
@@ -232,6 +246,7 @@ def test_after_a_fork(lcphone_sandbox, tmp_path):
     program = "import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n" + FORKING
     code, out, err = run(program, lcphone_sandbox, tmp_path)
     assert (code, out) == (0, ["ClientClosedError", "RuntimeError"] * 2), err
+    assert len(lcphone_sandbox.requests) == 5  # none of a child on its parent's connection
 
 
 OPEN = """

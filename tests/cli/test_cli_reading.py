@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 from msgspec.structs import replace
-from wire.raw_server import http_json
+from wire.raw_server import http, http_json
 
 HOSTILE = "[red]Sales[/red] \x1b[31m\x1b]0;title\x07\u202e\x9b1m :smile:"
 
@@ -123,3 +123,13 @@ def test_pools(lcphone, lcphone_sandbox):
     shown = lcphone.run("pools").out
     for pool in pools:
         assert pool.name in shown
+
+
+async def test_redirects(lcphone_raw, raw_server):
+    """Follows none, to another host or the same, and says so in one line."""
+    raw_server.reply(http(b"", 307, {"Location": f"{raw_server.url}/elsewhere"}))
+    pools = await asyncio.to_thread(lcphone_raw.run, "pools")
+    assert (pools.code, pools.out) == (1, "")
+    assert "307: " in pools.complaint
+    assert "redirects are not followed" in pools.complaint
+    assert raw_server.request.path == "/phone-system/number-pools"
