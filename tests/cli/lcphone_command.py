@@ -75,7 +75,11 @@ class Command:
         )
 
     def answered(self, answer, *arguments, question=b"? [y/N]:"):
-        """The exit code, stdout and terminal of a run whose question a person answers."""
+        """The exit code, stdout and terminal of a run whose question a person answers.
+
+        A hidden answer can be given once there is a space after the question's colon: what was
+        typed before it is flushed.
+        """
         ours, its = pty.openpty()
         with self.start(*arguments, stdin=its, stderr=its) as process:
             os.close(its)

@@ -232,7 +232,7 @@ def test_a_keyring_goes_before_a_file(outside, app, keyring, journal):
 def test_a_person_pastes_a_token(bare, lcphone_sandbox):
     """Asks for the token on a terminal, and does not show it."""
     command = with_settings(bare, LCPHONE_BASE_URL=lcphone_sandbox.url)
-    code, _, terminal = command.answered(TOKEN.encode() + b"\n", "login", question=b"Token:")
+    code, _, terminal = command.answered(TOKEN.encode() + b"\n", "login", question=b"Token: ")
     assert code == 0
     assert TOKEN not in terminal
 
