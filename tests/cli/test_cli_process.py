@@ -25,7 +25,9 @@ def test_a_missing_token(lcphone, lcphone_sandbox, verb):
 def test_the_token_is_asked_for_on_a_terminal(lcphone):
     """Asks for the token without showing it, and goes on with it."""
     del lcphone.settings["LCPHONE_TOKEN"]
-    code, out, said = lcphone.answered(f"{TOKEN}\n".encode(), "pools", "--json", question=b"token: ")
+    code, out, said = lcphone.answered(
+        f"{TOKEN}\n".encode(), "pools", "--json", question=b"token: "
+    )
     assert code == 0
     assert len(out.splitlines()) == 2
     assert "token" in said

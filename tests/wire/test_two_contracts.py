@@ -47,7 +47,7 @@ async def test_v3_is_the_default(v3: LCPhoneClient, raw_server: RawServer):
 
 async def test_other_versions_are_refused(raw_server: RawServer, new_client):
     """There are two contracts and no third."""
-    with pytest.raises(ValueError, match="^api_version must be v3 or 2021-07-28$"):
+    with pytest.raises(ValueError, match=r"^api_version must be v3 or 2021-07-28$"):
         new_client(api_version="v4")
     assert not raw_server.connections
 
