@@ -15,7 +15,6 @@ from multidict import CIMultiDict
 from lcphone_async import LCPhoneError
 from lcphone_async._checks import API_VERSIONS
 from lcphone_async._tokens import Grant, TokenPair
-from lcphone_async._checks import API_VERSIONS
 from lcphone_async._wire import answers, faults, limits, requests, token_answers, token_requests
 from lcphone_async._wire.answers import Answer
 from lcphone_async._wire.mirrors import QuickReader
