@@ -233,6 +233,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="only see that it runs")
     short = parser.parse_args().short
-    broken = storms(50 if short else 500) + agency(250 if short else 1000)
+    broken = storms(50 if short else 500)
+    outlived = agency(250 if short else 1000)
+    if not short:  # on a busy machine the clock decides
+        broken += outlived
     print("\n" + ("\n".join(f"BROKEN: {promise}" for promise in broken) or "all promises hold"))
     sys.exit(bool(broken))
