@@ -80,7 +80,8 @@ class SharedWindow:
     """The process' slots in the window, what is still to be told of them, and who waits.
 
     Only while someone waits, or there is something to tell, a task visits Redis: once for a slot
-    or for several, and for more just when Redis said that there will be room.
+    or for several, and for more just when Redis said that there will be room. It has no other
+    timer, which could begin a visit while the event loop ends.
     """
 
     link: Link
@@ -101,7 +102,8 @@ class SharedWindow:
     _visits: int = 0
     _visiting: asyncio.Task[None] | None = None
     _news: asyncio.Event = field(factory=asyncio.Event)
-    _timer: asyncio.TimerHandle | None = None
+    _is_idle: bool = False
+    """Whether nobody waits, and the next visit is only to tell of answers and to renew leases."""
 
     def in_use(self, now: float) -> bool:
         """Whether there is something that must not be forgotten."""
@@ -114,7 +116,7 @@ class SharedWindow:
     async def acquire(self, *, bulk: bool) -> Granted:
         """A slot, once it is this call's turn."""
         self.budget.check_day(_now(), bulk=bulk)
-        if not bulk and self._line.only_bulk:
+        if self._is_idle or (not bulk and self._line.only_bulk):
             self._news.set()  # bulk calls may wait where there is room for this one
         waiter = self._line.join(bulk=bulk)
         self._visit()
@@ -135,13 +137,13 @@ class SharedWindow:
         if not counts and granted.name == self._witness:
             self._witness_until = now
         self._news_for_beginners()
-        self._set_timer()
+        self._visit()
 
     def began_locally(self, granted: Granted) -> None:
         """Counts a request that the local share lets go."""
         self._in_flight[granted.name] = _now()
         self._was_local = True
-        self._set_timer()
+        self._visit()
 
     def learn(self, status: RateLimitStatus, granted: Granted, *, refused: bool) -> None:
         """Takes in what an answer's headers said."""
@@ -161,21 +163,27 @@ class SharedWindow:
 
     def _visit(self) -> None:
         if self._visiting is None:
-            self._visiting = asyncio.create_task(self._visit_while_someone_waits())
+            self._visiting = asyncio.create_task(self._visit_while_needed())
 
-    async def _visit_while_someone_waits(self) -> None:
+    async def _visit_while_needed(self) -> None:
         try:
-            while True:
+            while self._needs_visits():
                 self._news.clear()
                 wait = await self._ask()
-                if not len(self._line):
-                    break
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await self._news.wait()
+                if self._needs_visits():
+                    await self._wait_for_news(wait)
         finally:
             self._visiting = None
-            self._set_timer()
+
+    def _needs_visits(self) -> bool:
+        return bool(len(self._line) or self._in_flight or self._answered)
+
+    async def _wait_for_news(self, seconds: float) -> None:
+        self._is_idle = not len(self._line)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.budget.period / 4 if self._is_idle else seconds):
+                await self._news.wait()
+        self._is_idle = False
 
     async def _ask(self) -> float:
         """Visits Redis, if that may help now; gives the seconds until the next visit may."""
@@ -257,16 +265,6 @@ class SharedWindow:
             name = f"{self.link.process}:{self._next_number}"
             self._line.serve(Granted(name, self.budget.grant(_now()), is_local=True))
             self._next_number += 1
-
-    def _set_timer(self) -> None:
-        """Sees to it that Redis hears of answers, and that leases are renewed, in time."""
-        if self._timer is None and self._visiting is None and (self._in_flight or self._answered):
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self.budget.period / 4, self._timer_fired)
-
-    def _timer_fired(self) -> None:
-        self._timer = None
-        self._visit()
 
 
 def _now() -> float:

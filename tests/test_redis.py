@@ -23,6 +23,8 @@ from lcphone_async import (
     RateLimitStatus,
     bulk,
 )
+from lcphone_async._budget import Budget
+from lcphone_async._shared_window import Granted, SharedWindow
 from lcphone_async.journal import Past
 from lcphone_async.redis import RedisPurchaseJournal, RedisRateLimiter
 from lcphone_async.sandbox import Fault, Sandbox
@@ -161,7 +163,7 @@ async def test_the_slots_of_a_dead_process_come_back(connect):
     dead, alive, log = connect(2), connect(2), []
     for _ in range(2):
         await dead.slot("a").__aenter__()
-    dead._windows.of("a")._timer.cancel()  # it is dead: it tells nothing and renews nothing
+    dead._windows.of("a")._visiting.cancel()  # it is dead: it tells nothing and renews nothing
     async with asyncio.timeout(10 * PERIOD):
         await take(alive, log)
 
@@ -231,6 +233,29 @@ async def test_calls_fail_clearly_while_redis_is_down(connect, server):
             async with asyncio.timeout(10):
                 while len(sandbox.requests) == 1:
                     await call_again(client)
+
+
+def test_the_end_of_the_loop():
+    """Leaves no timer that could begin another visit, of which nobody would hear."""
+
+    class Link:
+        visits = 0
+
+        async def visit(self, key, arguments):
+            self.visits += 1
+            await asyncio.Event().wait()
+
+    async def visiting():
+        window.began_locally(Granted("slot", 0, is_local=True))
+        while not link.visits:
+            await asyncio.sleep(0.01)
+        return asyncio.get_running_loop()
+
+    link = Link()
+    link.process = "process"
+    window = SharedWindow(link, "key", Budget(10, 0.04, 0))
+    loop = asyncio.run(visiting())
+    assert not [timer for timer in loop._scheduled if not timer.cancelled()]
 
 
 async def call_again(client):
