@@ -161,6 +161,12 @@ class SharedWindow:
         if self.learns and self.budget.in_flight_at_most < inf:
             self._news.set()
 
+    async def end_visits(self) -> None:
+        """Ends the visit under way and those that are to come, until there is another call."""
+        if self._visiting is not None:
+            self._visiting.cancel()
+            await asyncio.wait([self._visiting])
+
     def _visit(self) -> None:
         if self._visiting is None:
             self._visiting = asyncio.create_task(self._visit_while_needed())

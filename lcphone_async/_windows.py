@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -67,6 +67,9 @@ class Windows(Generic[W]):
 
     def __len__(self) -> int:
         return len(self._by_key)
+
+    def __iter__(self) -> Iterator[W]:
+        return iter(self._by_key.values())
 
     def of(self, key: str) -> W:
         """The key's window."""

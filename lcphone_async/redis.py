@@ -39,7 +39,8 @@ class RedisRateLimiter:
     - `local_share`: the limiter to go on with while Redis is down, with this process' share of
       the budget. Without one, calls raise `BudgetUnavailableError` then, and send nothing.
 
-    The slots of a process that dies are free again after two periods.
+    The slots of a process that dies are free again after two periods. Before the client of redis-py
+    is closed, call `close`.
 
     >>> from redis.asyncio import Redis
     >>> limiter = RedisRateLimiter(Redis(), local_share=RateLimiter(max_requests=25))
@@ -86,6 +87,13 @@ class RedisRateLimiter:
     def status(self, key: str) -> RateLimitStatus:
         """What the service last told this process of the key's limits."""
         return self._windows.status(key)
+
+    async def close(self) -> None:
+        """Visits Redis no more until there is another call; it need not hear of the last answers.
+
+        The slots of which it did not hear are free again after two periods at most.
+        """
+        await asyncio.gather(*(window.end_visits() for window in self._windows))
 
 
 class RedisSlot:

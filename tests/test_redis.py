@@ -49,15 +49,18 @@ def server():
 @pytest.fixture
 async def connect(server):
     """Makes limiters, each with a connection of its own, as one process of many has."""
-    clients = []
+    clients, limiters = [], []
 
     def connect(max_requests=10, period=PERIOD, **options):
         clients.append(Redis(port=server.port, socket_connect_timeout=1))
-        return RedisRateLimiter(clients[-1], max_requests, period, **options)
+        limiters.append(RedisRateLimiter(clients[-1], max_requests, period, **options))
+        return limiters[-1]
 
     async with Redis(port=server.port) as redis:
         await redis.flushall()
     yield connect
+    for limiter in limiters:
+        await limiter.close()
     for client in clients:
         await client.aclose()
 
@@ -233,6 +236,16 @@ async def test_calls_fail_clearly_while_redis_is_down(connect, server):
             async with asyncio.timeout(10):
                 while len(sandbox.requests) == 1:
                     await call_again(client)
+
+
+async def test_a_limiter_that_is_closed(connect, server):
+    """Visits Redis no more, so that its client can be closed, and goes on with the next call."""
+    limiter, log = connect(), []
+    await take(limiter, log)
+    await limiter.close()
+    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+    await take(limiter, log)
+    assert len(log) == 4
 
 
 def test_the_end_of_the_loop():

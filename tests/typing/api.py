@@ -89,6 +89,7 @@ async def construct(session: aiohttp.ClientSession) -> None:
     assert_type(lc.LCPhoneClient.from_env(timeout=2.5), lc.LCPhoneClient)
     lc.LCPhoneClient(lc.StaticToken("pit-"))
     shared = RedisRateLimiter(Redis(), local_share=lc.RateLimiter(max_requests=25))
+    assert_type(await shared.close(), None)
     lc.LCPhoneClient("pit-", limiter=shared, journal=RedisPurchaseJournal(Redis()))
     lc.LCPhoneClient(12)  # type: ignore[arg-type]
     lc.LCPhoneClient("pit-", "https://example.org")  # type: ignore[call-arg]
