@@ -24,8 +24,11 @@ async def client(options: dict[str, Any], redis_url: str) -> AsyncIterator[LCPho
 
     async with Redis.from_url(redis_url) as redis:
         limiter = RedisRateLimiter(redis)
-        async with LCPhoneClient(_tokens(redis), limiter=limiter, **options) as opened:
-            yield opened
+        try:
+            async with LCPhoneClient(_tokens(redis), limiter=limiter, **options) as opened:
+                yield opened
+        finally:
+            await limiter.close()
 
 
 def _tokens(redis: Any) -> TokenSource | str:
