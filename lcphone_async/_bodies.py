@@ -42,15 +42,7 @@ class UnreadableError(Exception):
 
 
 async def read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The decoded body; if it cannot be had, the connection is closed and not used again."""
-    try:
-        return await _read(response, limit)
-    except BaseException:
-        response.close()
-        raise
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The decoded body; a connection on which there is more is not used again by aiohttp."""
     if (response.content_length or 0) > limit:
         raise TooLargeError
     inflater = _Inflater() if _is_packed(response.headers) else None
