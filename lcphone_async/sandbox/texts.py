@@ -19,7 +19,10 @@ def from_data(cls: type[T], data: object, *, strict: bool = True) -> T:
     known = {one.alias for one in fields(cls)}  # type: ignore[arg-type]
     if unknown := data.keys() - known:
         raise ValueError(f"unknown: {min(unknown)!r}; there are {', '.join(sorted(known))}")
-    return msgspec.convert(data, cls, strict=strict)
+    try:
+        return msgspec.convert(data, cls, strict=strict)
+    except msgspec.ValidationError as error:  # a `ValueError` only since msgspec 0.20
+        raise ValueError(str(error)) from None
 
 
 def from_text(cls: type[T], text: str) -> T:
