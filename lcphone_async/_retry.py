@@ -95,7 +95,7 @@ def retrying(
     """`attempt`, tried again as the policy says; raises the last try's error."""
     import backoff
 
-    attempt = _patient(attempt, policy.max_time)
+    patient_attempt = _patient(attempt, policy.max_time)
 
     def give_up(error: Exception) -> bool:
         return not (isinstance(error, LCPhoneError) and may_repeat(error, repeatable=repeatable))
@@ -112,13 +112,17 @@ def retrying(
     async def try_again(failed: list[LCPhoneError], *args: Any) -> T:
         if failed:
             raise failed.pop()
-        return await attempt(*args)
+        return await patient_attempt(*args)
 
     async def call(*args: Any) -> T:
+        failed: list[LCPhoneError] = []
         try:
             return await attempt(*args)
+        except CircuitOpenError:
+            if not in_bulk():
+                raise
         except LCPhoneError as error:
-            failed = [error]  # only now comes backoff's bookkeeping, and counts it as the first
+            failed.append(error)  # only now comes backoff's bookkeeping, and counts it as the first
         try:
             return await try_again(failed, *args)
         except LCPhoneError as error:
