@@ -1,6 +1,8 @@
 """Starting, stopping, threads, the pytest fixture, and what an import costs."""
 
 import asyncio
+import gc
+import socket
 import subprocess
 import sys
 import threading
@@ -45,6 +47,19 @@ async def test_port_and_host(unused_tcp_port_factory, call):
     async with Sandbox(host="localhost", port=port) as sandbox:
         assert sandbox.url == f"http://localhost:{port}"
         assert (await call(sandbox).active("loc1")).status == 200
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_connections_on_their_way(turns):
+    """Leaves nothing of connections that nobody has accepted when it closes."""
+    async with Sandbox() as sandbox:
+        address = ("127.0.0.1", int(sandbox.url.rpartition(":")[2]))
+        for _ in range(7):
+            socket.create_connection(address).close()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    del sandbox
+    gc.collect()  # what was left open warns, which is an error here
 
 
 async def test_a_taken_port():
