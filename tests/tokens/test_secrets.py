@@ -282,6 +282,26 @@ async def test_the_session_s_own_traces(v3):
     assert_unseen(secrets_of(v3), *everything_about(error))
 
 
+async def test_a_connection_that_ends_before_it_is_written_to():
+    """Shows no token of the bytes that could not be written."""
+
+    async def hang_up(*_):
+        await server.__aexit__()
+        await asyncio.sleep(0.05)
+
+    traced = aiohttp.TraceConfig()
+    traced.on_connection_reuseconn.append(hang_up)
+    server = RawServer(keeps_alive=True)
+    server.reply(http_json({"numberPools": []}, headers={"Connection": "keep-alive"}))
+    await server.__aenter__()
+    async with aiohttp.ClientSession(trace_configs=[traced]) as session:
+        options = {"base_url": server.url, "session": session, "retry": ONE_TRY}
+        async with LCPhoneClient(SECRET, **options) as client:
+            await client.number_pools("loc1")
+            error = await failure_of(client.number_pools("loc1"))
+    assert_unseen([SECRET], *everything_about(error))
+
+
 PAYMENT = {
     "payment_intent_id": "pi_3MtwBwLkdIwHu7ix28a3tqPa",
     "stripe_account_id": "acct_1032D82eZvKYlo2C",
