@@ -184,34 +184,30 @@ async def test_the_rest_of_a_body_that_is_too_long():
         assert server.connections == 2
 
 
+async def peak_of_what_is_too_long(server, limit):
+    """The bytes that are held at once before an answer is given up."""
+    async with client_of(server, max_body_size=limit) as client:
+        tracemalloc.start()
+        try:
+            with pytest.raises(AnswerTooLargeError):
+                await client.active_numbers_page("a")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
 @pytest.mark.parametrize("wbits", [31, 15])
 async def test_a_small_body_that_grows(raw_server, wbits):
     """Unpacks no more of a body than the limit, however much there is in it."""
     bomb = packed(bytes(2**26), wbits)
     raw_server.reply(with_encoding("gzip", bomb))
-    async with client_of(raw_server, max_body_size=2**20) as client:
-        tracemalloc.start()
-        try:
-            with pytest.raises(AnswerTooLargeError):
-                await client.active_numbers_page("a")
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-    assert peak < 2**23
+    assert await peak_of_what_is_too_long(raw_server, 2**20) < 2**23
 
 
 async def test_many_small_pieces(raw_server):
     """Takes no more memory for a body in tiny chunks than for another."""
     raw_server.reply(again_and_again(CHUNKED + b"\r\n", b"1\r\na\r\n" * 1000))
-    async with client_of(raw_server, max_body_size=2**14) as client:
-        tracemalloc.start()
-        try:
-            with pytest.raises(AnswerTooLargeError):
-                await client.active_numbers_page("a")
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-    assert peak < 2**23
+    assert await peak_of_what_is_too_long(raw_server, 2**14) < 2**23
 
 
 BOUGHT = http_json({"numbers": [{"phoneNumber": NUMBER}], "total": 1})

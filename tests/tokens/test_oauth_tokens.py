@@ -390,22 +390,28 @@ async def test_a_source_outlives_its_clients(v3):
         await first.number_pools("loc1")
 
 
+class Slow(MemoryTokenStore):
+    """A store that waits until it may load."""
+
+    def __init__(self):
+        super().__init__()
+        self.loading = asyncio.Event()
+
+    async def load(self):
+        await self.loading.wait()
+        return await super().load()
+
+
 async def test_a_client_that_is_closed_takes_no_refresh_of_another_with_it(v3):
     """Refreshes by the client that gives it time to end, whichever was given the source last."""
-    loading = asyncio.Event()
-
-    class Slow(MemoryTokenStore):
-        async def load(self):
-            await loading.wait()
-            return await super().load()
-
-    source = v3.tokens(store=Slow())
+    store = Slow()
+    source = v3.tokens(store=store)
     v3.sandbox.faults.append(Fault(operation="token", point="after", delay=0.2, times=1))
     async with v3.client(source) as first:
         call = asyncio.create_task(first.number_pools("loc1"))
         await asyncio.sleep(0.02)
         async with v3.client(source):
-            loading.set()
+            store.loading.set()
             await asyncio.sleep(0.05)
         await call
     assert v3.outcomes() == ["issued"]
@@ -413,18 +419,12 @@ async def test_a_client_that_is_closed_takes_no_refresh_of_another_with_it(v3):
 
 async def test_a_client_that_is_closed_leaves_no_pause_behind(v3):
     """Lets the next client refresh at once where the last one was closed before it could."""
-    loading = asyncio.Event()
-
-    class Slow(MemoryTokenStore):
-        async def load(self):
-            await loading.wait()
-            return await super().load()
-
-    source = v3.tokens(store=Slow())
+    store = Slow()
+    source = v3.tokens(store=store)
     async with v3.client(source) as first:
         call = asyncio.create_task(first.number_pools("loc1"))
         await asyncio.sleep(0.02)
-        asyncio.get_running_loop().call_later(0.05, loading.set)
+        asyncio.get_running_loop().call_later(0.05, store.loading.set)
     with pytest.raises(ClientClosedError):
         await call
     async with v3.client(source) as second:

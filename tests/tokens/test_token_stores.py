@@ -132,22 +132,24 @@ async def test_the_tokens_are_kept_before_they_are_used(v3, new_store):
     assert used == [0]
 
 
+class Disk:
+    """A store that cannot write while it is full."""
+
+    def __init__(self, store, *, full):
+        self.store, self.full = store, full
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+    async def replace(self, old, new):
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return await self.store.replace(old, new)
+
+
 async def test_a_store_that_fails_loses_no_tokens(v3, new_store):
     """Keeps the new tokens until the store works again, and sends no second refresh."""
-    store = new_store()
-
-    class Full:
-        full = True
-
-        def __getattr__(self, name):
-            return getattr(store, name)
-
-        async def replace(self, old, new):
-            if self.full:
-                raise OSError(28, "No space left on device")
-            return await store.replace(old, new)
-
-    full = Full()
+    full = Disk(new_store(), full=True)
     async with v3.client(v3.tokens(store=full, pause=0.05)) as client:
         with pytest.raises(TokenUnavailableError, match="No space left"):
             await client.number_pools("loc1")
@@ -159,20 +161,7 @@ async def test_a_store_that_fails_loses_no_tokens(v3, new_store):
 
 async def test_a_store_that_can_keep_no_more(v3, clock, new_store):
     """Uses up no refresh token where the store cannot keep what it would bring."""
-    grant, store = v3.oauth.install("loc1"), new_store()
-
-    class Filling:
-        full = False
-
-        def __getattr__(self, name):
-            return getattr(store, name)
-
-        async def replace(self, old, new):
-            if self.full:
-                raise OSError(28, "No space left on device")
-            return await store.replace(old, new)
-
-    filling = Filling()
+    grant, filling = v3.oauth.install("loc1"), Disk(new_store(), full=False)
     async with v3.client(v3.tokens(grant, store=filling)) as client:
         await client.number_pools("loc1")
         clock.now += HOUR
