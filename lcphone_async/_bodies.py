@@ -28,9 +28,8 @@ ACCEPTED = "gzip"
 _READABLE = {"gzip", "x-gzip", "deflate"}
 _EITHER = zlib.MAX_WBITS | 32
 
-
-# A page of 1000 numbers has a tenth of it, and so much takes a tenth of a second to understand.
-_LARGE = 4 * 2**20
+# A page of 1000 numbers has half of it, and so much takes a tenth of a second to understand.
+_LARGE = 2**20
 
 
 class TooLargeError(Exception):

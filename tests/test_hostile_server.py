@@ -148,14 +148,14 @@ async def test_a_body_that_is_too_long(answer):
 
 
 async def test_a_large_answer_holds_nobody_up():
-    """Reads an answer of many megabytes in a thread, while the event loop goes on."""
+    """Reads an answer of a megabyte in a thread, while the event loop goes on."""
     going_on = threading.Event()
 
     def read(request, answer):
         return going_on.wait(timeout=10)
 
     request = number_pools("location")
-    reading = asyncio.create_task(understood(read, request, Answer(200, {}, bytes(4 * 2**20))))
+    reading = asyncio.create_task(understood(read, request, Answer(200, {}, bytes(2**20))))
     await asyncio.sleep(0)
     going_on.set()
     assert await reading
