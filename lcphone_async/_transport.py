@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from . import _checks as checks
@@ -151,7 +153,9 @@ class Transport:
         loop = asyncio.get_running_loop()
         if self._session is None:
             # Without cookies: the service documents none, and a jar of them could only grow.
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(
+                connector=_Connector(), cookie_jar=aiohttp.DummyCookieJar()
+            )
             self._loop = loop
         problem = ""
         if self._session.closed:
@@ -166,6 +170,26 @@ class Transport:
         """Closes the session, if it is our own."""
         if self._owns_session and self._session is not None:
             await self._session.close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Uses no connection again on which something came that nobody had asked for.
+
+    aiohttp would take it for the answer of the next request, and that request's for the one after.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # as aiohttp has it
+    ) -> Connection:
+        """A connection on which nothing is waiting."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
 
 
 class _NoAnswerError(aiohttp.ClientConnectionError):

@@ -184,6 +184,42 @@ async def test_the_rest_of_a_body_that_is_too_long():
         assert server.connections == 2
 
 
+@pytest.mark.parametrize(
+    "unasked",
+    [
+        http_json({"numbers": [{"phoneNumber": NUMBER}], "total": 1}),
+        http(b"", 408),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 54\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" + EMPTY_PAGE,
+        b"\0\0\0nonsense\r\n\r\n",
+    ],
+    ids=["a page", "a time-out", "a head", "a hint and a page", "no HTTP"],
+)
+async def test_an_answer_that_nobody_asked_for(unasked):
+    """Is not taken for that of the next call, whatever it is: its connection is not used again."""
+
+    async def twice(_):
+        yield kept_page("+18305550001")
+        await asyncio.sleep(0.02)
+        yield unasked
+
+    async with RawServer(keeps_alive=True) as server:
+        server.reply(twice, kept_page("+18305550002"), kept_page("+18305550003"))
+        async with client_of(server) as client:
+            seen = []
+            for _ in range(3):
+                seen += (await client.active_numbers_page("a")).numbers
+                await asyncio.sleep(0.05)
+        assert [number.phone_number[-1] for number in seen] == ["1", "2", "3"]
+        assert server.connections == 2
+
+
+def kept_page(number):
+    """A page of one number, on a connection that is kept."""
+    page = {"numbers": [{"phoneNumber": number}], "total": 1}
+    return http_json(page, headers={"Connection": "keep-alive"})
+
+
 async def peak_of_what_is_too_long(server, limit):
     """The bytes that are held at once before an answer is given up."""
     async with client_of(server, max_body_size=limit) as client:
