@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 # Without `total` pages are asked for on the chance that they exist; few of them at a time.
 _MAX_AHEAD_WITHOUT_TOTAL = 4
 
-# So many pages in a row may bring nothing new because the list shifted by as much.
+# So many pages in a row may bring nothing new because the list shifted by as much; more where a
+# total says that the list goes on.
 _MOST_STALE_PAGES = 2
+_MOST_STALE_PAGES_OF_TOTAL = 32
 
 # A number comes twice because the list shifted under the walk by as many places as lie between.
 # A shift by so many during one walk is not a list any more, and memory stays bounded.
@@ -138,8 +140,9 @@ class Walk:
 
     @property
     def _goes_in_circles(self) -> bool:
-        """Whether page after page brings nothing new, and no total tells where it ends."""
-        return self._total is None and self._stale_pages > _MOST_STALE_PAGES
+        """Whether page after page brings nothing new."""
+        most = _MOST_STALE_PAGES if self._total is None else _MOST_STALE_PAGES_OF_TOTAL
+        return self._stale_pages > most
 
     @property
     def _last_page(self) -> int | None:

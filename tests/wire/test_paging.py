@@ -155,6 +155,28 @@ async def test_a_service_that_clamps_page_ends_the_walk(
 
 
 @PREFETCH
+@pytest.mark.parametrize("more", [{}, {"total": 10**15}], ids=str)
+async def test_pages_that_go_in_a_circle_end_the_walk(
+    v3: LCPhoneClient, raw_server: RawServer, prefetch, more
+):
+    """Pages that come again and again must not make the walk loop for ever, whatever the total."""
+    raw_server.reply(pages(lambda page: slices(4, 2)(page % 2), **more))
+    seen, _ = await walk_until(RepeatedPageError, v3, page_size=2, prefetch=prefetch)
+    assert seen == [number(n) for n in range(4)]
+    assert len(raw_server.requests) < 100
+
+
+@PREFETCH
+async def test_a_long_shift_ends_no_walk(v3: LCPhoneClient, raw_server: RawServer, prefetch):
+    """Many numbers bought at once shift many pages, which bring nothing new."""
+    first, rest = slices(60, 2), slices(70, 2)
+    raw_server.reply(pages(lambda page: first(page) if page < 30 else rest(page - 30), total=130))
+    seen, error = await walk_until(IncompleteListError, v3, page_size=2, prefetch=prefetch)
+    assert seen == [number(n) for n in range(70)]
+    assert (error.seen, error.total) == (70, 130)
+
+
+@PREFETCH
 async def test_a_bought_number_gives_no_number_twice(
     v2021: LCPhoneClient, raw_server: RawServer, prefetch
 ):
