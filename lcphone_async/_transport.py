@@ -255,7 +255,7 @@ def _client_timeout(timeout: float | aiohttp.ClientTimeout | None) -> aiohttp.Cl
 def _body(request: Request) -> SecretBytes | None:
     if request.json is not None:
         # What it does not know are secrets, which are strings.
-        return SecretBytes(msgspec.json.encode(request.json, enc_hook=str))
+        return SecretBytes(msgspec.json.encode(request.json, enc_hook=str.__str__))
     return None if request.form is None else SecretBytes(urlencode(request.form).encode())
 
 

@@ -17,6 +17,7 @@ from wire.raw_server import RawServer, http, http_json
 from lcphone_async import (
     APIError,
     AuthenticationError,
+    AvailableNumber,
     BadRequestError,
     ConnectFailedError,
     LCPhoneClient,
@@ -25,6 +26,7 @@ from lcphone_async import (
     NumberAlreadyOwnedError,
     NumberUnavailableError,
     PermissionDeniedError,
+    Price,
     PurchaseInProgressError,
     PurchaseOutcomeUnknownError,
     RateLimitedError,
@@ -486,6 +488,15 @@ async def test_too_dear(shop):
     assert (shop.paid, await shop.states()) == ([], [])
     await client.purchase(PLACE, found.numbers[0], max_price=price)
     assert shop.paid == [found.numbers[0].phone_number]
+
+
+@pytest.mark.parametrize("price", [Decimal("NaN"), float("nan"), -1, "1.15", object()])
+async def test_a_price_that_is_none(shop, price):
+    """A price that cannot be compared is named, and nothing is sent."""
+    number = AvailableNumber(NUMBER, price=Price(price=price))
+    with pytest.raises((TypeError, ValueError), match="number.price.price"):
+        await shop.client().purchase(PLACE, number, max_price=5)
+    assert not shop.sandbox.requests
 
 
 async def test_dry_run(shop):

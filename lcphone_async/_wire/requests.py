@@ -12,7 +12,7 @@ from attrs import define
 
 from .. import _checks as checks
 from .._secrets import Secret
-from ..models import AvailableNumber, NumberType
+from ..models import AvailableNumber, NumberType, Price
 from .names import camel
 
 BASE_URL = "https://services.leadconnectorhq.com"
@@ -160,16 +160,13 @@ def purchase(
     }
     known = number if isinstance(number, AvailableNumber) else AvailableNumber(number)
     _check_price(known, max_price)
-    kind = number_type
-    if kind is None and known.price and known.price.number_type in _PURCHASE_TYPES:
-        kind = known.price.number_type
-    country = known.iso_country if country_code is None else country_code
+    kind = _known_type(known) if number_type is None else number_type
     body = {
         "phoneNumber": checks.e164("number", known.phone_number),
-        "countryCode": None if country is None else checks.country_code("country_code", country),
+        "countryCode": _country(known, country_code),
         "numberType": None if kind is None else checks.number_type("number_type", kind),
-        "locality": known.locality if locality is None else checks.text("locality", locality),
-        "region": known.region if region is None else checks.text("region", region),
+        "locality": _either("locality", locality, known.locality),
+        "region": _either("region", region, known.region),
         "skipLocationKYC": checks.flag("skip_location_kyc", skip_location_kyc),
         **{camel(name): checks.optional_text(name, value) for name, value in as_they_came.items()},
         **{camel(name): secret_text(name, value) for name, value in payment.items()},
@@ -187,8 +184,10 @@ def secret_text(name: str, value: object) -> Secret | None:
 def is_above(number: AvailableNumber | str, max_price: Decimal | int | None) -> bool:
     """Whether a number costs more than the limit, or does not say its price."""
     limit = checks.price("max_price", max_price)
+    if limit is None:
+        return False
     price = _price(number) if isinstance(number, AvailableNumber) else None
-    return limit is not None and (price is None or price > limit)
+    return price is None or price > limit
 
 
 def _check_price(number: AvailableNumber, max_price: Decimal | int | None) -> None:
@@ -201,7 +200,33 @@ def _check_price(number: AvailableNumber, max_price: Decimal | int | None) -> No
 
 
 def _price(number: AvailableNumber) -> Decimal | None:
-    return None if number.price is None else number.price.price
+    known = _known_price(number)
+    return None if known is None else checks.price("number.price.price", known.price)
+
+
+def _known_price(number: AvailableNumber) -> Price | None:
+    return None if number.price is None else checks.instance("number.price", number.price, Price)
+
+
+def _known_type(number: AvailableNumber) -> NumberType | str | None:
+    """The type that its price is for, if it is one that can be bought."""
+    known = _known_price(number)
+    return known.number_type if known is not None and known.number_type in _PURCHASE_TYPES else None
+
+
+def _country(number: AvailableNumber, given: object) -> str | None:
+    if given is not None:
+        return checks.country_code("country_code", given)
+    if number.iso_country is None:
+        return None
+    return checks.country_code("number.iso_country", number.iso_country)
+
+
+def _either(name: str, given: object, known: object) -> str | None:
+    """What the caller gives, or else what is known of the number."""
+    if given is not None:
+        return checks.text(name, given)
+    return checks.optional_text(f"number.{name}", known)
 
 
 def _of_location(method: str, location_id: str, rest: str, scope: str, **parts: Any) -> Request:
