@@ -89,7 +89,7 @@ class Plan:
 # least of some fifty samples is close to what stays. Where a third is one wave there are few, so
 # that something is in flight at each: an answer of 32 MiB, a thousand numbers, a page's task.
 TOLERANCES: dict[str, tuple[float, float]] = {
-    "memory, MiB": (8, 0),  # up to 2 of it are SQLite's pages of a journal that grows
+    "memory, MiB": (8, 0),
     "objects": (1_000, 0.02),
     "tasks": (8, 0.1),
     "sockets": (8, 0.1),

@@ -324,6 +324,8 @@ class PurchaseJournal:
             try:
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = FULL")
+                # It is looked up a row at a time: 256 KiB of pages are enough.
+                self._database.execute("PRAGMA cache_size = -256")
                 self._database.executescript(_SCHEMA)
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
