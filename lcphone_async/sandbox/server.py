@@ -15,6 +15,7 @@ from aiohttp import web
 from attrs import define, field, setters, validators
 from yarl import URL
 
+from .._tasks import finished
 from . import arguments
 from .access import Tokens
 from .control import Control
@@ -139,7 +140,7 @@ class Sandbox:
     @property
     def url(self) -> str:
         """Where it listens, such as `http://127.0.0.1:41234`."""
-        if self._runner is None:
+        if self._runner is None or not self._runner.addresses:
             raise RuntimeError("the sandbox is not running: enter it with `async with` first")
         port = self._runner.addresses[0][1]
         return str(URL.build(scheme="http", host=self.host, port=port))
@@ -210,23 +211,28 @@ class Sandbox:
         if self._runner is not None:
             raise RuntimeError("the sandbox is running already")
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        try:
-            self._traffic.open()
-            await web.TCPSite(runner, self.host, self.port).start()
-        except BaseException:
-            await runner.cleanup()
-            self._traffic.close()
-            raise
         self._runner = runner
+        try:
+            await finished(self._listen(runner))
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
-        """Stop listening and drop the connections; the state stays."""
+        """Stop listening and drop the connections, also if it is cancelled; the state stays."""
         runner, self._runner = self._runner, None
         if runner is not None:
-            await _accepted()
-            await runner.cleanup()
-            self._traffic.close()
+            await finished(self._stop(runner))
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        await runner.setup()
+        self._traffic.open()
+        await web.TCPSite(runner, self.host, self.port).start()
+
+    async def _stop(self, runner: web.AppRunner) -> None:
+        await _accepted()
+        await runner.cleanup()
+        self._traffic.close()
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -81,6 +81,53 @@ async def test_it_leaves_no_task(call):
     assert asyncio.all_tasks() == before
 
 
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+async def cancelled_after(turns, coroutine):
+    """Whether it was cancelled so early that it could not end before."""
+    task = asyncio.create_task(coroutine)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    return task.cancelled()
+
+
+@pytest.mark.parametrize("turns", range(1, 8))
+async def test_a_start_that_is_cancelled(unused_tcp_port, turns):
+    """Leaves nothing that listens, whenever it is cancelled, and can start again."""
+    sandbox = Sandbox(port=unused_tcp_port)
+    if await cancelled_after(turns, sandbox.start()):
+        assert not listens(unused_tcp_port)
+        await sandbox.start()
+    assert listens(unused_tcp_port)
+    await sandbox.close()
+
+
+@pytest.mark.parametrize("turns", range(1, 8))
+async def test_a_stop_that_is_cancelled(turns):
+    """Stops all the same, whenever it is cancelled."""
+    sandbox = Sandbox()
+    await sandbox.start()
+    port = int(sandbox.url.rpartition(":")[2])
+    await cancelled_after(turns, sandbox.close())
+    assert not listens(port)
+
+
+async def test_two_starts_at_once():
+    """Refuses the second."""
+    sandbox = Sandbox()
+    both = await asyncio.gather(sandbox.start(), sandbox.start(), return_exceptions=True)
+    assert [str(each)[:30] for each in both] == ["None", "the sandbox is running already"]
+    await sandbox.close()
+
+
 async def test_the_state_outlives_a_stop(call):
     """A sandbox that is started again is the one it was."""
     sandbox = Sandbox()
@@ -195,7 +242,10 @@ async def test_the_clients_fixture_in_an_async_test(lcphone_client, lcphone_sand
 
 
 def test_import_is_light():
-    """Loading the plugin, as pytest does in every run, imports no server and no client."""
+    """Loading the plugin, as pytest does in every run, imports no server and no client.
+
+    The sandbox shares with the client only how work is brought to its end.
+    """
     code = """
 import sys, types
 # Stands in for the package above, whose own imports are not the sandbox's.
@@ -217,7 +267,7 @@ print(sorted(name for name in sys.modules if name.startswith("lcphone_async.") a
         text=True,
         check=True,
     )
-    assert run.stdout == "set()\n[]\n"
+    assert run.stdout == "set()\n['lcphone_async._tasks']\n"
 
 
 def test_names():
