@@ -15,8 +15,8 @@ from .models import RateLimitStatus
 # and that is left free where others spend the same budget, so that they can be noticed.
 _HEADROOM = 0.02
 
-# Seconds; an interval beyond a day is no burst limit.
-_LONGEST_PERIOD = 86_400
+# Seconds; an interval of more is no burst limit, and a wrong one must not stop a location so long.
+_LONGEST_PERIOD = 600
 
 # Seconds after which one call finds out whether a day is spent still: a header that was wrong
 # must not stop a location for a day.

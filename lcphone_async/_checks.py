@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -197,14 +198,15 @@ def flag(name: str, value: object) -> bool | None:
     return value
 
 
-def whole_number(name: str, value: object, lowest: int, highest: int | None = None) -> int:
+def whole_number(name: str, value: object, lowest: int, highest: int = sys.maxsize) -> int:
     """An integer within its bounds, both included."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
     number = int.__int__(value)
-    if number < lowest or (highest is not None and number > highest):
-        bounds = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
-        raise ValueError(f"{name} must be {bounds}")
+    if number < lowest and highest == sys.maxsize:
+        raise ValueError(f"{name} must be {lowest} or more")
+    if not lowest <= number <= highest:
+        raise ValueError(f"{name} must be {lowest} to {highest}")
     return number
 
 

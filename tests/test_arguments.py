@@ -6,6 +6,7 @@ them until the tables below say what is wrong for it.
 
 import enum
 import inspect
+import sys
 from datetime import datetime
 from decimal import Decimal
 from math import inf, nan
@@ -82,9 +83,9 @@ RULES = [None, *NO_LIST, [5], [None], [{}], ["no-name"]]
 RUN = [*NO_WHOLE_NUMBER, 0, -1]
 
 
-def whole(lowest, highest=None):
+def whole(lowest, highest=sys.maxsize):
     """What is no integer within these bounds."""
-    beyond = [] if highest is None else [highest + 1, 10**30, 10**5000]
+    beyond = [highest + 1, 10**30, 10**5000]
     return [None, *NO_WHOLE_NUMBER, lowest - 1, -(10**30), -(10**5000), *beyond]
 
 

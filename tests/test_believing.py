@@ -97,6 +97,7 @@ WRONG = [
     {},
     {"max_requests": 0, "period": 10.0, "remaining": 0},
     {"max_requests": 3, "period": 0.0},
+    {"max_requests": 3, "period": 86_400.0, "remaining": 0},
     {"max_requests": 3, "period": 10.0, "remaining": 4},
     {"max_requests": 3, "period": 10.0, "daily_limit": 5, "daily_remaining": 6},
 ]

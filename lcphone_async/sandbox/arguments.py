@@ -1,5 +1,6 @@
 """What a sandbox may be told: validators that name the argument."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from typing import Any
@@ -35,16 +36,17 @@ def among(*words: str | None) -> Check:
     return check
 
 
-def whole(lowest: int, highest: int | None = None) -> Check:
+def whole(lowest: int, highest: int = sys.maxsize) -> Check:
     """Take an integer within its bounds, both included."""
 
     def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
         name = attribute.alias
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError(f"'{name}' must be an integer, not {type(value).__name__}")
-        if value < lowest or (highest is not None and value > highest):
-            bounds = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
-            raise ValueError(f"'{name}' must be {bounds}")
+        if value < lowest and highest == sys.maxsize:
+            raise ValueError(f"'{name}' must be {lowest} or more")
+        if not lowest <= value <= highest:
+            raise ValueError(f"'{name}' must be {lowest} to {highest}")
 
     return check
 

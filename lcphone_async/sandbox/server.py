@@ -1,7 +1,6 @@
 """The sandbox itself: what it is told, what it shows of its state, and its life as a server."""
 
 import asyncio
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -106,7 +105,7 @@ class Sandbox:
     """In seconds."""
     daily_quota: int = field(default=200_000, validator=arguments.whole(0))
     """Requests that a location takes in a day (UTC)."""
-    keep_requests: int = field(default=1_000, validator=arguments.whole(0, sys.maxsize))
+    keep_requests: int = field(default=1_000, validator=arguments.whole(0))
     """How many of the last requests `requests` holds."""
     record: Path | None = field(default=None, converter=_path)
     """A file to which every request and its answer is added, as a line of JSON without tokens."""
