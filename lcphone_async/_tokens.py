@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import isfinite
 from typing import Self
 
 from attrs import asdict, field, frozen
@@ -117,12 +118,47 @@ class TokenPair:
 
         try:
             fields = json.loads(text)
-            known = {name: fields[name] for name in ("access_token", "refresh_token")}
-            later = ("expires_at", "due_at", "began_with")
-            return cls(**known, **{name: fields.get(name) for name in later})
-        except (ValueError, TypeError, LookupError):
+            return cls(
+                _bearer(fields["access_token"]),
+                _text(fields["refresh_token"]),
+                _time(fields.get("expires_at")),
+                _time(fields.get("due_at")),
+                _text(fields.get("began_with")),
+            )
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ):
             reason = "the token store holds something else than tokens: empty it to begin anew"
         raise TokenUnavailableError(reason)
+
+
+def _text(value: object) -> str | None:
+    if value is not None and not (isinstance(value, str) and value):
+        raise TypeError
+    return value
+
+
+def _bearer(value: object) -> str | None:
+    """A token that can stand in a header."""
+    token = _text(value)
+    if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
+        raise ValueError
+    return token
+
+
+def _time(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    if not isfinite(value):
+        raise ValueError
+    return value
 
 
 def digest(refresh_token: str) -> str:

@@ -305,7 +305,30 @@ async def test_a_file_behind_a_link(v3, tmp_path, monkeypatch):
     assert (tmp_path / "elsewhere" / "tokens.json").exists()
 
 
-@pytest.mark.parametrize("text", ["", "not JSON", "[]", '{"surprise": 1}', "null"])
+NO_TOKENS = [
+    {"access_token": ""},
+    {"access_token": "a\r\nX-Evil: 1"},
+    {"access_token": "a b"},
+    {"access_token": "\ud800"},
+    {"access_token": {"a": 1}},
+    {"access_token": 5},
+    {"refresh_token": [1]},
+    {"refresh_token": ""},
+    {"expires_at": "tomorrow"},
+    {"expires_at": 10**400},
+    {"due_at": float("nan")},
+    {"began_with": 5},
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "not JSON", "[]", '{"surprise": 1}', "null", "[" * 100_000),
+        *(json.dumps({"access_token": "a", "refresh_token": "b", **wrong}) for wrong in NO_TOKENS),
+    ],
+    ids=lambda text: text[:60],
+)
 async def test_a_store_that_holds_something_else(v3, tmp_path, text):
     """Says so, shows none of it, and sends nothing."""
     (tmp_path / "tokens.json").write_text(text)
