@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 T = TypeVar("T")
 
 
-async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
+async def ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
     """Waits for them, however often the caller is cancelled; that is raised afterwards."""
     cancelled = None
     while running := [task for task in tasks if not task.done()]:
@@ -25,13 +25,24 @@ async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 async def finished(work: Coroutine[Any, Any, T]) -> T:
     """What the work gives, however often the caller is cancelled; that is raised afterwards."""
-    task = asyncio.create_task(work)
+    return await _result(asyncio.create_task(work))
+
+
+async def finished_in_thread(work: Callable[[], T]) -> T:
+    """The same for work in a thread.
+
+    No task stands for it: a loop that ends cancels all of them, and the thread would be left.
+    """
+    return await _result(asyncio.get_running_loop().run_in_executor(None, work))
+
+
+async def _result(future: asyncio.Future[T]) -> T:
     try:
-        await ended([task])
+        await ended([future])
     except asyncio.CancelledError:
-        task.cancelled() or task.exception()  # seen
+        future.cancelled() or future.exception()  # seen
         raise
-    return task.result()
+    return future.result()
 
 
 class OwnTasks:

@@ -147,6 +147,7 @@ class Disturbance:
     async def outcome(self, work, close):
         """What comes of some work that is disturbed at the nth of its await points."""
         self._close = close
+        self._test = asyncio.current_task()
         self.loop.suspended = self._suspended
         task = self._caller = asyncio.create_task(self._seen_to_its_end(work))
         async with asyncio.timeout(_LONG):
@@ -230,6 +231,15 @@ class CancelOnAndOn(Cancel):
     """Whatever it does."""
 
     times = 7
+
+
+class CancelAll(Cancel):
+    """Every task is cancelled, as `asyncio.run` does when its main task has ended."""
+
+    def _strike(self):
+        super()._strike()
+        for task in self.loop.tasks() - {self._caller, self._test}:
+            task.cancel()
 
 
 class TimeOut(Disturbance):

@@ -1,6 +1,7 @@
 """Every operation, cancelled, timed out and closed at each of its await points."""
 
 import asyncio
+import threading
 from contextlib import aclosing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field, frozen
-from await_points import DISTURBANCES, CancelTwice, Close, served, walk
+from await_points import DISTURBANCES, CancelAll, CancelTwice, Close, served, walk
 
 from lcphone_async import (
     AgencyTokens,
@@ -530,3 +531,23 @@ async def test_disturbed(operation, disturbance, moment, sandbox, folder, record
         points = await walk(run, disturbance, moment)
     assert points
     record_property("await points", points)
+
+
+async def test_an_audit_whose_loop_ends(folder):
+    """Ends where all tasks are cancelled at once, leaves no thread, and can be gone on with."""
+
+    async def take(client, path, **options):
+        summary = await audit(client, PLACES[:2], path, concurrency=1, **options)
+        return summary.coverage
+
+    async def run(number, in_the_way):
+        path = folder / f"{number}.duckdb"
+        async with LCPhoneClient("token", base_url=sandbox.url) as client:
+            outcome = await in_the_way.outcome(take(client, path), client.close)
+            in_the_way.check(outcome, {"complete": 2})
+            assert not in_the_way.loop.tasks()
+            assert not [each for each in threading.enumerate() if "audit" in each.name]
+            assert await take(client, path, resume=True) == {"complete": 2}
+
+    async with served(Sandbox(numbers_per_location=LISTED)) as sandbox:
+        assert await walk(run, CancelAll, "asleep")

@@ -279,6 +279,18 @@ async def main():
 asyncio.run(main())
 """
 
+AUDITING = """
+from lcphone_async.audit import audit
+
+async def main(seconds):
+    async with new() as client:
+        places, store = [f"loc{n}" for n in range(40)], f"{path}/{seconds}.duckdb"
+        task = asyncio.create_task(audit(client, places, store, concurrency=2))
+        await asyncio.sleep(seconds)
+for hundredths in range(0, 50, 5):
+    asyncio.run(main(hundredths / 100))
+"""
+
 INTERRUPTED = """
 async def main():
     async with new() as client:
@@ -316,6 +328,7 @@ def test_a_client_that_is_open_at_the_end(lcphone_sandbox, tmp_path):
     [
         pytest.param(HALF_DONE, 0, [], id="a walk half done"),
         pytest.param(PENDING, 0, [], id="a task pending"),
+        pytest.param(AUDITING, 0, [], id="an audit pending"),
         pytest.param(INTERRUPTED, 0, ["interrupted"], id="Ctrl-C"),
     ],
 )

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from attrs import define, field, frozen
 from .. import _checks as checks
 from .._line import bulk
 from .._paths import checked_path
-from .._tasks import OwnTasks, finished
+from .._tasks import OwnTasks, finished_in_thread
 from ..client import LCPhoneClient
 from ..errors import (
     AuthenticationError,
@@ -155,16 +156,16 @@ async def audit_with(
         raise ValueError("there are no locations to audit")
     listed = None if locations is None else await gather(locations)
     async with _opened(path) as opened:
-        run = await finished(asyncio.to_thread(_run, opened, listed, resume=resume))
+        run = await finished_in_thread(partial(_run, opened, listed, resume=resume))
         visit = _Visit(run, opened.unfinished(run.run_id), on_progress)
         try:
             async with Writer(opened, run.run_id, concurrency, visit.committed) as writer:
                 await visit.all(take, opened.folder, writer, concurrency)
-            await finished(asyncio.to_thread(opened.finish, run.run_id))
+            await finished_in_thread(partial(opened.finish, run.run_id))
         except LCPhoneError as error:
             visit.error = error
         on_progress(visit.progress)
-    return await finished(asyncio.to_thread(_summary, opened.path, visit))
+    return await finished_in_thread(partial(_summary, opened.path, visit))
 
 
 @asynccontextmanager
@@ -172,11 +173,11 @@ async def _opened(path: str | Path) -> AsyncIterator[Store]:
     """The store, closed at the end; a thread is never left at work on it."""
     stores: list[Store] = []
     try:
-        await finished(asyncio.to_thread(lambda: stores.append(Store(path))))
+        await finished_in_thread(lambda: stores.append(Store(path)))
         yield stores[0]
     finally:
         for store in stores:
-            await finished(asyncio.to_thread(store.close))
+            await finished_in_thread(store.close)
 
 
 def check_shared(store: object, *, resume: object, on_progress: Callable[[Progress], None]) -> Path:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from contextlib import aclosing
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from attrs import define, field
 
-from .._tasks import OwnTasks, finished
+from .._tasks import OwnTasks, finished_in_thread
 from ..client import LCPhoneClient
 from ..errors import (
     AuthorizationLostError,
@@ -160,7 +160,7 @@ async def _walk(
         )
         async with aclosing(pages):
             async for page in pages:
-                await finished(asyncio.to_thread(_keep, inventory, run_id, page))
+                await finished_in_thread(partial(_keep, inventory, run_id, page))
                 on_page(len(page.numbers))
                 senders = page.rcs_sender_ids or senders
         of_location = (run_id, location_id)

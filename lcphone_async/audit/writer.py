@@ -1,14 +1,15 @@
-"""The one who writes: a task with a bounded queue, and a thread of its own for DuckDB."""
+"""The one who writes: a bounded queue, and a thread of its own for DuckDB."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Self
 
-from .._tasks import finished
+from .._tasks import ended
 from .store import Store
 from .walk import Inventory
 
@@ -17,7 +18,8 @@ class Writer:
     """Takes inventories as they come, and commits all that wait at once.
 
     So a disk that is slow to sync does not hold up the walk. Leaving its block waits for the last
-    commit, and raises what a commit raised.
+    commit, and raises what a commit raised. It has no task: a loop that ends cancels all of them,
+    and what waits would never be written.
     """
 
     def __init__(
@@ -29,19 +31,23 @@ class Writer:
     ) -> None:
         self._store = store
         self._run_id = run_id
-        self._waiting: asyncio.Queue[Inventory | None] = asyncio.Queue(most_waiting)
+        self._waiting: asyncio.Queue[Inventory] = asyncio.Queue(most_waiting)
         self._on_commit = on_commit
         self._thread = ThreadPoolExecutor(1, "lcphone-audit-store")
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
+        self._idle = asyncio.get_running_loop().create_future()
+        self._idle.set_result(None)
 
     async def put(self, inventory: Inventory) -> None:
         """Waits for room; raises what a commit raised, mostly `StoreError`."""
         if self._failure is not None:
             raise self._failure
         await self._waiting.put(inventory)
+        if self._idle.done():
+            self._idle = asyncio.get_running_loop().create_future()
+            self._commit_waiting()
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._write())
         return self
 
     async def __aexit__(
@@ -50,34 +56,33 @@ class Writer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await finished(self._end())
+        try:
+            await ended([self._idle])
+        finally:
+            self._thread.shutdown()
         if self._failure is not None and exc is None:
             raise self._failure
 
-    async def _end(self) -> None:
-        await self._waiting.put(None)
-        await self._task
-        self._thread.shutdown()
-
-    async def _write(self) -> None:
-        ended = False
-        while not ended:
-            group = [await self._waiting.get()]
-            while not self._waiting.empty():
-                group.append(self._waiting.get_nowait())
-            ended = group[-1] is None
-            inventories = [inventory for inventory in group if inventory is not None]
-            await self._commit(inventories)
-            for inventory in inventories:
-                inventory.numbers.close()
-
-    async def _commit(self, inventories: Sequence[Inventory]) -> None:
-        if not inventories or self._failure is not None:
-            return
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._thread, self._store.commit, self._run_id, inventories)
-        except Exception as error:  # noqa: BLE001  # raised again where it is waited for
-            self._failure = error
+    def _commit_waiting(self) -> None:
+        """Hands all that waits to the thread; after a failure nothing is written any more."""
+        group = [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
+        if group and self._failure is None:
+            commit = asyncio.get_running_loop().run_in_executor(
+                self._thread, self._store.commit, self._run_id, group
+            )
+            commit.add_done_callback(partial(self._committed, group))
         else:
-            self._on_commit(inventories)
+            _close(group)
+            self._idle.set_result(None)
+
+    def _committed(self, group: Sequence[Inventory], commit: asyncio.Future[None]) -> None:
+        _close(group)
+        self._failure = commit.exception()
+        if self._failure is None:
+            self._on_commit(group)
+        self._commit_waiting()
+
+
+def _close(inventories: Sequence[Inventory]) -> None:
+    for inventory in inventories:
+        inventory.numbers.close()
