@@ -6,6 +6,7 @@ Its colours are the page's own, by CSS variables, so that one drawing is light a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ _ROW, _BAR = 26, 16  # pixels
 _LABELS, _BARS = 145, 285  # pixels, which fill a card
 _LEAST = 0.005
 _ROOM_FOR_TEXT = 1.55  # of the longest bar, right of which its number stands
+
+# No XML holds them (XML 1.0, 2.2), and vl-convert ends the process where it meets one.
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @frozen
@@ -33,7 +37,10 @@ class Chart:
         import altair as alt
         import vl_convert
 
-        values = [{"name": name, "count": n, "text": self._text(n)} for name, n in self.rows]
+        values = [
+            {"name": _NOT_IN_XML.sub("\ufffd", name), "count": n, "text": self._text(n)}
+            for name, n in self.rows
+        ]
         most = max((n for _, n in self.rows), default=1)
         y = alt.Y("name:N", sort=None, title=None, axis=_AXIS)
         x = alt.X("count:Q", axis=None, scale=alt.Scale(domain=[0, most * _ROOM_FOR_TEXT]))

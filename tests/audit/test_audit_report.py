@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from audit.agency import Place, number, pool
 from lcphone_async import Location
 from lcphone_async.audit import Rule, report
+from lcphone_async.audit.charts import Chart
 from lcphone_async.sandbox import Sandbox
 
 HOSTILE = "</td><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>"
@@ -133,6 +135,23 @@ async def test_hostile_names_are_text(take, made, agency):
     assert not {name for name in page.attributes if name.startswith("on")}
     assert HOSTILE in page.text
     assert "default-src 'none'" in html
+
+
+async def test_texts_that_no_drawing_can_hold(take, store, agency, tmp_path):
+    """Draws a sign for each character that XML does not admit, and does not end the process."""
+    odd = "a\0\x01\x0b\x1b\ufffe\uffffb"
+    agency.places["a"] = Place([number("+12125550001", countryCode=odd, type=odd, origin=odd)])
+    await take(agency, [Location("a", odd)])
+    out = tmp_path / "report.html"
+    program = f"from lcphone_async.audit import report; report({str(store)!r}, {str(out)!r})"
+    done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program], check=False)
+    assert done.returncode == 0
+    assert out.read_text(encoding="utf-8").count("a\ufffd\ufffd\ufffd\ufffd\ufffd\ufffdb") >= 4
+
+
+def test_a_chart_of_texts_that_are_none():
+    """Draws a sign for half a character, of which there is no XML either."""
+    assert "a\ufffdb" in Chart("By name", [("a\ud800b", 1)]).svg
 
 
 async def test_it_needs_nothing_else(take, made, agency):
