@@ -247,6 +247,7 @@ WRONG = {
     "Sandbox.port": whole(0, 65_535),
     "Sandbox.profile": [None, 5, b"x", object(), "none", ["none"]],
     "Sandbox.record": MAYBE_PATH,
+    "report.out": [*PATH, "."],
     "Sandbox.seed": [None, *NO_WHOLE_NUMBER],
     "Sandbox.strict": SWITCH,
     "Sandbox.tokens": [5, "t", b"t", object(), [5], {"t": 5}],

@@ -35,6 +35,10 @@ _OF_THE_LIST: Final = (
     "US and Canadian prices are those of HighLevel's pricing guide of November 2025; no other"
     " prices are known."
 )
+_COLUMNS: Final = ("country_code", "type", "price")
+
+# No number costs as much a month: there is a mistake, and sums stay exact.
+_DEAREST: Final = 1_000_000
 _OF_A_FILE: Final = "Prices are those of {path}; where it names none, none is known."
 
 
@@ -106,21 +110,25 @@ def read_prices(path: str | Path) -> Prices:
     """A price list of your own; raises `ValueError` with the row of what is no price."""
     with Path(path).open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
-        if missing := {"country_code", "type", "price"} - set(rows.fieldnames or ()):
-            raise ValueError(f"{path}: no column is called {' or '.join(sorted(missing))}")
-        return {
-            (row["country_code"].strip().upper(), row["type"].strip()): _price(
-                row["price"], f"{path}, row {rows.line_num}"
-            )
-            for row in rows
-        }
+        try:
+            if missing := {*_COLUMNS} - set(rows.fieldnames or ()):
+                raise ValueError(f"{path}: no column is called {' or '.join(sorted(missing))}")
+            return dict(_price(row, f"{path}, row {rows.line_num}") for row in rows)
+        except csv.Error as error:
+            raise ValueError(f"{path}, row {rows.reader.line_num}: {error}") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"{path}: not UTF-8") from None
 
 
-def _price(text: str | None, where: str) -> Decimal:
+def _price(row: dict[str, str | None], where: str) -> tuple[tuple[str, str], Decimal]:
+    values = [value.strip() for name in _COLUMNS if (value := row[name]) is not None]
+    if len(values) < len(_COLUMNS):
+        raise ValueError(f"{where}: shorter than the header")
+    country, kind, text = values
     try:
-        price = Decimal((text or "").strip())
+        price = Decimal(text)
     except InvalidOperation:
         price = Decimal("NaN")
-    if not (price.is_finite() and price >= 0):
-        raise ValueError(f"{where}: {text!r} is not a price")
-    return price
+    if not (price.is_finite() and 0 <= price <= _DEAREST):
+        raise ValueError(f"{where}: {text!r:.40} is not a price")
+    return (country.upper(), kind), price

@@ -263,12 +263,23 @@ def read_rules(path: str | Path) -> list[Rule]:
     Raises `ValueError` for what is no such file.
     """
     with checked_path("path", path).open("rb") as file:
-        content = tomllib.load(file)
+        try:
+            content = tomllib.load(file)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        except RecursionError:
+            raise ValueError(f"{path}: nested too deeply") from None
+    return [_rule(name, content[name], f"{path}: [{name}]") for name in content]
+
+
+def _rule(name: str, content: object, where: str) -> Rule:
     wanted = {attribute.name for attribute in fields(Rule)} - {"name"}
-    for name, rule in content.items():
-        if not isinstance(rule, dict) or rule.keys() != wanted:
-            raise ValueError(f"{path}: [{name}] must have {', '.join(sorted(wanted))}, no more")
-    return [Rule(name=name, **rule) for name, rule in content.items()]
+    if not isinstance(content, dict) or content.keys() != wanted:
+        raise ValueError(f"{where} must have {', '.join(sorted(wanted))}, no more")
+    try:
+        return Rule(name=name, **content)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _look(run: Reading, rule: Rule) -> None:

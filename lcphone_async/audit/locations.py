@@ -6,10 +6,13 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterable, Iterable, Iterator
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from .. import _checks as checks
 from ..models import Location
+
+if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
 
 _ID_NAMES = ("location_id", "locationId", "location id", "location", "id", "_id")
 _NAME_NAMES = ("location_name", "locationName", "location name", "name")
@@ -61,9 +64,13 @@ def read_locations(text: str, source: str = "the list") -> list[Location]:
     first = lines[0][1].lstrip()
     if first.startswith(("{", '"{', "[")):
         return [_from_json(line, f"{source}, line {number}") for number, line in lines]
-    columns = next(csv.reader([first]))
-    if len(columns) > 1 or _among(columns, _ID_NAMES) is not None:
-        return list(_from_csv("\n".join(line for _, line in lines), source))
+    rows = csv.reader(io.StringIO("\n".join(line for _, line in lines)))
+    try:
+        columns = next(csv.reader([first]))
+        if len(columns) > 1 or _among(columns, _ID_NAMES) is not None:
+            return list(_from_csv(rows, source))
+    except csv.Error as error:
+        raise ValueError(f"{source}: row {max(rows.line_num, 1)}: {error}") from None
     return [Location(line.strip()) for _, line in lines]
 
 
@@ -82,6 +89,8 @@ def _from_json(line: str, where: str) -> Location:
         value = json.loads(line)
     except ValueError:
         raise ValueError(f"{where}: not JSON") from None
+    except RecursionError:
+        raise ValueError(f"{where}: nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError(f"{where}: not a JSON object")  # noqa: TRY004  # the text is wrong
     found = _first(value, _ID_NAMES)
@@ -91,8 +100,7 @@ def _from_json(line: str, where: str) -> Location:
     return Location(found.strip(), name if _says(name) else None)
 
 
-def _from_csv(text: str, source: str) -> Iterator[Location]:
-    rows = csv.reader(io.StringIO(text))
+def _from_csv(rows: CsvReader, source: str) -> Iterator[Location]:
     header = next(rows)
     id_column, name_column = _among(header, _ID_NAMES), _among(header, _NAME_NAMES)
     if id_column is None:

@@ -89,6 +89,8 @@ def report(
     Raises `StoreError`, and `OSError` if `out` cannot be written.
     """
     path, given = checked_path("out", out), checked_rules(rules)
+    if path.is_dir():
+        raise ValueError("out must be a file, and is a folder")
     for name, other in {"since": since, "prices": prices}.items():
         if other is not None:
             checked_path(name, other)

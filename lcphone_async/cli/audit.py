@@ -294,7 +294,12 @@ def report(
 def _listed(file: TextIO | None) -> list[Location]:
     from ..audit import read_locations
 
-    return [] if file is None else read_locations(file.read(), file.name)
+    if file is None:
+        return []
+    try:
+        return read_locations(file.read(), file.name)
+    except UnicodeDecodeError:
+        raise ValueError(f"{file.name}: not UTF-8") from None
 
 
 def _installed(service: Service, company: str | None, app_id: str | None) -> list[Location]:

@@ -60,12 +60,29 @@ async def test_prices_of_ones_own(estimated, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "a,b\n", "country_code,type,price\nUS,local,\n", "country_code,type,price\nUS,local,-1\n"],
+    ("row", "problem"),
+    [
+        (b"US,local,", "'' is not a price"),
+        (b"US,local,-1", "'-1' is not a price"),
+        (b"US,local,1e999999", "'1e999999' is not a price"),
+        (b"US,local," + b"9" * 9_000, r"'9{10,50} is not a price"),
+        (b"US,local", "shorter than the header"),
+        (b"US", "shorter than the header"),
+        (b"US," + b"x" * 200_000, "field larger"),
+    ],
 )
-async def test_a_price_list_that_is_none(estimated, tmp_path, text):
-    """Says what is wrong with a price list, and where."""
+async def test_a_row_that_is_no_price(estimated, tmp_path, row, problem):
+    """Says what is wrong with a row, and which it is."""
     mine = tmp_path / "mine.csv"
-    mine.write_text(text)
+    mine.write_bytes(b"country_code,type,price\n" + row)
+    with pytest.raises(ValueError, match=rf"mine\.csv, row 2: {problem}"):
+        await estimated(prices=mine)
+
+
+@pytest.mark.parametrize("text", [b"", b"a,b\n", b"country_code,type,price\n\xff,local,1\n"])
+async def test_a_price_list_that_is_none(estimated, tmp_path, text):
+    """Says which file is no price list."""
+    mine = tmp_path / "mine.csv"
+    mine.write_bytes(text)
     with pytest.raises(ValueError, match=r"mine\.csv"):
         await estimated(prices=mine)

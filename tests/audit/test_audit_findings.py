@@ -184,7 +184,7 @@ async def test_a_rule_of_ones_own(found, agency):
 
 
 async def test_rules_from_a_file(found, agency, tmp_path):
-    """Reads rules from a TOML file, and says what is wrong with one."""
+    """Reads rules from a TOML file."""
     file = tmp_path / "rules.toml"
     file.write_text(
         '[many]\ntitle = "Many"\nreason = "It is a lot."\n'
@@ -192,10 +192,26 @@ async def test_rules_from_a_file(found, agency, tmp_path):
     )
     agency.places = {"b": well()["b"]}
     assert await found(rules=read_rules(file)) == [("many", "b", None, "1")]
-    for wrong in ("[a]\ntitle = 'x'\n", "a = 1\n", "[a\n"):
-        file.write_text(wrong)
-        with pytest.raises(ValueError, match=r"rules\.toml|TOML|Expected"):
-            read_rules(file)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        (b"[a]\ntitle = 'x'\n", r"\[a\] must have"),
+        (b"a = 1\n", r"\[a\] must have"),
+        (b"[a\n", "Expected"),
+        (b"a = '\xff'\n", "'utf-8' codec"),
+        (b"a = " + b"[" * 50_000, "nested too deeply"),
+        (b"[a]\ntitle = 1\nreason = 'x'\nquery = 'x'\n", r"\[a\]: title must be a string"),
+        (b"['A b']\ntitle = 'x'\nreason = 'x'\nquery = 'x'\n", r"\[A b\]: name must be"),
+    ],
+)
+def test_a_file_that_holds_no_rules(tmp_path, wrong, problem):
+    """Names the file and the rule that is none."""
+    file = tmp_path / "rules.toml"
+    file.write_bytes(wrong)
+    with pytest.raises(ValueError, match=rf"rules\.toml: {problem}"):
+        read_rules(file)
 
 
 async def test_a_rule_that_is_no_query(found, agency):

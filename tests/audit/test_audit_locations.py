@@ -34,6 +34,9 @@ def test_a_list_is_read(text, expected):
         ('{"id": "abc"}\n{"name": "x"}\n', "line 2: no location_id"),
         ('{"id": "abc"}\nnonsense\n', "line 2: not JSON"),
         ('{"id": "abc"}\n["x"]\n', "line 2: not a JSON object"),
+        ('{"id": "abc"}\n{"id": ' + "[" * 100_000, "line 2: nested too deeply"),
+        ("id,name\nabc," + "x" * 200_000, "row 2: field larger"),
+        ("id," + "x" * 200_000, "row 1: field larger"),
     ],
 )
 def test_a_list_that_cannot_be_read(text, problem):

@@ -224,6 +224,25 @@ def test_findings_and_costs(lcphone, taken, tmp_path):
     assert lines[0] == {"country_code": "US", "type": "local", "numbers": 140, "price": "1.15"}
 
 
+def test_files_that_are_none(lcphone, taken, tmp_path):
+    """Names in one line the file that cannot be read, and where it is wrong."""
+    file = tmp_path / "file"
+    rule = b"[a]\ntitle = 1\nreason = 'x'\nquery = 'x'\n"
+    for content, problem, *verb in (
+        (b'{"id":' + b"[" * 100_000, ", line 1: nested", "run", "--locations"),
+        (b"id,name\na," + b"x" * 200_000, ": row 2: field", "run", "--locations"),
+        (b"a\xff\n", ": not UTF-8", "run", "--locations"),
+        (b"country_code,type,price\nUS\n", ", row 2: shorter", "costs", "--prices"),
+        (b"a = " + b"[" * 50_000, ": nested", "findings", "--rules"),
+        (rule, ": [a]: title must be", "findings", "--rules"),
+    ):
+        file.write_bytes(content)
+        done = lcphone.run("audit", *verb, str(file), "--store", taken)
+        assert f"{file}{problem}" in done.complaint
+    report = ("audit", "report", "--store", taken, "--out", str(tmp_path))
+    assert "out must be a file" in lcphone.run(*report).complaint
+
+
 def test_report(lcphone, taken, tmp_path):
     """Writes a report, in one file."""
     out = tmp_path / "report.html"
