@@ -217,6 +217,7 @@ class _Visit:
     async def all(self, take: Take, folder: Path, writer: Writer, concurrency: int) -> None:
         """Visits them, so many side by side; raises what ends the audit."""
         to_visit = iter(self.locations)
+        workers = min(concurrency, len(self.locations))
 
         async def work() -> None:
             for location in to_visit:
@@ -229,7 +230,7 @@ class _Visit:
                     raise
 
         async def work_all() -> None:
-            await asyncio.gather(*(tasks.start(work()) for _ in range(concurrency)))
+            await asyncio.gather(*(tasks.start(work()) for _ in range(workers)))
 
         async with OwnTasks() as tasks:
             both = [tasks.start(work_all()), tasks.start(self._tell())]  # which ends if it fails

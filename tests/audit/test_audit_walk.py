@@ -176,6 +176,22 @@ async def test_side_by_side_with_a_bound(store):
     assert most == 5
 
 
+async def test_a_bound_beyond_all_locations(take):
+    """Makes no more tasks than there are locations to visit, however many it may have."""
+    tasks = []
+
+    async with Sandbox() as sandbox:
+        idle = len(asyncio.all_tasks())
+        summary = await take(
+            sandbox,
+            ["a", "b"],
+            concurrency=1_000,
+            on_progress=lambda _: tasks.append(len(asyncio.all_tasks()) - idle),
+        )
+    assert summary.is_complete
+    assert max(tasks) < 50
+
+
 async def test_each_location_has_its_own_budget(take, rows):
     """Visits many locations at once although each allows two requests in a long time."""
     async with Sandbox(max_requests=2, period=60) as sandbox:
