@@ -109,7 +109,8 @@ async def audit(
     """Takes the inventory of many locations into a store, each whole or not at all.
 
     - `locations`: ids or `Location`s, also as an async iterable such as
-      `client.locations(company_id, app_id)`. `None` only with `resume`.
+      `client.locations(company_id, app_id)`. `None` only with `resume`. A listed `Location` whose
+      id cannot be one is noted as failed.
     - `store`: the path of a file; it is made if there is none.
     - `resume`: go on with the store's last run: its locations that are not complete, and those of
       `locations` that it does not have. Without a run, one begins.

@@ -22,7 +22,7 @@ async def gather(given: Iterable[Location | str] | AsyncIterable[Location | str]
     """The locations in their order, each once.
 
     They may be ids or `Location`s, such as those of `client.locations`. Raises `TypeError` for
-    anything else, and `ValueError` if there are none.
+    anything else, and `ValueError` if there are none, or for an id that cannot be one.
     """
     if isinstance(given, str | bytes) or not isinstance(given, Iterable | AsyncIterable):
         raise TypeError("locations must be several ids or Locations")
@@ -75,9 +75,16 @@ def read_locations(text: str, source: str = "the list") -> list[Location]:
 
 
 def _location(given: object) -> Location:
-    location = given if isinstance(given, Location) else Location(checks.text("locations", given))
-    checks.identifier("locations", location.id)
-    return location
+    if not isinstance(given, Location):
+        return Location(checks.identifier("locations", given))
+    # The service lists what it likes: an id that no call takes is that location's failure. The
+    # store takes any text, but for half a character, which none of the service's has.
+    for text in (given.id, given.name or ""):
+        try:
+            checks.string("locations", text).encode()
+        except UnicodeEncodeError:
+            raise ValueError("locations holds a lone surrogate") from None
+    return given
 
 
 def _keep(found: dict[str, Location], location: Location) -> None:

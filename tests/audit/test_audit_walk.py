@@ -229,6 +229,20 @@ async def test_locations_come_from_anywhere(take, rows):
     ]
 
 
+async def test_a_listed_location_that_is_none(take):
+    """Notes a location whose id cannot be one as failed, and visits the others."""
+
+    async def listed():
+        for one in ("a", " ", "", "b\0", "x" * 9_000, ".."):
+            yield Location(one)
+
+    async with Sandbox() as sandbox:
+        summary = await take(sandbox, listed())
+    assert summary.coverage == {Coverage.COMPLETE: 1, Coverage.FAILED: 5}
+    assert [place.location_id for place in summary.incomplete][:3] == [" ", "", "b\0"]
+    assert all("location_id" in place.reason for place in summary.incomplete)
+
+
 @pytest.mark.parametrize(
     ("locations", "error"),
     [("abc", TypeError), ([1], TypeError), ([], ValueError), (None, ValueError)],
