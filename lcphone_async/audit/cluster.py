@@ -58,12 +58,7 @@ async def audit_on_dask(
     check_shared(store, resume=resume, on_progress=on_progress)
     if concurrency is not None:
         checks.whole_number("concurrency", concurrency, 1)
-    try:
-        connect: Any = distributed.Client  # of which not all has types
-        dask = await connect(scheduler, timeout=_CONNECT, asynchronous=True, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ClusterError(f"no Dask scheduler at {scheduler}: {error}") from error
-    async with dask:
+    async with await _connected(scheduler) as dask:
         await dask.register_plugin(_ClientOfWorker(make_client), name=_PLUGIN)
         threads = sum((await dask.nthreads()).values())
         if not threads:
@@ -88,6 +83,19 @@ async def audit_on_dask(
             concurrency=concurrency or _TASKS_A_THREAD * threads,
             on_progress=on_progress,
         )
+
+
+async def _connected(scheduler: str) -> Any:
+    """Dask's client; one that cannot connect is closed, or it would complain in its own words."""
+    client: Any = distributed.Client  # of which not all has types
+    dask = client(scheduler, timeout=_CONNECT, asynchronous=True, set_as_default=False)
+    try:
+        return await dask
+    except BaseException as error:
+        await dask.close()
+        if isinstance(error, Exception):  # of any kind: each scheme has its own
+            raise ClusterError(f"no Dask scheduler at {scheduler}: {error}") from error
+        raise
 
 
 class _ClientOfWorker(distributed.WorkerPlugin):

@@ -289,6 +289,14 @@ def test_without_the_extra_it_says_what_to_install(bare, store, missing, extra, 
     assert f"pip install 'lcphone-async[{extra}]'" in line
 
 
+@pytest.mark.parametrize("scheduler", ["nonsense://x:1", "tcp://x", "tls://127.0.0.1:9"])
+def test_a_scheduler_that_is_none(lcphone, store, scheduler):
+    """Says in one line that there is no Dask cluster at an address."""
+    cluster = ("--dask", scheduler, "--redis", "redis://127.0.0.1:9")
+    done = lcphone.run("audit", "run", "a", "--store", store, *cluster)
+    assert done.complaint.startswith(f"Error: no Dask scheduler at {scheduler}: ")
+
+
 def test_an_audit_needs_neither_dask_nor_redis(lcphone, store):
     """Takes an inventory where only the extra `audit` is installed."""
     done = run_without(lcphone, ["distributed", "redis"], "run", "a", "--store", store)
