@@ -6,11 +6,12 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from types import TracebackType
 
-from attrs import define
+from attrs import define, frozen
 
 from . import _checks as checks
 from ._flight import Flight
@@ -55,6 +56,9 @@ _YOUNG = 1.0
 
 # No refresh takes so many seconds: a store whose lock is held for longer hangs.
 _LOCK_WAIT = 120.0
+
+# Nor does a store that waits for nobody: new tokens that it has not kept by then stay in memory.
+_STORE_WAIT = 10.0
 
 
 class OAuthTokens:
@@ -165,27 +169,24 @@ class OAuthTokens:
     async def _newest(self, service: TokenService) -> TokenPair:
         """The pair that somebody else has got meanwhile, or a new one, which is kept by then."""
         async with AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout(_LOCK_WAIT):
-                    if pair := self._fresh(await self._store.load()):
-                        return pair
-                    await stack.enter_async_context(self._store.lock())
-                    text = await self._store.load()
-            except TimeoutError:
-                reason = f"for {_LOCK_WAIT:g} s the token store gave no answer, or was locked"
-                raise TokenUnavailableError(reason) from None
+            async with _in_time(_LOCK_WAIT):
+                if pair := self._fresh(await self._store.load()):
+                    return pair
+                await stack.enter_async_context(_Held(self._store.lock()))
+                text = await self._store.load()
             return self._fresh(text) or await self._refreshed(service, text)
 
     async def _refreshed(self, service: TokenService, text: str | None) -> TokenPair:
         """A new pair in the place of the one that the store holds."""
         if self._unsaved is None or self._unsaved[0] != text:
             # A store that can keep no more is found out before a refresh token is used up.
-            if text is not None and not await self._store.replace(text, text):
+            if text is not None and not await self._replace(text, text):
                 raise TokenUnavailableError("the token store changed under its lock")
             self._unsaved = (text, await self._ask(service, text))
         _, pair = self._unsaved
-        if not await self._store.replace(text, pair.to_text()):
-            text = await self._store.load()
+        if not await self._replace(text, pair.to_text()):
+            async with _in_time(_STORE_WAIT):
+                text = await self._store.load()
             if theirs := self._fresh(text):
                 return theirs
             if text is None:  # it was emptied: they are kept at the next try
@@ -195,6 +196,10 @@ class OAuthTokens:
         if self._refused is not None:
             self._replaced_at = asyncio.get_running_loop().time()
         return pair
+
+    async def _replace(self, old: str | None, new: str) -> bool:
+        async with _in_time(_STORE_WAIT):
+            return await self._store.replace(old, new)
 
     async def _ask(self, service: TokenService, text: str | None) -> TokenPair:
         """Sends the refresh token, and where it is refused one that was given since."""
@@ -220,6 +225,39 @@ class OAuthTokens:
             yield kept.refresh_token, kept.began_with or ""
         if given is not None and kept.began_with != digest(given):
             yield given, digest(given)
+
+
+@asynccontextmanager
+async def _in_time(seconds: float) -> AsyncIterator[None]:
+    """Raises `TokenUnavailableError` where the store takes longer."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():  # the store's own
+            raise
+        reason = f"for {seconds:g} s the token store gave no answer, or was locked"
+        raise TokenUnavailableError(reason) from None
+
+
+@frozen
+class _Held:
+    """A store's lock, which is left in time."""
+
+    lock: AbstractAsyncContextManager[object]
+
+    async def __aenter__(self) -> None:
+        await self.lock.__aenter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        async with _in_time(_STORE_WAIT):
+            await self.lock.__aexit__(exc_type, exc, traceback)
 
 
 @define(eq=False)

@@ -235,6 +235,9 @@ def _record(row: bytes | str) -> PurchaseRecord:
 
 _LOOK_AGAIN = 0.05
 
+# Seconds after which a lock that cannot be freed is left to its lease.
+_RELEASE_WAIT = 1.0
+
 _REPLACE = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
@@ -287,8 +290,9 @@ class RedisTokenStore:
                 yield
             finally:
                 # Lost: `replace` looks again before it writes. Out of reach: its lease ends.
-                with suppress(RedisError):
-                    await lock.release()
+                with suppress(RedisError, TimeoutError):
+                    async with asyncio.timeout(_RELEASE_WAIT):
+                        await lock.release()
 
     async def load(self) -> str | None:
         """The text; `None` before the first."""

@@ -1,6 +1,7 @@
 """A redis-server of one's own, on a free port of loopback, that forgets all when it is stopped."""
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -33,6 +34,14 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def pause(self):
+        """It stands still: it accepts connections, and answers nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        """It goes on, with what was sent meanwhile."""
+        self._process.send_signal(signal.SIGCONT)
 
     def _wait_until_it_answers(self):
         for _ in range(500):

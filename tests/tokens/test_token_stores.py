@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import stat
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 import pytest_asyncio
@@ -353,6 +353,59 @@ async def test_a_store_that_does_not_answer(v3, monkeypatch):
     assert v3.asked() == 0
 
 
+async def test_a_store_that_does_not_answer_what_it_is_to_keep(v3, monkeypatch):
+    """Gives up in time, and keeps the new tokens at the next try, without another refresh."""
+    monkeypatch.setattr("lcphone_async.auth._STORE_WAIT", 0.05)
+
+    class Stuck(MemoryTokenStore):
+        stuck = True
+
+        async def replace(self, old, new):
+            if self.stuck:
+                await asyncio.Event().wait()
+            return await super().replace(old, new)
+
+    store = Stuck()
+    async with asyncio.timeout(5), v3.client(v3.tokens(store=store, pause=0.01)) as client:
+        with pytest.raises(TokenUnavailableError, match="gave no answer"):
+            await client.number_pools("loc1")
+        store.stuck = False
+        await asyncio.sleep(0.05)
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+async def test_a_store_whose_lock_cannot_be_left(v3, monkeypatch):
+    """Gives up in time, and uses the tokens that are kept."""
+    monkeypatch.setattr("lcphone_async.auth._STORE_WAIT", 0.05)
+
+    class Clinging(MemoryTokenStore):
+        @asynccontextmanager
+        async def lock(self):
+            yield
+            await asyncio.Event().wait()
+
+    source = v3.tokens(store=Clinging(), pause=0.01)
+    async with asyncio.timeout(5), v3.client(source) as client:
+        with pytest.raises(TokenUnavailableError, match="or was locked"):
+            await client.number_pools("loc1")
+        await asyncio.sleep(0.05)
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+async def test_a_store_s_own_timeout(v3):
+    """Says that the store failed where it gave up by itself, and not how long that took us."""
+
+    class Impatient(MemoryTokenStore):
+        async def load(self):
+            raise TimeoutError("no disk for 3 s")
+
+    async with v3.client(v3.tokens(store=Impatient())) as client:
+        with pytest.raises(TokenUnavailableError, match="failed: TimeoutError: no disk for 3 s"):
+            await client.number_pools("loc1")
+
+
 async def test_a_store_that_does_not_let_go(v3, new_store, monkeypatch):
     """Gives up where somebody else holds the lock for longer than any refresh takes."""
     monkeypatch.setattr("lcphone_async.auth._LOCK_WAIT", 0.05)
@@ -432,6 +485,60 @@ async def test_a_redis_that_is_away_after_the_tokens_were_kept(v3, redis_server)
 
         async with v3.client(v3.tokens(store=Leaving())) as client:
             await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+class Pausing:
+    """A store in a Redis that stands still before it keeps the new tokens, or after."""
+
+    def __init__(self, store, server, *, after):
+        self.store, self.server, self.after = store, server, after
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+    async def replace(self, old, new):
+        if not self.after:
+            self.server.pause()
+        is_kept = await self.store.replace(old, new)
+        self.server.pause()
+        return is_kept
+
+
+@needs_redis
+async def test_a_redis_that_stands_still_during_a_refresh(v3, redis_server, monkeypatch):
+    """Ends the call and the client in time, and loses none of the new tokens."""
+    monkeypatch.setattr("lcphone_async.auth._STORE_WAIT", 0.1)
+    monkeypatch.setattr("lcphone_async.redis._RELEASE_WAIT", 0.1)
+    async with aclosing(Redis(port=redis_server.port)) as redis:
+        await redis.flushall()
+        store = RedisTokenStore(redis, "loc1", lease=0.5)
+        source = v3.tokens(store=Pausing(store, redis_server, after=False), pause=0.01)
+        try:
+            async with asyncio.timeout(10), v3.client(source) as client:
+                with pytest.raises(TokenUnavailableError, match="gave no answer"):
+                    await client.number_pools("loc1")
+        finally:
+            redis_server.resume()
+        source._store = store
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(10), v3.client(source) as client:
+            await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+@needs_redis
+async def test_a_redis_that_stands_still_after_the_tokens_were_kept(v3, redis_server, monkeypatch):
+    """Uses tokens that are kept, and leaves the lock to its lease."""
+    monkeypatch.setattr("lcphone_async.redis._RELEASE_WAIT", 0.1)
+    async with aclosing(Redis(port=redis_server.port)) as redis:
+        await redis.flushall()
+        store = Pausing(RedisTokenStore(redis, "loc1"), redis_server, after=True)
+        try:
+            async with asyncio.timeout(10), v3.client(v3.tokens(store=store)) as client:
+                await client.number_pools("loc1")
+        finally:
+            redis_server.resume()
     assert v3.outcomes() == ["issued"]
 
 
