@@ -5,38 +5,56 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context
+from math import inf
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
 
-async def ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
-    """Waits for them, however often the caller is cancelled; that is raised afterwards."""
+def _is_cancelled() -> bool:
+    """Whether the caller was cancelled, and has not come to the end of it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def ended(
+    tasks: Iterable[asyncio.Future[Any]], within: float = inf, grace: float = inf
+) -> None:
+    """Waits for them, however often the caller is cancelled; that is raised afterwards.
+
+    It waits `within` seconds at the most, and `grace` once the caller is cancelled.
+    """
+    now = asyncio.get_running_loop().time
+    until = now() + (min(within, grace) if _is_cancelled() else within)
     cancelled = None
-    while running := [task for task in tasks if not task.done()]:
+    while (running := [task for task in tasks if not task.done()]) and now() < until:
         try:
-            await asyncio.wait(running)
+            await asyncio.wait(running, timeout=None if until == inf else until - now())
         except asyncio.CancelledError as error:
             cancelled = error
+            until = min(until, now() + grace)
     if cancelled is not None:
         raise cancelled
 
 
-async def finished(work: Coroutine[Any, Any, T]) -> T:
-    """What the work gives, however often the caller is cancelled; that is raised afterwards."""
-    return await _result(asyncio.create_task(work))
+async def finished(work: Coroutine[Any, Any, T], grace: float = inf) -> T:
+    """What the work gives, however often the caller is cancelled; that is raised afterwards.
+
+    Once the caller is cancelled the work has `grace` seconds, and then is cancelled as well.
+    """
+    async with OwnTasks() as tasks:
+        task = tasks.start(work)
+        await tasks.ended(grace=grace)
+    return task.result()
 
 
 async def finished_in_thread(work: Callable[[], T]) -> T:
-    """The same for work in a thread.
+    """The same for work in a thread, which nothing cuts short.
 
     No task stands for it: a loop that ends cancels all of them, and the thread would be left.
     """
-    return await _result(asyncio.get_running_loop().run_in_executor(None, work))
-
-
-async def _result(future: asyncio.Future[T]) -> T:
+    future = asyncio.get_running_loop().run_in_executor(None, work)
     try:
         await ended([future])
     except asyncio.CancelledError:
@@ -64,10 +82,9 @@ class OwnTasks:
         task.add_done_callback(self._ended)
         return task
 
-    async def ended(self, within: float) -> None:
-        """Waits for all of them, so many seconds at the most."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=within)
+    async def ended(self, within: float = inf, grace: float = inf) -> None:
+        """Waits for all of them, as `ended` does."""
+        await ended(tuple(self._running), within, grace)
 
     async def __aenter__(self) -> Self:
         return self

@@ -29,6 +29,9 @@ T = TypeVar("T")
 # may hold the only refresh token that is still good.
 _TIME_TO_END = 15.0
 
+# And so long where whoever closes it is cancelled, as by Ctrl-C: most answers come within that.
+_TIME_TO_BREAK_OFF = 2.0
+
 
 @frozen
 class ClientTokenService:
@@ -92,7 +95,7 @@ class ClientTokenService:
     async def close(self) -> None:
         """Gives what was started its time to end, and then ends it."""
         async with self._tasks as tasks:
-            await tasks.ended(_TIME_TO_END)
+            await tasks.ended(_TIME_TO_END, _TIME_TO_BREAK_OFF)
 
     async def _granted(self, request: Request) -> Grant:
         try:

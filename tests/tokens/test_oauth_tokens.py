@@ -441,20 +441,72 @@ async def test_a_session_that_its_owner_closed(v3):
             await client.number_pools("loc1")
 
 
-async def test_a_close_that_is_cancelled_leaves_nothing(v3):
+async def cancelled_at_once(client):
+    async with asyncio.timeout(0):
+        await client.close()
+
+
+async def cancelled_while_it_waits(client):
+    async with asyncio.timeout(0.05):
+        await client.close()
+
+
+async def cancelled_before(client):
+    async with asyncio.timeout(0), client:
+        await asyncio.Event().wait()
+
+
+async def cancelled_on_and_on(client):
+    """As other libraries cancel: until the task ends."""
+    closing = asyncio.create_task(client.close())
+    await asyncio.sleep(0)
+    while not closing.done():
+        closing.cancel()
+        await asyncio.sleep(0.01)
+    assert closing.cancelled()
+    raise TimeoutError
+
+
+each_cancelled_close = pytest.mark.parametrize(
+    "close",
+    [cancelled_at_once, cancelled_while_it_waits, cancelled_before, cancelled_on_and_on],
+)
+
+
+@each_cancelled_close
+async def test_a_close_that_is_cancelled_leaves_nothing(v3, close, monkeypatch):
     """Closes the session, and ends the refresh, also where there is no time to wait for it."""
+    monkeypatch.setattr("lcphone_async._token_service._TIME_TO_BREAK_OFF", 0.05)
     v3.sandbox.faults.append(Fault(operation="token", point="before", damage="stall"))
     client, before = v3.client(v3.tokens()), asyncio.all_tasks()
     call = asyncio.create_task(client.number_pools("loc1"))
     await asyncio.sleep(0.05)
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await client.close()
+    async with asyncio.timeout(5):
+        with pytest.raises(TimeoutError):
+            await close(client)
     with pytest.raises(ClientClosedError):
         await call
     left = [task.get_coro().__qualname__ for task in asyncio.all_tasks() - before]
     assert [name for name in left if name.startswith("Flight")] == []
     assert not client._transport.is_open
+
+
+@each_cancelled_close
+async def test_a_close_that_is_cancelled_waits_a_little(v3, close):
+    """Keeps the answer of a refresh that comes soon, though the caller is cancelled."""
+    v3.sandbox.faults.append(Fault(operation="token", point="after", delay=0.2))
+    source = v3.tokens()
+    client = v3.client(source)
+    call = asyncio.create_task(client.number_pools("loc1"))
+    await asyncio.sleep(0.05)
+    with pytest.raises(TimeoutError):
+        await close(client)
+    with pytest.raises(ClientClosedError):
+        await call
+    v3.sandbox.faults.clear()
+    async with v3.client(source) as another:
+        await another.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
 
 
 async def test_a_refresh_does_not_wait_behind_bulk_calls(v3):
