@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable
 from contextlib import aclosing, suppress
 from datetime import datetime
+from math import inf
 from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
@@ -48,6 +49,9 @@ _TELLING_DIGITS = 7
 # After it was bought a number may be missing from the list for so many seconds.
 _LIST_LAG = 300.0
 
+# So many seconds whoever is cancelled waits for a journal whose last word may be left unsaid.
+_LAST_WORD = 1.0
+
 # Of all clients: what one of them sends another may settle. A clock that is set forward must not
 # make a purchase look so old that it is given up, or made again, while it is under way.
 _SENT = _clock.Ages()
@@ -62,6 +66,8 @@ class _Intention:
     past: Past
     """What the journal knew of the number before it was looked up."""
     is_begun: bool = False
+    may_be_closed: bool = False
+    """Whether the journal may say `bought`: nobody is told of that any more."""
 
     async def keep(self) -> None:
         """Makes it durable; raises where the number is being bought elsewhere, or was."""
@@ -70,14 +76,22 @@ class _Intention:
         _SENT.begin(self.record.id)
         await self.journal.begin(self.record, self.past)
 
+    async def close(self) -> None:
+        """Says that it is bought. A caller who is cancelled now is not told: it stays open then."""
+        self.may_be_closed = True
+        await self.journal.change(self.record.now(PurchaseState.BOUGHT))
+
     async def end(self, state: PurchaseState, reason: str | None = None) -> None:
-        """Has the last word."""
+        """Has the last word. One that is open in the journal may stay so: `settle` will tell."""
         if self.is_begun:
-            await _last_words(self.journal, [self.record.now(state, reason)])
+            grace = inf if self.may_be_closed else _LAST_WORD
+            await _last_words(self.journal, [self.record.now(state, reason)], grace)
 
 
-async def _last_words(journal: Journal, records: Iterable[PurchaseRecord]) -> None:
-    """Keeps what is known at the end, however often the caller is cancelled.
+async def _last_words(
+    journal: Journal, records: Iterable[PurchaseRecord], grace: float = inf
+) -> None:
+    """Keeps what is known at the end, however often the caller is cancelled, `grace` seconds long.
 
     A journal that fails leaves the purchase open, and does not hide its error.
     """
@@ -86,10 +100,13 @@ async def _last_words(journal: Journal, records: Iterable[PurchaseRecord]) -> No
         for record in records:
             try:
                 await journal.change(record)
+            except asyncio.CancelledError:
+                _logger.warning("purchase %s is left to be settled: the journal is slow", record.id)
+                return
             except Exception as error:  # noqa: BLE001  # a journal's own may be any
                 _logger.warning("purchase %s is left to be settled: %r", record.id, error)
 
-    await finished(keep())
+    await finished(keep(), grace)
 
 
 async def _reopen(
@@ -233,8 +250,7 @@ class Purchases:
         tries.before_each = intention.keep
         try:
             purchase = await self._send(request, intention, tries, known_not_owned=known_not_owned)
-            # A caller who is cancelled now is not told: it stays open then.
-            await self.journal.change(intention.record.now(PurchaseState.BOUGHT))
+            await intention.close()
         except BaseException as error:
             state = PurchaseState.UNKNOWN if tries.in_doubt else PurchaseState.NOT_BOUGHT
             await intention.end(state, reason_of(error))

@@ -157,6 +157,47 @@ async def test_15_cancelled(shop, stage):
     await finds_out(shop, stage, client)
 
 
+@pytest.mark.parametrize("stage", [each for each in STAGES if each.sent and not each.hold], ids=str)
+async def test_15_cancelled_while_the_journal_stands_still(shop, stage, monkeypatch, caplog):
+    """Whoever cancels is not held up by the journal, and finds out nevertheless."""
+    monkeypatch.setattr("lcphone_async._purchases._LAST_WORD", 0.05)
+    client = client_for(shop, stage)
+    async with held_up(shop, client, stage) as buying:
+        shop.journal.hold = "end"
+        buying.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait([buying])
+    assert buying.cancelled()
+    assert "is left to be settled" in caplog.text
+    assert NUMBER not in caplog.text
+    await finds_out(shop, stage, client)
+
+
+async def test_15_cancelled_while_the_journal_stands_still_before_it_was_sent(shop, monkeypatch):
+    """What the journal begins after its caller was cancelled is open, and is given up in time."""
+    monkeypatch.setattr("lcphone_async._purchases._LAST_WORD", 0.05)
+    client = shop.client()
+    async with held_up(shop, client, Stage("intending", hold="begin")) as buying:
+        buying.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait([buying])
+    assert buying.cancelled()
+    assert [record.state for record in await client.settle(late=0)] == ["not bought"]
+    assert (shop.posts, await client.settle()) == (0, [])
+
+
+async def test_15_cancelled_while_bought_is_written(shop, monkeypatch):
+    """Whoever cancels then waits for the journal: it must not say what nobody is told."""
+    monkeypatch.setattr("lcphone_async._purchases._LAST_WORD", 0.01)
+    client = shop.client()
+    async with held_up(shop, client, Stage("ending", hold="end")) as buying:
+        buying.cancel()
+        await asyncio.sleep(0.1)
+        assert not buying.done()
+    assert buying.cancelled()
+    assert [record.state for record in await client.settle()] == ["bought"]
+
+
 @each_stage_without_a_file
 async def test_15_cancelled_without_a_journal(shop, stage):
     """So can whoever keeps no journal, of the same client."""
