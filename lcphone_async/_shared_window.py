@@ -45,8 +45,21 @@ class Link:
         self._down_until = 0.0
         self._reason = ""
         self.has_local_share = has_local_share
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._free = asyncio.Semaphore(_VISITS_AT_ONCE)
         self.process = secrets.token_hex(6)
+
+    def come_here(self) -> asyncio.AbstractEventLoop:
+        """The running event loop, which may be another than the last.
+
+        Raises `BudgetUnavailableError` while that one runs still.
+        """
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            if self._loop is not None and self._loop.is_running():
+                raise BudgetUnavailableError("the limiter is in use on another event loop")
+            self._loop, self._free = loop, asyncio.Semaphore(_VISITS_AT_ONCE)
+        return loop
 
     async def visit(self, key: str, arguments: list[str | int | float]) -> tuple[int, float, bool]:
         """Slots granted, seconds to wait for more, and whether slots were lost.
@@ -60,10 +73,17 @@ class Link:
             async with self._free, asyncio.timeout(self._timeout):
                 granted, wait, lost = await self._script(keys=[key], args=arguments)
         except Exception as error:  # clients of clusters raise more than their own errors
-            self._reason = f"Redis: {str(error) or type(error).__name__}"
+            self._reason = f"Redis: {_told(error)}"
             self._down_until = now() + _LEFT_ALONE
             raise BudgetUnavailableError(self._reason) from error
         return int(granted), int(wait) / 1000, bool(lost)
+
+
+def _told(error: Exception) -> str:
+    says = str(error) or type(error).__name__
+    if isinstance(error, RuntimeError):  # of asyncio: no error of redis-py's is one
+        says += " (close its client before an event loop ends: the connections belong to that)"
+    return says
 
 
 @define(eq=False)
@@ -100,6 +120,7 @@ class SharedWindow:
     _was_local: bool = False
     """Whether the local share was used since the last visit: others' may have been, too."""
     _visits: int = 0
+    _loop: asyncio.AbstractEventLoop | None = None
     _visiting: asyncio.Task[None] | None = None
     _news: asyncio.Event = field(factory=asyncio.Event)
     _is_idle: bool = False
@@ -108,13 +129,14 @@ class SharedWindow:
     def in_use(self, now: float) -> bool:
         """Whether there is something that must not be forgotten."""
         return (
-            bool(self._visiting or self._in_flight or self._answered)
+            bool(self._is_visiting() or self._in_flight or self._answered)
             or now < self._witness_until
             or self.budget.is_spent_for_today(now)
         )
 
     async def acquire(self, *, bulk: bool) -> Granted:
         """A slot, once it is this call's turn."""
+        self._come_here()
         self.budget.check_day(_now(), bulk=bulk)
         if self._is_idle or (not bulk and self._line.only_bulk):
             self._news.set()  # bulk calls may wait where there is room for this one
@@ -163,23 +185,33 @@ class SharedWindow:
 
     async def end_visits(self) -> None:
         """Ends the visit under way and those that are to come, until there is another call."""
-        if self._visiting is not None:
-            self._visiting.cancel()
-            await asyncio.wait([self._visiting])
+        visiting = self._visiting
+        if visiting is not None and visiting.get_loop() is asyncio.get_running_loop():
+            visiting.cancel()
+            await asyncio.wait([visiting])
+
+    def _come_here(self) -> None:
+        """Begins anew on another event loop: what was under way on the last has ended with it."""
+        loop = self.link.come_here()
+        if loop is not self._loop:
+            self._loop, self._visiting = loop, None
+            self._line, self._news = Line(), asyncio.Event()
+            self._answered |= dict.fromkeys(self._in_flight, _now())
+            self._in_flight.clear()
+
+    def _is_visiting(self) -> bool:
+        return self._visiting is not None and not self._visiting.done()
 
     def _visit(self) -> None:
-        if self._visiting is None:
+        if not self._is_visiting():
             self._visiting = asyncio.create_task(self._visit_while_needed())
 
     async def _visit_while_needed(self) -> None:
-        try:
-            while self._needs_visits():
-                self._news.clear()
-                wait = await self._ask()
-                if self._needs_visits():
-                    await self._wait_for_news(wait)
-        finally:
-            self._visiting = None
+        while self._needs_visits():
+            self._news.clear()
+            wait = await self._ask()
+            if self._needs_visits():
+                await self._wait_for_news(wait)
 
     def _needs_visits(self) -> bool:
         return bool(len(self._line) or self._in_flight or self._answered)

@@ -40,7 +40,9 @@ class RedisRateLimiter:
       the budget. Without one, calls raise `BudgetUnavailableError` then, and send nothing.
 
     The slots of a process that dies are free again after two periods. Before the client of redis-py
-    is closed, call `close`.
+    is closed, call `close`. It works on one event loop at a time, as `RateLimiter` does; and the
+    connections of redis-py belong to theirs: close its client before the loop ends, and it may be
+    used on the next. This is true of the journal and the token store too.
 
     >>> from redis.asyncio import Redis
     >>> limiter = RedisRateLimiter(Redis(), local_share=RateLimiter(max_requests=25))

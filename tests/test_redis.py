@@ -1,6 +1,7 @@
 """The budget in Redis: one window for many processes, whatever becomes of them and of Redis."""
 
 import asyncio
+import gc
 from bisect import bisect_left
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from lcphone_async import (
     DailyQuotaExhaustedError,
     LCPhoneClient,
     NumberAlreadyOwnedError,
+    OAuthTokens,
     PurchaseInProgressError,
     PurchaseRecord,
     PurchaseState,
@@ -24,9 +26,9 @@ from lcphone_async import (
     bulk,
 )
 from lcphone_async._budget import Budget
-from lcphone_async._shared_window import Granted, SharedWindow
+from lcphone_async._shared_window import Granted, Link, SharedWindow
 from lcphone_async.journal import Past
-from lcphone_async.redis import RedisPurchaseJournal, RedisRateLimiter
+from lcphone_async.redis import RedisPurchaseJournal, RedisRateLimiter, RedisTokenStore
 from lcphone_async.sandbox import Fault, Sandbox
 
 pytestmark = pytest.mark.skipif(
@@ -269,6 +271,100 @@ def test_the_end_of_the_loop():
     window = SharedWindow(link, "key", Budget(10, 0.04, 0))
     loop = asyncio.run(visiting())
     assert not [timer for timer in loop._scheduled if not timer.cancelled()]
+
+
+def test_one_loop_after_the_other(server, lcphone_sandbox):
+    """Takes the same limiter, token store and journal on each of several loops in turn."""
+    redis = Redis(port=server.port)
+    limiter, journal = RedisRateLimiter(redis, 10, 0.05), RedisPurchaseJournal(redis)
+    store = RedisTokenStore(redis, "a")
+    source = OAuthTokens(client_id="id", client_secret="secret", refresh_token="r", store=store)
+    options = {"base_url": lcphone_sandbox.url, "limiter": limiter, "journal": journal}
+
+    async def hold():
+        async with store.lock():
+            await store.load()
+
+    async def use(number):
+        async with redis, asyncio.timeout(20):
+            async with LCPhoneClient(source, **options) as client:
+                await asyncio.gather(*(client.number_pools("a") for _ in range(4)))
+                assert (await client.purchase("a", number)).number == number
+            await asyncio.gather(*(hold() for _ in range(3)))
+            await limiter.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    for last in (0, 2):
+        asyncio.run(use(f"+1830555123{last}"))
+
+
+class Answering(Link):
+    """A way to a Redis that has room, or that does not answer."""
+
+    answers = False
+
+    async def visit(self, key, arguments):
+        if not self.answers:
+            await asyncio.Event().wait()
+        return arguments[3], 0.0, False
+
+
+def test_what_a_loop_left_undone():
+    """Goes on where the last loop ended with a call in line, and a visit that nobody ended."""
+    link = Answering(Redis(), 1, has_local_share=False)
+    window = SharedWindow(link, "key", Budget(10, 0.04, 0))
+
+    async def in_line():
+        waiting = asyncio.create_task(window.acquire(bulk=False))
+        await asyncio.sleep(0.01)
+        return waiting, window._visiting
+
+    async def served():
+        async with asyncio.timeout(5):
+            await window.acquire(bulk=False)
+        await window.end_visits()
+
+    loop = asyncio.new_event_loop()
+    left = loop.run_until_complete(in_line())
+    loop.close()
+    link.answers = True
+    asyncio.run(served())
+    for task in left:
+        task._log_destroy_pending = False
+
+
+async def test_on_two_loops_at_once(connect):
+    """Says that the limiter is in use on another loop, and loses nobody who waits there."""
+    limiter, log = connect(1), []
+    await take(limiter, log)
+    waiting = asyncio.create_task(take(limiter, log))
+    await asyncio.sleep(0.01)
+
+    async def elsewhere():
+        async with asyncio.timeout(5):
+            await take(limiter, [])
+
+    with pytest.raises(BudgetUnavailableError, match="in use on another event loop"):
+        await asyncio.to_thread(asyncio.run, elsewhere())
+    await waiting
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_connections_of_a_loop_that_ended(server):
+    """Says what to do where the client of redis-py was not closed before its loop ended."""
+    limiter = RedisRateLimiter(Redis(port=server.port), 10, 0.1)
+
+    async def use():
+        async with asyncio.timeout(5):
+            async with limiter.slot("a"):
+                pass
+        await limiter.close()
+
+    asyncio.run(use())
+    with pytest.raises(BudgetUnavailableError, match="close its client before an event loop ends"):
+        asyncio.run(use())
+    limiter._windows = None
+    gc.collect()  # what is unclosed is told of here
 
 
 async def call_again(client):
