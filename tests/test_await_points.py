@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field, frozen
-from await_points import DISTURBANCES, CancelAll, CancelTwice, Close, served, walk
+from await_points import DISTURBANCES, Cancel, CancelAll, CancelTwice, Close, served, walk
+from redis.asyncio import Redis
+from redis_server import RedisServer
 
 from lcphone_async import (
     AgencyTokens,
@@ -28,6 +30,7 @@ from lcphone_async import (
     bulk,
 )
 from lcphone_async.audit import audit
+from lcphone_async.redis import RedisRateLimiter, RedisTokenStore
 from lcphone_async.sandbox import Fault, OAuthSettings, Sandbox
 
 COMPANY, APP = "company-1", "app-1"
@@ -46,6 +49,7 @@ class Scene:
     folder: Path
     place: str
     limiter: RateLimiter
+    redis: Redis
     token: Any = "token"
     client: Any = None
     others: list = field(factory=list)
@@ -64,6 +68,10 @@ class Scene:
 
     def beside(self, work):
         self.others.append(asyncio.create_task(work))
+
+    async def no_more_visits(self):
+        if isinstance(self.limiter, RedisRateLimiter):
+            await self.limiter.close()
 
     async def records(self):
         records = await self.journal.records()
@@ -85,6 +93,11 @@ def installed(place=None):
 def kept(scene):
     """Those of a location, kept in a file."""
     return installed("place")(scene, store=FileTokenStore(scene.folder / f"{scene.place}.json"))
+
+
+def kept_in_redis(scene):
+    """Those of a location, kept in Redis."""
+    return installed("place")(scene, store=RedisTokenStore(scene.redis, scene.place))
 
 
 def refused(scene):
@@ -120,6 +133,8 @@ class Operation:
     """Others of the client."""
     before: Any = None
     """What the same client did before."""
+    by_redis: bool = False
+    """Whether it goes by a Redis."""
 
     def __str__(self):
         return self.act.__name__
@@ -367,6 +382,25 @@ async def a_code(scene):
     return bool(grant.refresh_token)
 
 
+# Redis
+
+
+def one_at_a_time(scene):
+    scene.limiter = RedisRateLimiter(scene.redis, 1, 0.01)
+    return {"limiter": scene.limiter}
+
+
+@operation(POOLS, options=one_at_a_time, by_redis=True)
+async def pools_in_line_at_redis(scene):
+    scene.beside(pools(scene))
+    return await pools(scene)
+
+
+@operation(POOLS, tokens=kept_in_redis, by_redis=True)
+async def pools_with_a_token_that_is_kept_in_redis(scene):
+    return await pools(scene)
+
+
 # The client itself
 
 
@@ -436,8 +470,11 @@ async def a_store(scene):
 
 async def is_free(limiter):
     """Fails unless no slot is taken and the next ones come at once or in a period."""
-    for window in limiter._windows._by_key.values():
-        assert (window.in_flight, window.waking, len(window.line)) == (0, 0, 0)
+    for window in limiter._windows:
+        if isinstance(limiter, RedisRateLimiter):
+            assert (window._in_flight, len(window._line)) == ({}, 0)
+        else:
+            assert (window.in_flight, window.waking, len(window.line)) == (0, 0, 0)
     async with asyncio.timeout(1):
         await in_slots(limiter)
 
@@ -458,17 +495,24 @@ async def is_true(scene, outcome):
 
 
 def is_apart(task):
-    """Whether it is no task of the call: a refresh of tokens, or of what aiohttp ends by itself."""
-    names = ("Flight._run", "write_bytes", "_resolve_host", "getaddrinfo", "_wait_for_close")
-    return any(name in repr(task) for name in names)
+    """Whether it is no task of the call: a refresh, a visit, or what others end by themselves."""
+    ours = ("Flight._run", "_keep", "SharedWindow._visit_while_needed")
+    of_aiohttp = ("write_bytes", "_resolve_host", "getaddrinfo", "_wait_for_close")
+    of_redis = ("_send_packed_command",)
+    return any(name in repr(task) for name in ours + of_aiohttp + of_redis)
 
 
-async def runs(operation, sandbox, journal, folder):
+async def runs(operation, sandbox, journal, folder, port):
     """Runs of an operation, for `walk`."""
 
     async def run(number, in_the_way):
+        async with Redis(port=port) as redis:
+            await run_with(redis, number, in_the_way)
+
+    async def run_with(redis, number, in_the_way):
         sandbox.reset()
-        scene = Scene(sandbox, journal, folder, f"loc{number}", RateLimiter(*operation.slots))
+        limiter = RateLimiter(*operation.slots)
+        scene = Scene(sandbox, journal, folder, f"loc{number}", limiter, redis)
         if operation.tokens is not None:
             scene.token = operation.tokens(scene)
         client = scene.client = scene.new_client(**operation.options(scene))
@@ -483,6 +527,7 @@ async def runs(operation, sandbox, journal, folder):
             assert await pools(scene) == POOLS
             await asyncio.wait(scene.others) if scene.others else None
         await client.close()
+        await scene.no_more_visits()
         assert client._transport._session is None or client._transport._session.closed
         assert scene.others or not in_the_way.loop.tasks()
         await asyncio.gather(*scene.others, return_exceptions=True)
@@ -493,6 +538,7 @@ async def runs(operation, sandbox, journal, folder):
             await is_true(scene, outcome)
         async with scene.new_client() as another:
             assert len(await another.number_pools(scene.place)) == POOLS
+        await scene.no_more_visits()
 
     return run
 
@@ -515,19 +561,53 @@ def folder():
         yield Path(folder)
 
 
+@pytest.fixture(scope="module")
+def redis_server():
+    server = RedisServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def port(request, operation):
+    """That of an empty Redis, where the operation goes by one."""
+    if not operation.by_redis:
+        return 0
+    port = request.getfixturevalue("redis_server").port
+    async with Redis(port=port) as redis:
+        await redis.flushall()
+    return port
+
+
+needs_redis = pytest.mark.skipif(
+    RedisServer.program is None, reason="neither redis-server nor valkey-server is installed"
+)
+
+
+def disturbances_of(operation):
+    """All of them; some of those that take their time."""
+    if operation.act is an_audit:
+        return [(CancelTwice, "asleep"), (Close, "asleep")]
+    if operation.by_redis:
+        return [(Cancel, "asleep"), (Cancel, "waking"), (Close, "asleep")]
+    return DISTURBANCES
+
+
 def each_disturbance():
-    """Every operation with every disturbance; an audit takes its time, and has two of them."""
+    """Every operation with its disturbances."""
     for of in OPERATIONS:
-        some = [(CancelTwice, "asleep"), (Close, "asleep")]
-        for kind, moment in some if of.act is an_audit else DISTURBANCES:
-            yield pytest.param(of, kind, moment, id=f"{of}-{kind.__name__}-{moment}")
+        marks = [needs_redis] if of.by_redis else []
+        for kind, moment in disturbances_of(of):
+            name = f"{of}-{kind.__name__}-{moment}"
+            yield pytest.param(of, kind, moment, id=name, marks=marks)
 
 
 @pytest.mark.parametrize(("operation", "disturbance", "moment"), list(each_disturbance()))
-async def test_disturbed(operation, disturbance, moment, sandbox, folder, record_property):
+async def test_disturbed(operation, disturbance, moment, sandbox, folder, port, record_property):
     """Leaves no task, connection, slot, file or warning behind, and the truth in the journal."""
     with PurchaseJournal(folder / "purchases.db") as journal:
-        run = await runs(operation, sandbox, journal, folder)
+        run = await runs(operation, sandbox, journal, folder, port)
         points = await walk(run, disturbance, moment)
     assert points
     record_property("await points", points)
