@@ -120,7 +120,7 @@ class TokenPair:
             fields = json.loads(text)
             return cls(
                 _bearer(fields["access_token"]),
-                _text(fields["refresh_token"]),
+                _text(fields["refresh_token"]) or None,
                 _time(fields.get("expires_at")),
                 _time(fields.get("due_at")),
                 _text(fields.get("began_with")),
@@ -138,7 +138,7 @@ class TokenPair:
 
 
 def _text(value: object) -> str | None:
-    if value is not None and not (isinstance(value, str) and value):
+    if value is not None and not isinstance(value, str):
         raise TypeError
     return value
 
@@ -146,9 +146,9 @@ def _text(value: object) -> str | None:
 def _bearer(value: object) -> str | None:
     """A token that can stand in a header."""
     token = _text(value)
-    if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
-        raise ValueError
-    return token
+    if token is None or (token and token.isascii() and token.isprintable() and " " not in token):
+        return token
+    raise ValueError
 
 
 def _time(value: object) -> float | None:

@@ -313,7 +313,6 @@ NO_TOKENS = [
     {"access_token": {"a": 1}},
     {"access_token": 5},
     {"refresh_token": [1]},
-    {"refresh_token": ""},
     {"expires_at": "tomorrow"},
     {"expires_at": 10**400},
     {"due_at": float("nan")},
