@@ -4,7 +4,15 @@ import signal
 
 import pytest
 
+from cli.forks import Forks
 from cli.lcphone_command import Command
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """A process of which the command's are forks."""
+    with Forks() as forks:
+        yield forks
 
 
 @pytest.fixture
@@ -14,21 +22,21 @@ def journal(tmp_path):
 
 
 @pytest.fixture
-def bare(journal):
+def bare(forks, journal):
     """The command, of which nothing is set but its journal."""
-    return Command(journal)
+    return Command(forks, journal)
 
 
 @pytest.fixture
-def lcphone(lcphone_sandbox, journal):
+def lcphone(bare, lcphone_sandbox):
     """The command, pointed at a sandbox."""
-    return Command.for_url(lcphone_sandbox.url, journal)
+    return bare.for_url(lcphone_sandbox.url)
 
 
 @pytest.fixture
-def lcphone_raw(raw_server, journal):
+def lcphone_raw(bare, raw_server):
     """The command, pointed at the server of raw bytes."""
-    return Command.for_url(raw_server.url, journal)
+    return bare.for_url(raw_server.url)
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,13 @@ import os
 import pty
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
+
+from cli.forks import Forks
 
 TOKEN = "pit-very-secret"
 COMMAND = (sys.executable, "-W", "error", "-m", "lcphone_async")
@@ -42,30 +45,31 @@ class Command:
     It always has a journal and a folder of its own, so that no run touches those of the user.
     """
 
+    forks: Forks
     journal: Path
     settings: dict[str, str] = field(factory=dict)
 
-    @classmethod
-    def for_url(cls, url, journal):
+    def for_url(self, url):
         """The command with all that a call needs, for a service at `url`."""
         settings = {"BASE_URL": url, "TOKEN": TOKEN, "LOCATION_ID": "loc1"}
-        return cls(journal, {f"LCPHONE_{name}": value for name, value in settings.items()})
+        named = {f"LCPHONE_{name}": value for name, value in settings.items()}
+        return evolve(self, settings=named)
 
     def run(self, *arguments, given="", **settings):
         """How a run ends that is `given` a text on stdin."""
-        done = subprocess.run(
-            [*COMMAND, *arguments],
-            env=self.environment(**settings),
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr
-        assert "Exception ignored" not in done.stderr
-        assert TOKEN not in done.stdout + done.stderr
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        with ExitStack() as stack:
+            files = [stack.enter_context(TemporaryFile("w+", encoding="utf-8")) for _ in range(3)]
+            files[0].write(given)
+            files[0].seek(0)
+            numbers = [file.fileno() for file in files]
+            code = self.forks.run(arguments, self.environment(**settings), *numbers)
+            for file in files:
+                file.seek(0)
+            _, out, err = (file.read() for file in files)
+        assert "Traceback" not in err
+        assert "Exception ignored" not in err
+        assert TOKEN not in out + err
+        return Outcome(code, out, err)
 
     def start(self, *arguments, **options):
         """The running process, with pipes for what it says unless told otherwise."""

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from cli.lcphone_command import Command
 from lcphone_async.sandbox import Fault, OAuthSettings, Sandbox
 
 
@@ -82,7 +81,7 @@ def test_exit_codes(lcphone, lcphone_sandbox, store, tmp_path):
 def test_a_spent_day(bare, store):
     """Says to go on tomorrow where the requests of the day are spent."""
     with Sandbox(daily_quota=3, numbers_per_location=9_000).in_thread() as sandbox:
-        lcphone = Command.for_url(sandbox.url, bare.journal)
+        lcphone = bare.for_url(sandbox.url)
         done = lcphone.run("audit", "run", "a", "--store", store)
     assert done.code == 5
     assert "midnight UTC" in done.err

@@ -11,9 +11,9 @@ from cli.lcphone_command import Command
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def demo(forks, tmp_path_factory):
     """One run of it, with stdout in a pipe, as in a log of CI."""
-    command = Command(tmp_path_factory.mktemp("demo") / "purchases.db")
+    command = Command(forks, tmp_path_factory.mktemp("demo") / "purchases.db")
     started = time.monotonic()
     outcome = command.run("demo", COLUMNS="80")
     assert time.monotonic() - started < 10

@@ -29,10 +29,10 @@ def app():
 
 
 @pytest.fixture
-def outside(app, journal):
+def outside(forks, app, journal):
     """The command for a sandbox that wants real tokens, without any."""
     settings = {"LCPHONE_BASE_URL": app.url, "LCPHONE_CLIENT_SECRET": SECRET}
-    return Command(journal, settings)
+    return Command(forks, journal, settings)
 
 
 @pytest.fixture
