@@ -15,6 +15,7 @@ import random
 import re
 import sys
 from collections.abc import Callable
+from copy import copy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -183,10 +184,15 @@ def changed(document: Any, chance: random.Random, mutate: Callable[[bytes, int],
         sent = mutate(value.encode(errors="surrogateescape"), 60)
         holder[place] = sent.decode(errors="surrogateescape")
     elif way < 0.75 and isinstance(value, dict):
-        value[chance.choice(wire_keys())] = chance.choice(ODD_VALUES)
+        value[chance.choice(wire_keys())] = odd_value(chance)
     else:
-        holder[place] = chance.choice(ODD_VALUES)
+        holder[place] = odd_value(chance)
     return document
+
+
+def odd_value(chance: random.Random) -> Any:
+    """One of its own: what is put into an array or object must not be there the next time."""
+    return copy(chance.choice(ODD_VALUES))
 
 
 def around(value: Any, chance: random.Random) -> Any:
