@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import date, datetime, timedelta
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from . import _clock
 from .errors import DailyQuotaExhaustedError
@@ -115,7 +115,8 @@ class Budget:
         is not known, a refusal tells of one more than was known.
         """
         self.in_flight_at_most = math.inf
-        if _makes_sense(status):
+        status = _believed(status, max(_LONGEST_PERIOD, self.ceiling_period))
+        if status != _NOTHING_SAID:
             self.status = status
             self._take_limit(status)
             self._take_day(status, number, now)
@@ -179,11 +180,18 @@ def seconds_left_of_day(now: datetime) -> float:
     return (midnight - now).total_seconds()
 
 
+def _believed(status: RateLimitStatus, longest: float) -> RateLimitStatus:
+    """What the headers say; of the burst limit nothing where its interval is beyond belief."""
+    if status.period is not None and status.period > longest:
+        status = evolve(status, max_requests=None, remaining=None, period=None)
+    return status if _makes_sense(status) else _NOTHING_SAID
+
+
 def _makes_sense(status: RateLimitStatus) -> bool:
-    """Whether the headers say something, and contradict neither sense nor each other."""
-    if status == _NOTHING_SAID or status.max_requests == 0:
+    """Whether the headers contradict neither sense nor each other."""
+    if status.max_requests == 0:
         return False
-    if status.period is not None and not 0 < status.period <= _LONGEST_PERIOD:
+    if status.period is not None and not 0 < status.period < math.inf:
         return False
     return _fits(status.remaining, status.max_requests) and _fits(
         status.daily_remaining, status.daily_limit

@@ -32,6 +32,7 @@ _MAX_LENGTH = 8_000
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 # What a base URL may be: without credentials, a query or a fragment there is nothing in it that
 # two parsers of URLs could understand in two ways (RFC 3986, 3.2.2 and 3.3).
@@ -68,6 +69,16 @@ def text(name: str, value: object) -> str:
 def optional_text(name: str, value: object) -> str | None:
     """A string, or `None` to leave the parameter out."""
     return None if value is None else text(name, value)
+
+
+def known_text(name: str, value: object) -> str | None:
+    """A string of the service's own, or `None`: in a body control characters may stand."""
+    if value is None:
+        return None
+    said = string(name, value)
+    if not said.isprintable() and _SURROGATE.search(said):
+        raise ValueError(f"{name} holds a lone surrogate")
+    return said
 
 
 def identifier(name: str, value: object) -> str:

@@ -96,17 +96,21 @@ async def _last_words(
     A journal that fails leaves the purchase open, and does not hide its error.
     """
 
-    async def keep() -> None:
-        for record in records:
-            try:
-                await journal.change(record)
-            except asyncio.CancelledError:
-                _logger.warning("purchase %s is left to be settled: the journal is slow", record.id)
-                return
-            except Exception as error:  # noqa: BLE001  # a journal's own may be any
-                _logger.warning("purchase %s is left to be settled: %r", record.id, error)
+    async def keep(record: PurchaseRecord) -> None:
+        try:
+            await journal.change(record)
+        except asyncio.CancelledError:
+            if grace == inf:  # a loop that ends cancels all tasks, and this must be said
+                return await keep(record)
+            _logger.warning("purchase %s is left to be settled: the journal is slow", record.id)
+        except Exception as error:  # noqa: BLE001  # a journal's own may be any
+            _logger.warning("purchase %s is left to be settled: %r", record.id, error)
 
-    await finished(keep(), grace)
+    async def keep_all() -> None:
+        for record in records:
+            await keep(record)
+
+    await finished(keep_all(), grace)
 
 
 async def _reopen(

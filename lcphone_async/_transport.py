@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
+from weakref import WeakSet
 
 import aiohttp
 import msgspec
@@ -24,6 +26,9 @@ from .errors import (
     RequestTimeoutError,
     TransportError,
 )
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
 
 DEFAULT_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 
@@ -173,10 +178,14 @@ class Transport:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Uses no connection again on which something came that nobody had asked for.
+    """Uses no connection on which something came that nobody had asked for.
 
     aiohttp would take it for the answer of the next request, and that request's for the one after.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._known: WeakSet[ResponseHandler] = WeakSet()
 
     async def connect(
         self,
@@ -187,9 +196,13 @@ class _Connector(aiohttp.TCPConnector):
         """A connection on which nothing is waiting."""
         while True:
             connection = await super().connect(req, traces, timeout)
-            if connection.protocol is None or not connection.protocol.should_close:
+            protocol = cast("ResponseHandler", connection.protocol)
+            if not protocol.should_close:
+                self._known.add(protocol)
                 return connection
             connection.close()
+            if protocol not in self._known:  # the next one would be like it
+                raise _NoConnectionError("the server says something before it is asked")
 
 
 class _NoAnswerError(aiohttp.ClientConnectionError):

@@ -60,6 +60,9 @@ _LOCK_WAIT = 120.0
 # Nor does a store that waits for nobody: new tokens that it has not kept by then stay in memory.
 _STORE_WAIT = 10.0
 
+# And so long it may take to let go of its lock once the refresh was broken off.
+_LET_GO = 1.0
+
 
 class OAuthTokens:
     """The tokens of an installed OAuth app, which renew themselves.
@@ -256,7 +259,8 @@ class _Held:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        async with _in_time(_STORE_WAIT):
+        is_cancelled = isinstance(exc, asyncio.CancelledError)
+        async with _in_time(_LET_GO if is_cancelled else _STORE_WAIT):
             await self.lock.__aexit__(exc_type, exc, traceback)
 
 

@@ -40,9 +40,10 @@ class RedisRateLimiter:
       the budget. Without one, calls raise `BudgetUnavailableError` then, and send nothing.
 
     The slots of a process that dies are free again after two periods. Before the client of redis-py
-    is closed, call `close`. It works on one event loop at a time, as `RateLimiter` does; and the
-    connections of redis-py belong to theirs: close its client before the loop ends, and it may be
-    used on the next. This is true of the journal and the token store too.
+    is closed, call `close`. It works on one event loop after the other: what waits on one that
+    was left does so for ever. The connections of redis-py belong to their loop: close its client
+    before that ends, and it may be used on the next. This is true of the journal and the token
+    store too.
 
     >>> from redis.asyncio import Redis
     >>> limiter = RedisRateLimiter(Redis(), local_share=RateLimiter(max_requests=25))

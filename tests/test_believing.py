@@ -119,6 +119,33 @@ def test_headers_without_sense_change_nothing(headers):
     assert run(main()) == RateLimitStatus(max_requests=10, period=10.0, remaining=9)
 
 
+DAY = {"max_requests": 3, "period": 86_400.0, "remaining": 0}
+
+
+def test_the_day_is_believed_beside_an_interval_that_is_not():
+    """Takes from headers with an interval of a day what they say of the day."""
+
+    async def main():
+        limiter = RateLimiter(10, 10)
+        await learn(limiter, **DAY, daily_limit=5, daily_remaining=0)
+        with pytest.raises(DailyQuotaExhaustedError):
+            await learn(limiter)
+        return limiter.status("a")
+
+    assert run(main()) == RateLimitStatus(daily_limit=5, daily_remaining=0)
+
+
+def test_an_interval_as_long_as_our_own_is_believed():
+    """Takes what the service says of an interval that the caller gave."""
+
+    async def main():
+        limiter = RateLimiter(10, 86_400)
+        await learn(limiter, **DAY)
+        return limiter.status("a")
+
+    assert run(main()) == RateLimitStatus(**DAY)
+
+
 @pytest.mark.parametrize("ours", [1, 20, 200], ids="{} tasks".format)
 def test_another_program_s_half_is_left_to_it(ours):
     """Meets 429 in less than 1 % of its requests while others spend half of the budget."""

@@ -490,13 +490,26 @@ async def test_too_dear(shop):
     assert shop.paid == [found.numbers[0].phone_number]
 
 
-@pytest.mark.parametrize("price", [Decimal("NaN"), float("nan"), -1, "1.15", object()])
-async def test_a_price_that_is_none(shop, price):
-    """A price that cannot be compared is named, and nothing is sent."""
+@pytest.mark.parametrize(
+    ("price", "error"),
+    [
+        *((wrong, "does not say its price") for wrong in (Decimal("NaN"), Decimal(-1), None)),
+        *((wrong, r"number\.price\.price must be") for wrong in (1.5, "1.15", object())),
+    ],
+)
+async def test_a_price_that_is_none(shop, price, error):
+    """A price that cannot be compared is no price, and nothing is sent."""
     number = AvailableNumber(NUMBER, price=Price(price=price))
-    with pytest.raises((TypeError, ValueError), match=r"number\.price\.price"):
+    with pytest.raises((TypeError, ValueError), match=error):
         await shop.client().purchase(PLACE, number, max_price=5)
     assert not shop.sandbox.requests
+
+
+async def test_what_the_service_itself_said_is_no_hindrance(shop):
+    """A place with a control character in its name goes back as it came."""
+    number = AvailableNumber(NUMBER, locality="St. John\x92s", price=Price(price=Decimal(-1)))
+    await shop.client().purchase(PLACE, number)
+    assert shop.paid == [NUMBER]
 
 
 async def test_dry_run(shop):

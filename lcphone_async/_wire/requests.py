@@ -200,8 +200,12 @@ def _check_price(number: AvailableNumber, max_price: Decimal | int | None) -> No
 
 
 def _price(number: AvailableNumber) -> Decimal | None:
+    """What it costs; `None` where it does not say, or says what is no price."""
     known = _known_price(number)
-    return None if known is None else checks.price("number.price.price", known.price)
+    try:
+        return None if known is None else checks.price("number.price.price", known.price)
+    except ValueError:
+        return None
 
 
 def _known_price(number: AvailableNumber) -> Price | None:
@@ -226,7 +230,7 @@ def _either(name: str, given: object, known: object) -> str | None:
     """What the caller gives, or else what is known of the number."""
     if given is not None:
         return checks.text(name, given)
-    return checks.optional_text(f"number.{name}", known)
+    return checks.known_text(f"number.{name}", known)
 
 
 def _of_location(method: str, location_id: str, rest: str, scope: str, **parts: Any) -> Request:

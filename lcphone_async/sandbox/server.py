@@ -117,6 +117,7 @@ class Sandbox:
     _gateway: Gateway = field(init=False)
     _traffic: Traffic = field(init=False, on_setattr=setters.NO_OP)
     _runner: web.AppRunner | None = field(default=None, init=False, on_setattr=setters.NO_OP)
+    _is_starting: bool = field(default=False, init=False, on_setattr=setters.NO_OP)
 
     @_state.default
     def _new_state(self) -> State:
@@ -139,7 +140,7 @@ class Sandbox:
     @property
     def url(self) -> str:
         """Where it listens, such as `http://127.0.0.1:41234`."""
-        if self._runner is None or not self._runner.addresses:
+        if self._runner is None:
             raise RuntimeError("the sandbox is not running: enter it with `async with` first")
         port = self._runner.addresses[0][1]
         return str(URL.build(scheme="http", host=self.host, port=port))
@@ -207,15 +208,18 @@ class Sandbox:
 
     async def start(self) -> None:
         """Listen. `async with` does this."""
-        if self._runner is not None:
+        if self._runner is not None or self._is_starting:
             raise RuntimeError("the sandbox is running already")
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.1)
-        self._runner = runner
+        self._is_starting = True
         try:
             await finished(self._listen(runner))
         except BaseException:
-            await self.close()
+            await finished(self._stop(runner))
             raise
+        finally:
+            self._is_starting = False
+        self._runner = runner
 
     async def close(self) -> None:
         """Stop listening and drop the connections, also if it is cancelled; the state stays."""

@@ -50,6 +50,7 @@ def forked(control):
     while True:
         message, files, *_ = socket.recv_fds(control, 2**20, 4)
         if not message:
+            control.close()
             sys.exit()
         if os.fork():
             for file in files:
@@ -75,7 +76,7 @@ def become(request, files):
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
-    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[:1] = [request["folder"], *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         stream.reconfigure(encoding=os.environ["PYTHONIOENCODING"])
     sys.argv[1:] = request["arguments"]

@@ -1,0 +1,78 @@
+"""A server that answers over TLS before it is asked."""
+
+import ssl
+import threading
+from contextlib import suppress
+from socket import create_server
+
+import aiohttp
+import pytest
+import trustme
+
+from lcphone_async import ConnectFailedError, LCPhoneClient, RetryPolicy
+from lcphone_async._transport import _Connector
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 27\r\n\r\n" + b'{"numbers": [], "total": 0}'
+
+
+def speak_first(connection, context):
+    """Sends an answer in the segment that ends the handshake, and waits for the client to leave."""
+    coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    stream = context.wrap_bio(coming, going, server_side=True)
+    with connection, suppress(OSError):
+        while True:
+            try:
+                stream.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                connection.sendall(going.read())
+                coming.write(connection.recv(2**16))
+        stream.write(ANSWER)
+        connection.sendall(going.read())
+        connection.recv(2**16)
+
+
+@pytest.fixture
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def hasty(authority):
+    """Where a server listens that speaks first, and the connections that it had."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.maximum_version = (
+        ssl.TLSVersion.TLSv1_2
+    )  # of 1.3 the server does not have the last word
+    authority.issue_cert("localhost").configure_cert(context)
+    threads = []
+    with create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    threads.append(threading.Thread(target=speak_first, args=(connection, context)))
+                    threads[-1].start()
+
+        serving = threading.Thread(target=serve)
+        serving.start()
+        yield f"https://localhost:{server.getsockname()[1]}", threads
+        server.shutdown(2)
+    for thread in [serving, *threads]:
+        thread.join()
+
+
+async def test_a_server_that_answers_before_it_is_asked(hasty, authority):
+    """Is not believed, and not connected to again and again."""
+    url, connections = hasty
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    retry = RetryPolicy(max_tries=3, first_wait=0)
+    async with (
+        aiohttp.ClientSession(connector=_Connector(ssl=trusting)) as session,
+        LCPhoneClient("t", base_url=url, session=session, retry=retry) as client,
+    ):
+        with pytest.raises(ConnectFailedError, match="before it is asked"):
+            await client.active_numbers_page("a")
+    assert len(connections) == 3
