@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,9 @@ class Spool:
             yield from reader
 
     def close(self) -> None:
-        """Frees the memory and the disk."""
-        self._file.close()
+        """Frees the memory and the disk; what a full disk did not take is not wanted any more."""
+        with suppress(OSError):
+            self._file.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Its content, for the way from one process to another."""

@@ -211,6 +211,30 @@ async def test_a_full_disk_stops(take, rows, store, room):
     assert len(ids) == summary.coverage[Coverage.COMPLETE]
 
 
+SPOOLED = """
+import os, resource, sys
+from pathlib import Path
+from lcphone_async import ActiveNumber
+from lcphone_async.audit import tables
+from lcphone_async.audit.spool import Spool
+
+spool = Spool(Path(sys.argv[1]))
+for page in range(40):
+    names = [os.urandom(20).hex() for _ in range(1_000)]
+    spool.add(tables.numbers(1, "a", [ActiveNumber("+1", friendly_name=name) for name in names]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+spool.close()
+print(spool.rows)
+"""
+
+
+async def test_a_full_disk_is_no_hindrance_to_what_is_thrown_away(tmp_path):
+    """Lets go of a spool whose last bytes find no room."""
+    run = [sys.executable, "-W", "error", "-c", SPOOLED, str(tmp_path)]
+    done = await asyncio.to_thread(subprocess.run, run, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("40000\n", "")
+
+
 async def test_cancelled_it_keeps_what_was_done(take, rows):
     """Ends at once when it is cancelled, and what was committed is there."""
     slow = Fault(location="slow", delay=60)

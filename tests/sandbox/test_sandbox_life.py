@@ -120,6 +120,15 @@ async def test_a_stop_that_is_cancelled(turns):
     assert not listens(port)
 
 
+async def test_a_stop_before_the_start_is_over(unused_tcp_port):
+    """Finds nothing to stop yet: who started it stops it."""
+    sandbox = Sandbox(port=unused_tcp_port)
+    await asyncio.gather(sandbox.start(), sandbox.close())
+    assert sandbox.url.endswith(str(unused_tcp_port))
+    await sandbox.close()
+    assert not listens(unused_tcp_port)
+
+
 async def test_two_starts_at_once():
     """Refuses the second."""
     sandbox = Sandbox()
