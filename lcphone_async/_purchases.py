@@ -97,14 +97,18 @@ async def _last_words(
     """
 
     async def keep(record: PurchaseRecord) -> None:
-        try:
-            await journal.change(record)
-        except asyncio.CancelledError:
-            if grace == inf:  # a loop that ends cancels all tasks, and this must be said
-                return await keep(record)
-            _logger.warning("purchase %s is left to be settled: the journal is slow", record.id)
-        except Exception as error:  # noqa: BLE001  # a journal's own may be any
-            _logger.warning("purchase %s is left to be settled: %r", record.id, error)
+        # A loop that ends cancels all tasks, this one too, and once: it must be said all the same.
+        for _ in range(2 if grace == inf else 1):
+            try:
+                await journal.change(record)
+            except asyncio.CancelledError:
+                reason = "the journal is slow"
+            except Exception as error:  # noqa: BLE001  # a journal's own may be any
+                reason = repr(error)
+                break
+            else:
+                return
+        _logger.warning("purchase %s is left to be settled: %s", record.id, reason)
 
     async def keep_all() -> None:
         for record in records:

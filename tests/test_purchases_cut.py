@@ -198,6 +198,18 @@ async def test_15_cancelled_while_bought_is_written(shop, monkeypatch):
     assert [record.state for record in await client.settle()] == ["bought"]
 
 
+async def test_15_the_loop_ends_while_bought_is_written(shop):
+    """Opens the purchase again also where all tasks are cancelled at once, as at a loop's end."""
+    async with held_up(shop, shop.client(), Stage("ending", hold="end")) as buying:
+        buying.cancel()
+        await asyncio.sleep(0.05)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()  # those of the sandbox's connections, too
+        await asyncio.sleep(0.05)
+    assert buying.cancelled()
+    assert [record.state for record in await shop.client().settle()] == ["bought"]
+
+
 @each_stage_without_a_file
 async def test_15_cancelled_without_a_journal(shop, stage):
     """So can whoever keeps no journal, of the same client."""

@@ -393,6 +393,28 @@ async def test_a_store_whose_lock_cannot_be_left(v3, monkeypatch):
     assert v3.outcomes() == ["issued"]
 
 
+async def test_a_store_whose_lock_cannot_be_left_at_the_end(v3, monkeypatch):
+    """Holds up nobody who breaks off a refresh for as long as another."""
+    monkeypatch.setattr("lcphone_async.auth._STORE_WAIT", 50)
+    monkeypatch.setattr("lcphone_async.auth._LET_GO", 0.01)
+    monkeypatch.setattr("lcphone_async._token_service._TIME_TO_BREAK_OFF", 0.01)
+
+    class Clinging(MemoryTokenStore):
+        @asynccontextmanager
+        async def lock(self):
+            try:
+                yield
+            finally:
+                await asyncio.Event().wait()
+
+    v3.sandbox.faults.append(Fault(operation="token", point="after", delay=60))
+    async with asyncio.timeout(5) as limit:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), v3.client(v3.tokens(store=Clinging())) as client:
+                await client.number_pools("loc1")
+    assert not limit.expired()
+
+
 async def test_a_store_s_own_timeout(v3):
     """Says that the store failed where it gave up by itself, and not how long that took us."""
 
