@@ -54,7 +54,7 @@ async def connect(server):
     clients, limiters = [], []
 
     def connect(max_requests=10, period=PERIOD, **options):
-        clients.append(Redis(port=server.port, socket_connect_timeout=1))
+        clients.append(Redis(port=server.port, socket_connect_timeout=5))
         limiters.append(RedisRateLimiter(clients[-1], max_requests, period, **options))
         return limiters[-1]
 

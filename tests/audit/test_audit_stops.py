@@ -224,6 +224,7 @@ for page in range(40):
     spool.add(tables.numbers(1, "a", [ActiveNumber("+1", friendly_name=name) for name in names]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
 spool.close()
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 print(spool.rows)
 """
 
