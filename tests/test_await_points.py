@@ -561,14 +561,6 @@ def folder():
         yield Path(folder)
 
 
-@pytest.fixture(scope="module")
-def redis_server():
-    server = RedisServer()
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest.fixture
 async def port(request, operation):
     """That of an empty Redis, where the operation goes by one."""

@@ -40,12 +40,10 @@ NUMBER = "+18305551234"
 NOTHING = Past(is_open=False, bought=None)
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = RedisServer()
-    server.start()
-    yield server
-    server.stop()
+@pytest.fixture
+def server(redis_server):
+    """Which some tests stop, freeze and start again."""
+    return redis_server
 
 
 @pytest.fixture

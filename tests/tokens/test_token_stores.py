@@ -30,14 +30,6 @@ from .conftest import CLIENT_ID, CLIENT_SECRET, HOUR
 needs_redis = pytest.mark.skipif(RedisServer.program is None, reason="redis-server is missing")
 
 
-@pytest.fixture(scope="module")
-def redis_server():
-    server = RedisServer()
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest_asyncio.fixture(params=["file", pytest.param("redis", marks=needs_redis)])
 async def new_store(request, tmp_path):
     """Makes stores of the same tokens, as several processes would."""
