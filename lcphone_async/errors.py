@@ -25,6 +25,9 @@ Everything else is an `LCPhoneError`:
      ├─ BudgetUnavailableError            a budget shared through Redis cannot be reached
      ├─ TokenUnavailableError             a token source has no usable token
      │   └─ AuthorizationLostError        the app must be authorized again
+     ├─ JournalUnavailableError           the journal of purchases failed: nothing was sent
+     ├─ PriceTooHighError                 above `max_price` (a ValueError too): nothing was sent
+     ├─ SpendingLimitError                above the client's `spending_limit`: nothing was sent
      ├─ NumberAlreadyOwnedError           the location has the number: nothing was bought
      ├─ PurchaseInProgressError           the number is being bought, or was and is not settled
      ├─ PurchaseOutcomeUnknownError       the number may be bought or not
@@ -37,6 +40,7 @@ No error's text holds a token or a phone number.
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 from attrs import define, field
 
@@ -206,6 +210,57 @@ class AuthorizationLostError(TokenUnavailableError):
         return (
             f"{super().__str__()} (authorize the app again, and give the new refresh token "
             "to the token source)"
+        )
+
+
+@define(slots=False)
+class JournalUnavailableError(LCPhoneError):
+    """The journal of purchases cannot be used; the service was asked to buy nothing."""
+
+    reason: str
+    """What failed, in the journal's own words."""
+
+    def __str__(self) -> str:
+        return f"the purchase journal cannot be used, nothing was sent: {self.reason}"
+
+
+@define(slots=False)
+class PriceTooHighError(LCPhoneError, ValueError):
+    """The number costs more than `max_price`, or its price is not known; nothing was sent."""
+
+    price: Decimal | None
+    """A month, in `currency`; `None` if the number has no price."""
+    currency: str | None
+    max_price: Decimal | int
+
+    def __str__(self) -> str:
+        if self.price is None:
+            return "max_price cannot be checked: the number does not say its price"
+        price = f"{self.price} {self.currency or ''}".rstrip()
+        return f"the number costs {price}, above max_price {self.max_price}: nothing was sent"
+
+
+@define(slots=False)
+class SpendingLimitError(LCPhoneError):
+    """The purchase would exceed the client's `spending_limit`; nothing was sent."""
+
+    limit: Decimal
+    """The limit's amount, in `currency`."""
+    currency: str
+    spent: Decimal
+    """The purchases of the period that were made, or may have been."""
+    price: Decimal | None
+    """Of the number, a month; `None` if it is not known in the limit's currency."""
+
+    def __str__(self) -> str:
+        if self.price is None:
+            return (
+                f"the number has no known price in {self.currency}, which the spending limit "
+                "needs: pass it as find_available returns it (nothing was sent)"
+            )
+        return (
+            f"the number costs {self.price} {self.currency}, and {self.spent} of the spending "
+            f"limit of {self.limit} {self.currency} are spent: nothing was sent"
         )
 
 
