@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime
 from enum import StrEnum
 from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 from uuid import uuid4
@@ -18,7 +22,7 @@ from uuid import uuid4
 from attrs import asdict, evolve, field, frozen
 
 from . import _clock
-from ._paths import checked_path
+from ._paths import checked_path, make_private, not_a_link
 from .errors import NumberAlreadyOwnedError, PurchaseInProgressError
 
 T = TypeVar("T")
@@ -190,6 +194,9 @@ class MemoryJournal:
 
 _TIMEOUT = 30.0
 
+# SQLite gives them the mode of the file itself when it makes them.
+_BESIDE = ("-wal", "-shm")
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS purchases (
     id TEXT PRIMARY KEY, location_id TEXT NOT NULL, phone_number TEXT NOT NULL,
@@ -248,13 +255,14 @@ class PurchaseJournal:
 
     A process that was forked opens the file again: neither SQLite nor a thread comes along.
 
-    Raises `sqlite3.Error` or `OSError` where the file cannot be used, and `RuntimeError` where it
-    was opened before a fork.
+    Only its owner may read the file, whatever the umask; a symbolic link is not followed. Raises
+    `sqlite3.Error` or `OSError` if the file cannot be used, and `RuntimeError` if it was opened
+    before a fork.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
         file = checked_path("path", path)
-        file.touch(mode=0o600)
+        make_private(file, *_BESIDE)
         self._process = os.getpid()
         # One thread, so that what is asked later happens later, cancelled or not.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="purchase-journal")
@@ -355,5 +363,38 @@ class PurchaseJournal:
         return PurchaseRecord.from_row(dict(row.fetchone()))
 
     def _select(self) -> list[PurchaseRecord]:
-        rows = self._database.execute("SELECT * FROM purchases ORDER BY sent_at, id")
-        return [PurchaseRecord.from_row(dict(row)) for row in rows]
+        return _records_in(self._database)
+
+
+def read_records(path: str | PathLike[str]) -> list[PurchaseRecord]:
+    """Every purchase in a journal's file, oldest first; the file may be on a read-only mount.
+
+    Raises `sqlite3.Error` or `OSError` if it cannot be read, also for a symbolic link.
+    """
+    file = checked_path("path", path).absolute()
+    if not not_a_link(file).st_size:
+        return []  # it is being made
+    wal = file.with_name(f"{file.name}-wal")
+    try:
+        return _read(file, "mode=ro")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
+            raise
+    # SQLite needs a -shm, which it cannot make here. Without one no process has the file open.
+    if not wal.exists():
+        return _read(file, "immutable=1")
+    with TemporaryDirectory() as folder:
+        copies = [Path(shutil.copy(each, folder)) for each in (file, wal)]
+        return _read(copies[0], "mode=rw")
+
+
+def _read(file: Path, how: str) -> list[PurchaseRecord]:
+    uri = f"{file.as_uri()}?{how}"
+    with closing(sqlite3.connect(uri, uri=True, timeout=_TIMEOUT)) as database:
+        database.row_factory = sqlite3.Row
+        return _records_in(database)
+
+
+def _records_in(database: sqlite3.Connection) -> list[PurchaseRecord]:
+    rows = database.execute("SELECT * FROM purchases ORDER BY sent_at, id")
+    return [PurchaseRecord.from_row(dict(row)) for row in rows]

@@ -1,6 +1,10 @@
 """Fixtures for every test."""
 
-from collections.abc import AsyncIterator, Iterator
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -22,3 +26,26 @@ async def raw_server() -> AsyncIterator[RawServer]:
     """A local server that records the bytes that come and sends the bytes that it is given."""
     async with RawServer() as server:
         yield server
+
+
+@pytest.fixture
+def read_only() -> Callable[..., AbstractContextManager[None]]:
+    """Makes a folder a read-only mount while a block runs, there or `at` another place."""
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if mount is None or umount is None:
+        pytest.skip("no mount")
+
+    @contextmanager
+    def mounted(folder: Path, at: Path | None = None) -> Iterator[None]:
+        at = at or folder
+        at.mkdir(exist_ok=True)
+        bound = subprocess.run([mount, "--bind", folder, at], check=False, capture_output=True)
+        if bound.returncode:
+            pytest.skip(f"only root can mount: {bound.stderr.decode().strip()}")
+        try:
+            subprocess.run([mount, "-o", "remount,bind,ro", at], check=True)
+            yield
+        finally:
+            subprocess.run([umount, "--lazy", at], check=True)
+
+    return mounted

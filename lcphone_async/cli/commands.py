@@ -6,6 +6,7 @@ import io
 import sys
 from contextlib import aclosing, suppress
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ from . import tables
 from .account import locations, login, whoami
 from .audit import audit
 from .buying import look_up, purchase, settle
-from .journals import CommandJournal, of_journal
+from .journals import journal_option, kept_in, opened
 from .output import json_lines, new_console, plain, write, write_rich
 from .service import INTERRUPTED, Service, complain, finish, of_location, of_service
 from .serving import sandbox
@@ -181,12 +182,12 @@ def pools(service: Service, *, location_id: str, as_json: bool) -> None:
 @click.option("--skip-location-kyc/--no-skip-location-kyc", default=None, help="As agreed.")
 @click.option("--yes", is_flag=True, help="Buy it without asking.")
 @_json
-@of_journal
+@journal_option
 @of_location
 def buy(
     service: Service,
     *,
-    journal: CommandJournal,
+    path: Path | None,
     location_id: str,
     number: str,
     country: str | None,
@@ -204,18 +205,20 @@ def buy(
         raise click.ClickException(
             "there is no terminal to ask on: say --yes to buy without asking"
         )
-    offer, found_in = service.run(lambda client: look_up(client, location_id, number, country))
-    new_console(stderr=True).print(tables.offer(offer, location_id))
-    if yes and offer == AvailableNumber(number):
-        raise click.ClickException(
-            "no search shows this number (is --country right?): to buy it unseen, leave --yes out"
+    with opened(path) as journal:
+        offer, found_in = service.run(lambda client: look_up(client, location_id, number, country))
+        new_console(stderr=True).print(tables.offer(offer, location_id))
+        if yes and offer == AvailableNumber(number):
+            raise click.ClickException(
+                "no search shows this number (is --country right?):"
+                " to buy it unseen, leave --yes out"
+            )
+        if not yes and not click.confirm("Buy it?", err=True):
+            raise click.ClickException("nothing was bought")
+        options |= {"fingerprint_id": fingerprint_id or found_in, "country_code": country}
+        bought = service.run(
+            lambda client: purchase(client, journal, location_id, offer, **options), journal
         )
-    if not yes and not click.confirm("Buy it?", err=True):
-        raise click.ClickException("nothing was bought")
-    options |= {"fingerprint_id": fingerprint_id or found_in, "country_code": country}
-    bought = service.run(
-        lambda client: purchase(client, journal, location_id, offer, **options), journal
-    )
     if as_json:
         click.echo(json_lines([bought]), nl=False)
     else:
@@ -225,24 +228,27 @@ def buy(
 @lcphone.command()
 @click.option("--settle", "settling", is_flag=True, help="First find out about the open ones.")
 @_json
-@of_journal
+@journal_option
 @of_service
-def purchases(service: Service, *, journal: CommandJournal, settling: bool, as_json: bool) -> None:
+def purchases(service: Service, *, path: Path | None, settling: bool, as_json: bool) -> None:
     """List the purchases that `lcphone buy` made, and what became of them.
 
     One that was interrupted, or got no clear answer, stays open until --settle has found out by
     looking for its number in the location's list. The exit code is 1 if it is still unknown then.
     """
+    all_settled = True
+    if settling:
+        with opened(path) as journal:
+            all_settled = service.run(settle, journal)
+    records, file = kept_in(path)
 
     async def show() -> None:
-        records = await journal.records()
         if as_json:
             await write(json_lines(records))
         else:
             await write_rich(new_console(), tables.purchases(records))
-            await write(f"\n{len(records):,} purchases in {plain(journal.path)}\n")
+            await write(f"\n{len(records):,} purchases in {plain(file)}\n")
 
-    all_settled = not settling or service.run(settle, journal)
     finish(show())
     if not all_settled:
         raise click.exceptions.Exit(1)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import functools
+import os
 import shlex
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
-from ..journal import Past, PurchaseJournal, PurchaseRecord
+from ..journal import Past, PurchaseJournal, PurchaseRecord, read_records
 from .output import plain
 
 
@@ -46,38 +45,51 @@ class CommandJournal(PurchaseJournal):
             raise _unusable(self.path, f"{error}: nothing was sent") from None
 
 
-def of_journal(verb: Callable[..., None]) -> Callable[..., None]:
-    """Gives a verb the journal of `--journal`, open while it runs."""
+journal_option = click.option(
+    "--journal",
+    "path",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    envvar="LCPHONE_JOURNAL",
+    show_envvar=True,
+    help="Where purchases are kept; by default in the user's own folder.",
+)
 
-    @click.option(
-        "--journal",
-        "path",
-        metavar="PATH",
-        type=click.Path(path_type=Path),
-        envvar="LCPHONE_JOURNAL",
-        show_envvar=True,
-        help="Where purchases are kept; by default in the user's own folder.",
-    )
-    @functools.wraps(verb)
-    def command(path: Path | None, **rest: Any) -> None:
-        path = path or _new_default_path()
+
+@contextmanager
+def opened(path: Path | None) -> Iterator[CommandJournal]:
+    """The journal of `--journal`, to be written to."""
+    file = path or _default_path()
+    try:
+        if path is None:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        journal = CommandJournal(file)
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(file, f"{_reason(error)}: name another file with --journal") from None
+    with closing(journal):
         try:
-            with closing(CommandJournal(path)) as journal:
-                verb(journal=journal, **rest)
+            yield journal
         except sqlite3.Error as error:
-            raise _unusable(path, error) from None
+            raise _unusable(file, error) from None
 
-    return command
+
+def kept_in(path: Path | None) -> tuple[list[PurchaseRecord], Path]:
+    """The purchases of the journal of `--journal`, which is only read, and where it is."""
+    file = path or _default_path()
+    if not os.path.lexists(file) and (path is None or file.parent.is_dir()):
+        return [], file
+    try:
+        return read_records(file), file
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(file, _reason(error)) from None
 
 
 def _default_path() -> Path:
     return Path(click.get_app_dir("lcphone"), "purchases.db")
 
 
-def _new_default_path() -> Path:
-    path = _default_path()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def _unusable(path: Path, reason: object) -> click.ClickException:

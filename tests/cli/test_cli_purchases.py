@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cli.lcphone_command import Outcome
+from lcphone_async import PurchaseJournal
 from lcphone_async.sandbox import Fault
 
 LOCAL, OTHER = "+13126994095", "+18444038427"  # for sale in every sandbox
@@ -129,7 +130,9 @@ def test_settle_needs_a_token(bare):
     assert "LCPHONE_TOKEN" in bare.run("purchases", "--settle").complaint
 
 
-@pytest.mark.parametrize("verb", [["purchases"], ["purchases", "--settle"], ["buy", LOCAL]])
+@pytest.mark.parametrize(
+    "verb", [["purchases"], ["purchases", "--settle"], ["buy", LOCAL, "--yes"]]
+)
 @pytest.mark.parametrize("path", ["no such/folder", ".", "text"])
 def test_a_journal_that_cannot_be_used(lcphone, lcphone_sandbox, tmp_path, verb, path):
     """Says so in one line with its path, before anything is sent."""
@@ -141,7 +144,7 @@ def test_a_journal_that_cannot_be_used(lcphone, lcphone_sandbox, tmp_path, verb,
 
 def test_a_journal_that_takes_no_purchase(lcphone, lcphone_sandbox, journal):
     """Sends nothing where the purchase cannot be kept first."""
-    lcphone.run("purchases")
+    PurchaseJournal(journal).close()
     break_on(journal, "INSERT")
     refused = lcphone.run("buy", LOCAL, "--yes")
     assert refused.code == 1
@@ -152,7 +155,7 @@ def test_a_journal_that_takes_no_purchase(lcphone, lcphone_sandbox, journal):
 
 def test_a_journal_that_takes_no_outcome(lcphone, lcphone_sandbox, journal):
     """Tells that the number may be bought where the outcome cannot be kept, and settles it."""
-    lcphone.run("purchases")
+    PurchaseJournal(journal).close()
     break_on(journal, "UPDATE")
     doubtful = lcphone.run("buy", LOCAL, "--yes")
     assert doubtful.code == 1
@@ -163,12 +166,35 @@ def test_a_journal_that_takes_no_outcome(lcphone, lcphone_sandbox, journal):
     assert lcphone.run("purchases", "--settle").err == f"{LOCAL} for loc1: bought\n"
 
 
-def test_the_usual_journal_is_the_users_own(bare, tmp_path):
-    """Is made in the user's folder of settings, where nobody else may look."""
+def test_the_usual_journal_is_the_users_own(lcphone, tmp_path):
+    """Is made by a purchase in the user's folder of settings, where nobody else may look."""
     home = tmp_path / "home"
-    places = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "settings")}
-    assert bare.run("purchases", LCPHONE_JOURNAL="", **places).code == 0
+    places = {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "LCPHONE_JOURNAL": ""}
+    assert lcphone.run("purchases", **places).code == 0
+    assert not home.exists()
+    assert lcphone.run("buy", LOCAL, "--yes", **places).code == 0
     (journal,) = home.rglob("purchases.db")
     assert stat.S_IMODE(journal.stat().st_mode) == 0o600
     assert journal.parent.name == "lcphone"
     assert stat.S_IMODE(journal.parent.stat().st_mode) == 0o700
+
+
+def test_a_journal_through_a_link(lcphone, lcphone_sandbox, tmp_path):
+    """Follows no symbolic link, says so in one line, and sends nothing."""
+    target, link = tmp_path / "target.db", tmp_path / "link.db"
+    link.symlink_to(target)
+    for verb in (["purchases"], ["purchases", "--settle"], ["buy", LOCAL, "--yes"]):
+        complaint = lcphone.run(*verb, "--journal", str(link)).complaint
+        assert f"journal {link}: symbolic links are not followed" in complaint
+    assert not target.exists()
+    assert lcphone_sandbox.requests == []
+
+
+def test_a_journal_on_a_read_only_mount(lcphone, journal, read_only, killed, tmp_path):
+    """Is listed, as it was left; what has to write to it says so in one line."""
+    killed("after")
+    with read_only(tmp_path):
+        (record,) = lcphone.run("purchases", "--json").lines
+        assert record["state"] == "sending"
+        for verb in (["purchases", "--settle"], ["buy", OTHER, "--yes"]):
+            assert f"journal {journal}: " in lcphone.run(*verb).complaint

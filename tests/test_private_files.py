@@ -1,0 +1,150 @@
+"""Files that hold purchases: who may read them, and where they can be read."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from lcphone_async import PurchaseJournal
+from lcphone_async.journal import PurchaseRecord, read_records
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+
+LEFT_OPEN = """
+import asyncio, os, sys
+from lcphone_async import PurchaseJournal
+from lcphone_async.journal import PurchaseRecord
+
+async def main():
+    journal, record = PurchaseJournal(sys.argv[1]), PurchaseRecord.new("loc1", "+18305551234")
+    await journal.begin(record, await journal.past("loc1", "+18305551234"))
+    os._exit(0)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def left_open(tmp_path):
+    """A journal with one purchase whose process was killed, so that -wal and -shm are left."""
+    path = tmp_path / "purchases.db"
+    subprocess.run([sys.executable, "-c", LEFT_OPEN, path], check=True)
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "purchases.db",
+        "purchases.db-wal",
+        "purchases.db-shm",
+    }
+    return path
+
+
+@contextmanager
+def umask(mask):
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def mode(file):
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+def modes(folder):
+    return {file.name: mode(file) for file in folder.iterdir()}
+
+
+async def begin(journal):
+    record = PurchaseRecord.new("loc1", "+18305551234")
+    await journal.begin(record, await journal.past("loc1", "+18305551234"))
+
+
+@pytest.mark.parametrize("mask", [0, 0o022, 0o077, 0o277, 0o777])
+async def test_a_new_journal(tmp_path, mask):
+    """Has mode 0600 in all its files, whatever the umask."""
+    with umask(mask), PurchaseJournal(tmp_path / "purchases.db") as journal:
+        await begin(journal)
+        found = modes(tmp_path)
+    assert set(found) == {"purchases.db", "purchases.db-wal", "purchases.db-shm"}
+    assert set(found.values()) == {0o600}
+
+
+def test_a_journal_that_others_may_read(left_open):
+    """Is taken from them when it is opened, with what a killed process left beside it."""
+    for file in left_open.parent.iterdir():
+        file.chmod(0o666)
+    with PurchaseJournal(left_open):
+        assert set(modes(left_open.parent).values()) == {0o600}
+
+
+async def test_a_second_journal_on_the_same_file(tmp_path):
+    """Leaves the first one's locks alone."""
+    path = tmp_path / "purchases.db"
+    with PurchaseJournal(path) as first:
+        path.chmod(0o644)
+        first._database.execute("BEGIN IMMEDIATE")
+        with sqlite3.connect(path, timeout=0, isolation_level=None) as probe:
+            PurchaseJournal(path).close()
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                probe.execute("BEGIN IMMEDIATE")
+        probe.close()
+        first._database.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("target", ["is there", "is not there"])
+def test_a_symbolic_link(tmp_path, ending, target):
+    """Is refused, and what it points to is neither made nor changed."""
+    path, other = tmp_path / "purchases.db", tmp_path / "other"
+    path.with_name(path.name + ending).symlink_to(other)
+    if target == "is there":
+        other.write_text("of somebody else")
+        other.chmod(0o644)
+    with pytest.raises(OSError, match="symbolic links are not followed"):
+        PurchaseJournal(path)
+    assert [mode(file) for file in tmp_path.glob("other")] == [0o644] * (target == "is there")
+
+
+def test_reading_a_journal_that_is_closed(read_only, left_open):
+    """Works on a read-only mount."""
+    PurchaseJournal(left_open).close()
+    assert not left_open.with_name("purchases.db-wal").exists()
+    with read_only(left_open.parent):
+        assert len(read_records(left_open)) == 1
+
+
+def test_reading_a_journal_that_was_left_open(read_only, left_open):
+    """Shows what is in the -wal only, on a read-only mount."""
+    with read_only(left_open.parent):
+        assert len(read_records(left_open)) == 1
+
+
+def test_reading_a_copy_without_its_shm(read_only, left_open):
+    """Shows what is in the -wal only, on a read-only mount, and leaves the copy as it is."""
+    left_open.with_name("purchases.db-shm").unlink()
+    with read_only(left_open.parent):
+        assert len(read_records(left_open)) == 1
+
+
+async def test_reading_a_journal_in_use(tmp_path, read_only):
+    """Shows what another process writes, seen through a read-only mount."""
+    folder, seen = tmp_path / "journal", tmp_path / "seen"
+    folder.mkdir()
+    with PurchaseJournal(folder / "purchases.db") as journal, read_only(folder, at=seen):
+        assert read_records(seen / "purchases.db") == []
+        await begin(journal)
+        assert len(read_records(seen / "purchases.db")) == 1
+
+
+def test_reading_nothing(tmp_path):
+    """Has no purchases in an empty file, and raises `OSError` for none and for a link."""
+    (tmp_path / "empty.db").touch()
+    assert read_records(tmp_path / "empty.db") == []
+    (tmp_path / "link.db").symlink_to(tmp_path / "empty.db")
+    for name in ("none.db", "link.db"):
+        with pytest.raises(OSError, match=name):
+            read_records(tmp_path / name)
