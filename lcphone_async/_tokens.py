@@ -50,6 +50,8 @@ class TokenPair:
     """When it is time to renew it."""
     began_with: str | None = None
     """A digest of the refresh token that a person gave, of which this one descends."""
+    refreshing: str | None = None
+    """In a store: the mark of the process that is refreshing these tokens."""
 
     @classmethod
     def of(
@@ -124,6 +126,7 @@ class TokenPair:
                 _time(fields.get("expires_at")),
                 _time(fields.get("due_at")),
                 _text(fields.get("began_with")),
+                _text(fields.get("refreshing")),
             )
         except (
             ArithmeticError,

@@ -15,6 +15,7 @@ from attrs import define, frozen
 
 from . import _checks as checks
 from ._flight import Flight
+from ._refresh_mark import RefreshMark, lease_of, unmarked
 from ._secrets import Secret
 from ._token_sources import (
     BoundTokenSource,
@@ -59,6 +60,9 @@ _LOCK_WAIT = 120.0
 
 # Nor does a store that waits for nobody: new tokens that it has not kept by then stay in memory.
 _STORE_WAIT = 10.0
+
+# Another process may renew its mark just when new tokens are kept, but not so often.
+_SAVING_TRIES = 5
 
 # And so long it may take to let go of its lock once the refresh was broken off.
 _LET_GO = 1.0
@@ -116,6 +120,7 @@ class OAuthTokens:
         self._replaced_at = -_YOUNG
         self._refused: str | None = None
         self._used_up: dict[str, AuthorizationLostError] = {}
+        # New tokens that are not kept yet, and the refresh token in whose place they come.
         self._unsaved: tuple[str | None, TokenPair] | None = None
 
     def __repr__(self) -> str:
@@ -173,32 +178,60 @@ class OAuthTokens:
         """The pair that somebody else has got meanwhile, or a new one, which is kept by then."""
         async with AsyncExitStack() as stack:
             async with _in_time(_LOCK_WAIT):
-                if pair := self._fresh(await self._store.load()):
+                text, seen_at = await self._store.load(), asyncio.get_running_loop().time()
+                if pair := self._fresh(text):
                     return pair
                 await stack.enter_async_context(_Held(self._store.lock()))
-                text = await self._store.load()
+                if not self._has_unsaved(text):
+                    text = await unmarked(self._store, text, seen_at)
             return self._fresh(text) or await self._refreshed(service, text)
 
     async def _refreshed(self, service: TokenService, text: str | None) -> TokenPair:
         """A new pair in the place of the one that the store holds."""
-        if self._unsaved is None or self._unsaved[0] != text:
-            # A store that can keep no more is found out before a refresh token is used up.
-            if text is not None and not await self._replace(text, text):
-                raise TokenUnavailableError("the token store changed under its lock")
-            self._unsaved = (text, await self._ask(service, text))
-        _, pair = self._unsaved
-        if not await self._replace(text, pair.to_text()):
-            async with _in_time(_STORE_WAIT):
-                text = await self._store.load()
-            if theirs := self._fresh(text):
-                return theirs
-            if text is None:  # it was emptied: they are kept at the next try
-                self._unsaved = (None, pair)
-            raise TokenUnavailableError("the token store changed during the refresh")
+        if self._unsaved is None or not self._has_unsaved(text):
+            # A store that can keep no more is found out before a refresh token is used up, and
+            # a process that got hold of a lost lock sees that this refresh is under way.
+            kept = self._kept(text)
+            mark = RefreshMark(self._replace, kept, text)
+            if not await mark.put():
+                reason = "the token store changed under its lock"
+                return await self._theirs(TokenUnavailableError(reason))
+            try:
+                async with mark.kept(lease_of(self._store)):
+                    self._unsaved = (kept.refresh_token, await self._ask(service, text))
+            except AuthorizationLostError as error:
+                return await self._theirs(error)
+            text = mark.text
+        pair = await self._saved(text, self._unsaved[1])
         self._unsaved = None
         if self._refused is not None:
             self._replaced_at = asyncio.get_running_loop().time()
         return pair
+
+    def _has_unsaved(self, text: str | None) -> bool:
+        """Whether there are new tokens that belong in the place of this text."""
+        return self._unsaved is not None and self._unsaved[0] == self._kept(text).refresh_token
+
+    async def _saved(self, text: str | None, pair: TokenPair) -> TokenPair:
+        """The pair, once it is kept; others' marks of a refresh of the same tokens give way."""
+        for _ in range(_SAVING_TRIES):
+            if await self._replace(text, pair.to_text()):
+                return pair
+            async with _in_time(_STORE_WAIT):
+                text = await self._store.load()
+            if theirs := self._fresh(text):
+                return theirs
+            if not self._has_unsaved(text):
+                break
+        raise TokenUnavailableError("the token store changed during the refresh")
+
+    async def _theirs(self, failure: TokenUnavailableError) -> TokenPair:
+        """The pair that another process has kept meanwhile; raises the failure without one."""
+        async with _in_time(_STORE_WAIT):
+            text = await self._store.load()
+        if pair := self._fresh(text):
+            return pair
+        raise failure
 
     async def _replace(self, old: str | None, new: str) -> bool:
         async with _in_time(_STORE_WAIT):

@@ -254,8 +254,8 @@ class RedisTokenStore:
     - `redis`: a client of redis-py's asyncio, for one Redis or Valkey, or for a cluster.
     - `name`: of the installation, such as the location's id.
     - `prefix`: of the keys, one for the tokens and one for the lock.
-    - `lease`: seconds after which the lock of a process that died is free again; one that lives
-      keeps it for as long as it needs.
+    - `lease`: seconds after which the lock of a process that died is free again, and its refresh
+      counts as given up; one that lives keeps both for as long as it needs.
 
     Tokens are as durable as Redis' own settings make them: without `appendonly yes` and
     `appendfsync always` they may be lost with the server. Whoever can read this Redis can use
@@ -276,7 +276,7 @@ class RedisTokenStore:
         self._redis: Any = checks.redis_client("redis", redis)
         self._replace: Any = redis.register_script(_REPLACE)
         self._key = checks.text("prefix", prefix) + checks.identifier("name", name)
-        self._lease = checks.seconds("lease", lease)
+        self.lease = checks.seconds("lease", lease)
 
     def __repr__(self) -> str:
         return f"RedisTokenStore({self._key!r})"
@@ -285,10 +285,10 @@ class RedisTokenStore:
     async def lock(self) -> AsyncIterator[None]:
         """Held by one at a time; one that stands still for longer than `lease` may lose it."""
         name = f"{self._key}:lock"
-        lock = Lock(self._redis, name, self._lease, _LOOK_AGAIN, thread_local=False)
+        lock = Lock(self._redis, name, self.lease, _LOOK_AGAIN, thread_local=False)
         await lock.acquire()
         async with OwnTasks() as tasks:
-            tasks.start(_keep(lock, self._lease / 3))
+            tasks.start(_keep(lock, self.lease / 3))
             try:
                 yield
             finally:

@@ -20,8 +20,11 @@ class TokenStore(Protocol):
     """Keeps one text, which holds the newest tokens of one installation, and is a secret.
 
     `OAuthTokens` uses it so: where its tokens are no longer fresh it takes the lock, loads the
-    text again in case somebody else has renewed them, and else refreshes and replaces the text
-    before it uses what it got.
+    text again in case somebody else has renewed them, and else marks the text, refreshes, and
+    replaces the text before it uses what it got.
+
+    A store whose lock can be lost while its holder lives has an attribute `lease`: the seconds
+    for which the mark of another process is respected after it was renewed last.
     """
 
     def lock(self) -> AbstractAsyncContextManager[object]:

@@ -14,20 +14,31 @@ def free_port():
 
 
 class RedisServer:
-    """Started with `start`, ended with `stop`, on the same port each time."""
+    """Started with `start`, ended with `stop`, on the same port each time.
+
+    `options` are those of the command: `"--maxmemory-policy", "allkeys-lru"`.
+    """
 
     program = shutil.which("redis-server") or shutil.which("valkey-server")
 
-    def __init__(self):
+    def __init__(self, *options):
         self.port = free_port()
+        self._options = options
         self._process = None
 
     def start(self):
-        options = ["--port", str(self.port), "--save", "", "--appendonly", "no"]
+        options = ["--port", str(self.port), "--save", "", "--appendonly", "no", *self._options]
         self._process = subprocess.Popen(
             [self.program, "--bind", "127.0.0.1", *options], stdout=subprocess.DEVNULL
         )
         self._wait_until_it_answers()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info):
+        self.stop()
 
     def stop(self):
         if self._process is not None:

@@ -1,0 +1,115 @@
+"""A lock in Redis can be lost while its holder lives: the mark in the kept text remains."""
+
+import asyncio
+import json
+import secrets
+from contextlib import aclosing
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+from redis_server import RedisServer
+
+from lcphone_async._refresh_mark import is_marked
+from lcphone_async.redis import RedisTokenStore
+from lcphone_async.sandbox import Fault
+from lcphone_async.token_store import MemoryTokenStore
+
+pytestmark = pytest.mark.skipif(
+    RedisServer.program is None, reason="neither redis-server nor valkey-server is installed"
+)
+
+KEY = "lcphone:tokens:loc1"
+
+
+@pytest.fixture(scope="module")
+def small_server():
+    """A Redis that has little memory, and evicts keys with a time to live: such as a lock."""
+    with RedisServer("--maxmemory", "4mb", "--maxmemory-policy", "volatile-lru") as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def redis(small_server):
+    async with aclosing(Redis(port=small_server.port)) as redis:
+        await redis.flushall()
+        yield redis
+
+
+async def delete(redis):
+    await redis.delete(f"{KEY}:lock")
+
+
+async def evict(redis):
+    while await redis.exists(f"{KEY}:lock"):
+        async with redis.pipeline(transaction=False) as pipeline:
+            for _ in range(100):
+                pipeline.set(secrets.token_hex(8), "x" * 10_000, ex=600)
+            await pipeline.execute()
+
+
+@pytest.mark.parametrize("lose", [delete, evict])
+async def test_a_lock_is_lost_during_a_refresh(v3, redis, small_server, lose):
+    """Sends a refresh token once, whatever becomes of the lock during the refresh."""
+    grant = v3.oauth.install("loc1")
+    v3.sandbox.faults.append(Fault(operation="token", point="after", delay=2, times=1))
+    async with aclosing(Redis(port=small_server.port)) as other_redis:
+        stores = [RedisTokenStore(each, "loc1", lease=1.0) for each in (redis, other_redis)]
+        first, second = (v3.client(v3.tokens(grant, store=store)) for store in stores)
+        async with first, second:
+            calls = [asyncio.create_task(first.number_pools("loc1"))]
+            while not v3.outcomes():
+                await asyncio.sleep(0.01)
+            await lose(redis)
+            calls.append(asyncio.create_task(second.number_pools("loc1")))
+            await asyncio.gather(*calls)
+    assert v3.outcomes() == ["issued"]
+
+
+async def marked_text(v3, store, grant):
+    """What a process leaves in the store that is killed during a refresh."""
+    fields = {"access_token": None, "refresh_token": grant.refresh_token, "refreshing": "a mark"}
+    assert await store.replace(None, json.dumps(fields))
+
+
+async def test_the_refresh_of_a_dead_process(v3, redis):
+    """Tries the refresh token once the mark of a dead process has not been renewed for a lease."""
+    grant, store = v3.oauth.install("loc1"), RedisTokenStore(redis, "loc1", lease=0.3)
+    await marked_text(v3, store, grant)
+    async with v3.client(v3.tokens(refresh_token=None, store=store)) as client:
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+    assert not is_marked(await store.load())
+
+
+async def test_a_refresh_that_fails_leaves_no_mark(v3, redis):
+    """Lets others refresh at once when a refresh has failed."""
+    store = RedisTokenStore(redis, "loc1", lease=1_000.0)
+    grant = v3.oauth.install("loc1")
+    v3.sandbox.faults.append(Fault(operation="token", status=503, times=3))
+    async with (
+        v3.client(v3.tokens(grant, store=store)) as failing,
+        v3.client(v3.tokens(grant, store=RedisTokenStore(redis, "loc1"))) as client,
+    ):
+        with pytest.raises(Exception, match="503"):
+            await failing.number_pools("loc1")
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+async def test_a_mark_that_is_overtaken(v3):
+    """Keeps the new tokens in the place of another's mark on the old ones."""
+
+    class Overtaken(MemoryTokenStore):
+        async def replace(self, old, new):
+            if is_marked(old) and not is_marked(new):
+                fields = json.loads(self._text)
+                if fields["refreshing"] != "theirs":
+                    self._text = json.dumps({**fields, "refreshing": "theirs"})
+            return await super().replace(old, new)
+
+    store = Overtaken()
+    async with v3.client(v3.tokens(store=store)) as client:
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+    assert v3.oauth.access(json.loads(await store.load())["access_token"])
