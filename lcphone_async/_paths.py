@@ -33,19 +33,32 @@ def not_a_link(path: Path) -> os.stat_result:
     return found
 
 
-def make_private(path: Path, *endings: str) -> None:
-    """Makes an empty file with mode 0600, or takes the rights of others from one that is there.
+def make_private(path: Path, content: bytes = b"") -> None:
+    """Makes a file with mode 0600, whatever the umask, unless there is one.
 
-    The same for those files that lie beside it already and have its name with one of the
-    `endings`. Raises `OSError` for a symbolic link and for a file of another user.
+    Raises `OSError` if it cannot, or if there is a symbolic link.
     """
     try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        path.chmod(0o600)  # the umask may have taken even the owner's rights
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        pass  # it is not opened: to close it would free the locks that SQLite holds on it
+        not_a_link(path)  # one that is there is not opened: closing it would free SQLite's locks
+        return
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        path.chmod(0o600)  # the umask may have taken even the owner's rights
+    except BaseException:
+        path.unlink()
+        raise
+
+
+def tighten(path: Path, *endings: str) -> None:
+    """Takes the rights of others from a file, and from those beside it with one of the `endings`.
+
+    Raises `OSError` for a file of another user.
+    """
     for file in (path, *(path.with_name(path.name + ending) for ending in endings)):
         with suppress(FileNotFoundError):
-            mode = not_a_link(file).st_mode
-            if stat.S_ISREG(mode) and mode & 0o077 and os.name == "posix":
-                file.chmod(stat.S_IMODE(mode) & ~0o077)
+            mode = stat.S_IMODE(not_a_link(file).st_mode)
+            if mode & 0o077 and os.name == "posix":
+                file.chmod(mode & ~0o077)

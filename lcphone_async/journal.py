@@ -22,7 +22,7 @@ from uuid import uuid4
 from attrs import asdict, evolve, field, frozen
 
 from . import _clock
-from ._paths import checked_path, make_private, not_a_link
+from ._paths import checked_path, make_private, not_a_link, tighten
 from .errors import NumberAlreadyOwnedError, PurchaseInProgressError
 
 T = TypeVar("T")
@@ -194,9 +194,6 @@ class MemoryJournal:
 
 _TIMEOUT = 30.0
 
-# SQLite gives them the mode of the file itself when it makes them.
-_BESIDE = ("-wal", "-shm")
-
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS purchases (
     id TEXT PRIMARY KEY, location_id TEXT NOT NULL, phone_number TEXT NOT NULL,
@@ -262,7 +259,8 @@ class PurchaseJournal:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         file = checked_path("path", path)
-        make_private(file, *_BESIDE)
+        make_private(file)
+        self._file = file
         self._process = os.getpid()
         # One thread, so that what is asked later happens later, cancelled or not.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="purchase-journal")
@@ -331,6 +329,7 @@ class PurchaseJournal:
         while True:
             try:
                 self._database.execute("PRAGMA journal_mode = WAL")
+                tighten(self._file, "-wal", "-shm")  # new ones get the mode of the file
                 self._database.execute("PRAGMA synchronous = FULL")
                 # It is looked up a row at a time: 256 KiB of pages are enough.
                 self._database.execute("PRAGMA cache_size = -256")

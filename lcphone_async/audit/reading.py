@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import duckdb
@@ -148,8 +149,17 @@ def reading_two(
 
 @contextmanager
 def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connected(":memory:", {**_SETTINGS, "temp_directory": f"{path}.tmp"}) as connection:
-        yield connection
+    """DuckDB, whose files for what does not fit are in a folder that only its owner may enter."""
+    with ExitStack() as stack:
+        folder = f"{path}.tmp"
+        with suppress(OSError):  # a read-only mount: what fits into memory is read all the same
+            folder = stack.enter_context(
+                TemporaryDirectory(
+                    prefix=f".{path.name}-", dir=path.parent, ignore_cleanup_errors=True
+                )
+            )
+        settings = {**_SETTINGS, "temp_directory": folder}
+        yield stack.enter_context(connected(":memory:", settings))
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:

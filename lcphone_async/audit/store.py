@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -14,6 +15,7 @@ import duckdb
 import pyarrow as pa
 from attrs import frozen
 
+from .._paths import make_private, tighten
 from .._version import __version__
 from ..models import Location
 from . import tables
@@ -40,19 +42,27 @@ class Run:
 
 
 class Store:
-    """The file, open for writing by one process at a time.
+    """The file, open for writing by one process at a time, and readable by its owner only.
 
     Raises `StoreError` if it is no store of audits, is in use, or cannot be written.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._log, self._spill = Path(f"{path}.wal"), Path(f"{path}.tmp")
         with failing(self.path):
-            self._connection = connected(str(self.path), _SETTINGS)
+            file = self.path.resolve()
+            if not file.exists():
+                make_private(file, _new_database(file.parent))
+            settings = {**_SETTINGS, "temp_directory": str(self._spill)}
+            self._connection = connected(str(self.path), settings)
             try:
-                _prepare(self._connection, self.path)
+                self._spill.mkdir(0o700, exist_ok=True)
+                self._spill.chmod(0o700)
+                self._prepare()
+                tighten(file)
             except BaseException:
-                self._connection.close()
+                self._close()
                 raise
 
     @property
@@ -128,7 +138,7 @@ class Store:
     def close(self) -> None:
         """Closes the file; what was committed stays, even where this fails."""
         with failing(self.path):
-            self._connection.close()
+            self._close()
 
     def __enter__(self) -> Self:
         return self
@@ -141,6 +151,27 @@ class Store:
     ) -> None:
         self.close()
 
+    def _prepare(self) -> None:
+        """Makes the tables of a new file."""
+        (catalog,) = self._rows("SELECT current_database()")[0]
+        if self._rows("SHOW TABLES"):
+            check_version(self._connection, self.path, f'"{catalog}"')
+            return
+        with self._transaction():
+            for name, schema in tables.TABLES.items():
+                self._connection.register("columns", schema.empty_table())
+                self._do(f"CREATE TABLE {name} AS FROM columns")
+                self._connection.unregister("columns")
+            self._do(f"CREATE TABLE store AS SELECT {SCHEMA_VERSION} AS schema_version")
+
+    def _close(self) -> None:
+        self._connection.close()
+        with suppress(OSError):
+            self._spill.rmdir()
+        with suppress(FileNotFoundError):
+            if not self._log.stat().st_size:  # DuckDB leaves one that it did not use
+                self._log.unlink()
+
     def _rows(self, query: str, *values: Any) -> list[Any]:
         return self._connection.execute(query, values).fetchall()
 
@@ -150,6 +181,7 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with failing(self.path):
+            make_private(self._log)  # DuckDB would make it as the umask says
             self._do("BEGIN")
             try:
                 yield
@@ -289,16 +321,9 @@ def check_version(connection: duckdb.DuckDBPyConnection, path: Path, catalog: st
         raise StoreError(f"{path}: a newer version of lcphone_async made it")
 
 
-def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Makes the tables of a new file."""
-    (catalog,) = connection.execute("SELECT current_database()").fetchall()[0]
-    if connection.execute("SHOW TABLES").fetchall():
-        check_version(connection, path, f'"{catalog}"')
-        return
-    connection.execute("BEGIN")
-    for name, schema in tables.TABLES.items():
-        connection.register("columns", schema.empty_table())
-        connection.execute(f"CREATE TABLE {name} AS FROM columns")
-        connection.unregister("columns")
-    connection.execute(f"CREATE TABLE store AS SELECT {SCHEMA_VERSION} AS schema_version")
-    connection.execute("COMMIT")
+def _new_database(folder: Path) -> bytes:
+    """An empty database, made in a folder that only its owner may enter."""
+    with TemporaryDirectory(prefix=".lcphone-audit-", dir=folder) as private:
+        draft = Path(private, "draft")
+        connected(str(draft), _SETTINGS).close()
+        return draft.read_bytes()
