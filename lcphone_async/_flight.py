@@ -46,11 +46,12 @@ class Flight(Generic[T]):
     def begin(
         self, services: ServiceOfSource, work: Work[T]
     ) -> asyncio.Task[T | LCPhoneError | None]:
-        """The run under way, or a new one."""
-        if self._task is None or self._task.done():
+        """The run under way on this event loop, or a new one."""
+        task, loop = self._task, asyncio.get_running_loop()
+        if task is None or task.done() or task.get_loop() is not loop:
             service = services.get()
-            self._task = service.start(self._run(service, work))
-        return self._task
+            self._task = task = service.start(self._run(service, work))
+        return task
 
     @property
     def failure(self) -> LCPhoneError | None:

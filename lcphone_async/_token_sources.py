@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
 from typing import Any, Protocol, runtime_checkable
@@ -13,6 +14,7 @@ from attrs import define, field, frozen
 
 from ._secrets import Secret
 from ._tokens import Grant
+from .errors import TokenUnavailableError
 
 # What may stand in a bearer token: visible ASCII (RFC 9110, 5.5, less white space).
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -151,6 +153,35 @@ class ServiceOfSource:
 
     def _there(self) -> list[TokenService]:
         return [service for each in self._bound if (service := each()) is not None]
+
+
+class ServiceTokens:
+    """What the token sources that ask the service share: their way to it, and one event loop."""
+
+    def __init__(self, service: ServiceOfSource) -> None:
+        self._service = service
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._claim = threading.Lock()
+
+    def bind(self, service: TokenService) -> None:
+        """Called by each client that it is given to, with its way to the service."""
+        self._service.bind(service)
+
+    def _check_loop(self) -> None:
+        """Raises `TokenUnavailableError` while another event loop runs that uses this source.
+
+        What is under way belongs to its loop: another one would wait for it for ever, and two
+        loops that refresh at once can lose the installation.
+        """
+        loop = asyncio.get_running_loop()
+        with self._claim:
+            other = None if self._loop is loop else self._loop
+            if other is not None and other.is_running():
+                raise TokenUnavailableError(
+                    "the token source is in use on another event loop: make one for each, "
+                    "over the same token store"
+                )
+            self._loop = loop
 
 
 async def token_of(source: TokenSource, location_id: str) -> Secret:

@@ -21,6 +21,7 @@ from ._token_sources import (
     BoundTokenSource,
     RenewableTokenSource,
     ServiceOfSource,
+    ServiceTokens,
     StaticToken,
     TokenCall,
     TokenService,
@@ -68,7 +69,7 @@ _SAVING_TRIES = 5
 _LET_GO = 1.0
 
 
-class OAuthTokens:
+class OAuthTokens(ServiceTokens):
     """The tokens of an installed OAuth app, which renew themselves.
 
     - `client_id`, `client_secret`: the app's.
@@ -114,7 +115,7 @@ class OAuthTokens:
             what = "a token store such as FileTokenStore"
             checks.having("store", store, what, "lock", "load", "replace")
         self._store = MemoryTokenStore() if store is None else store
-        self._service = _service(base_url, api_version)
+        super().__init__(_service(base_url, api_version))
         self._flight: Flight[TokenPair] = Flight(checks.seconds("pause", pause))
         self._pair: TokenPair | None = None
         self._replaced_at = -_YOUNG
@@ -126,12 +127,9 @@ class OAuthTokens:
     def __repr__(self) -> str:
         return f"OAuthTokens(client_id={self._client_id!r})"
 
-    def bind(self, service: TokenService) -> None:
-        """Called by each client that it is given to, with its way to the service."""
-        self._service.bind(service)
-
     async def token(self, location_id: str) -> str:  # noqa: ARG002  # the same for all
         """The access token, renewed where that is due."""
+        self._check_loop()
         pair = self._pair
         if pair is None or not self._is_good(pair):
             pair = await self._flight.join(self._service, self._renewed)
@@ -313,7 +311,7 @@ class _Place:
         return self.pair.bearer
 
 
-class AgencyTokens:
+class AgencyTokens(ServiceTokens):
     """An agency's token, turned into one for each location when a call needs it.
 
     - `company_id`: the agency's id.
@@ -344,7 +342,7 @@ class AgencyTokens:
         self._source = token_source(source, "source")
         self._max = checks.whole_number("max_locations", max_locations, 1)
         self._pause = checks.seconds("pause", pause)
-        self._service = _service(base_url, api_version)
+        super().__init__(_service(base_url, api_version))
         self._places: OrderedDict[str, _Place] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -352,11 +350,12 @@ class AgencyTokens:
 
     def bind(self, service: TokenService) -> None:
         """Called by each client that it is given to, with its way to the service."""
-        self._service.bind(service)
+        super().bind(service)
         bind(self._source, service)
 
     async def token(self, location_id: str) -> str:
         """The location's token, or the agency's own for calls on the agency."""
+        self._check_loop()
         if location_id == self._company_id:
             return await self._source.token(location_id)
         place = self._place(location_id)
