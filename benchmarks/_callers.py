@@ -157,8 +157,10 @@ class Callers:
     last_orders: deque[tuple[str, str]] = field(factory=lambda: deque(maxlen=50))
 
     def __attrs_post_init__(self) -> None:
-        source = OAuthTokens(**APP, refresh_token=self.refresh_token, pause=0.5)
-        self.tokens = AgencyTokens(company_id=COMPANY, source=source, max_locations=50, pause=0.5)
+        source = OAuthTokens(**APP, refresh_token=self.refresh_token, failure_cooldown=0.5)
+        self.tokens = AgencyTokens(
+            company_id=COMPANY, source=source, max_locations=50, failure_cooldown=0.5
+        )
         self.client = self.new_client()
 
     def new_client(self) -> LCPhoneClient:

@@ -37,6 +37,7 @@ from lcphone_async import (
     OAuthTokens,
     RateLimiter,
 )
+from lcphone_async._refresh_mark import is_marked
 from lcphone_async.sandbox import OAuthSettings, Sandbox
 
 PROCESSES, AT_ONCE = 4, 8
@@ -60,6 +61,8 @@ class Deadly(FileTokenStore):
 
     async def replace(self, old: str | None, new: str) -> bool:
         """Between the answer to the refresh and the file."""
+        if is_marked(new):
+            return await super().replace(old, new)
         try:
             os.close(os.open(self.path.with_name("killed"), os.O_CREAT | os.O_EXCL))
         except FileExistsError:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from types import TracebackType
@@ -59,11 +59,13 @@ _YOUNG = 1.0
 # No refresh takes so many seconds: a store whose lock is held for longer hangs.
 _LOCK_WAIT = 120.0
 
-# Nor does a store that waits for nobody: new tokens that it has not kept by then stay in memory.
+# Nor does a store that waits for nobody.
 _STORE_WAIT = 10.0
 
-# Another process may renew its mark just when new tokens are kept, but not so often.
-_SAVING_TRIES = 5
+# Seconds before new tokens that could not be stored are stored again: the first wait, which
+# doubles, and the longest. Another process may use the old refresh token meanwhile.
+_SAVE_AGAIN = 0.02
+_SAVE_AGAIN_MOST = 0.25
 
 # And so long it may take to let go of its lock once the refresh was broken off.
 _LET_GO = 1.0
@@ -80,7 +82,8 @@ class OAuthTokens(ServiceTokens):
       before the arguments. Without one they live as long as this object, and the refresh token
       that was given is used up by the first refresh.
     - `base_url`, `api_version`: of the token endpoint; by default those of the client.
-    - `pause`: seconds after a failed refresh in which its error is raised without another try.
+    - `failure_cooldown`: seconds after a failed refresh in which its error is raised without
+      another try.
 
     Tokens are refreshed shortly before they expire, while calls go on with the old one, and after
     a 401 that says that the token is invalid. However many tasks ask, one refresh is sent; with a
@@ -101,7 +104,7 @@ class OAuthTokens(ServiceTokens):
         store: TokenStore | None = None,
         base_url: str | None = None,
         api_version: str | None = None,
-        pause: float = 10.0,
+        failure_cooldown: float = 10.0,
     ) -> None:
         self._client_id = checks.identifier("client_id", client_id)
         self._client_secret = Secret(checks.identifier("client_secret", client_secret))
@@ -116,12 +119,13 @@ class OAuthTokens(ServiceTokens):
             checks.having("store", store, what, "lock", "load", "replace")
         self._store = MemoryTokenStore() if store is None else store
         super().__init__(_service(base_url, api_version))
-        self._flight: Flight[TokenPair] = Flight(checks.seconds("pause", pause))
+        cooldown = checks.seconds("failure_cooldown", failure_cooldown)
+        self._flight: Flight[TokenPair] = Flight(cooldown)
         self._pair: TokenPair | None = None
         self._replaced_at = -_YOUNG
         self._refused: str | None = None
         self._used_up: dict[str, AuthorizationLostError] = {}
-        # New tokens that are not kept yet, and the refresh token in whose place they come.
+        # New tokens that are not stored yet, and the refresh token whose place they take.
         self._unsaved: tuple[str | None, TokenPair] | None = None
 
     def __repr__(self) -> str:
@@ -187,16 +191,17 @@ class OAuthTokens(ServiceTokens):
     async def _refreshed(self, service: TokenService, text: str | None) -> TokenPair:
         """A new pair in the place of the one that the store holds."""
         if self._unsaved is None or not self._has_unsaved(text):
+            kept = self._kept(text)
+            candidates = self._candidates(kept)
             # A store that can keep no more is found out before a refresh token is used up, and
             # a process that got hold of a lost lock sees that this refresh is under way.
-            kept = self._kept(text)
             mark = RefreshMark(self._replace, kept, text)
             if not await mark.put():
                 reason = "the token store changed under its lock"
                 return await self._theirs(TokenUnavailableError(reason))
             try:
                 async with mark.kept(lease_of(self._store)):
-                    self._unsaved = (kept.refresh_token, await self._ask(service, text))
+                    self._unsaved = (kept.refresh_token, await self._ask(service, candidates))
             except AuthorizationLostError as error:
                 return await self._theirs(error)
             text = mark.text
@@ -208,20 +213,35 @@ class OAuthTokens(ServiceTokens):
 
     def _has_unsaved(self, text: str | None) -> bool:
         """Whether there are new tokens that belong in the place of this text."""
-        return self._unsaved is not None and self._unsaved[0] == self._kept(text).refresh_token
+        if self._unsaved is None:
+            return False
+        return text is None or TokenPair.from_text(text).refresh_token == self._unsaved[0]
 
     async def _saved(self, text: str | None, pair: TokenPair) -> TokenPair:
-        """The pair, once it is kept; others' marks of a refresh of the same tokens give way."""
-        for _ in range(_SAVING_TRIES):
-            if await self._replace(text, pair.to_text()):
-                return pair
-            async with _in_time(_STORE_WAIT):
-                text = await self._store.load()
-            if theirs := self._fresh(text):
-                return theirs
-            if not self._has_unsaved(text):
-                break
-        raise TokenUnavailableError("the token store changed during the refresh")
+        """The pair once it is stored, or another's that is newer; those who wait are told why not.
+
+        The lock is held meanwhile: whoever had it next would use the old refresh token again.
+        """
+        wait, is_late = _SAVE_AGAIN, False
+        while True:
+            try:
+                if await self._replace(text, pair.to_text()):
+                    break
+                async with _in_time(_STORE_WAIT):
+                    text = await self._store.load()
+                if not self._has_unsaved(text):
+                    return self._kept(text)
+            except Exception as error:  # noqa: BLE001  # a store's own may be any
+                failure = _unsaved(error)
+                if not is_late:
+                    _logger.error("%s", failure.reason)  # noqa: TRY400  # frames hold the tokens
+                self._flight.fail(failure)
+                is_late = True
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _SAVE_AGAIN_MOST)
+        if is_late:
+            _logger.warning("the new tokens are in the token store now")
+        return pair
 
     async def _theirs(self, failure: TokenUnavailableError) -> TokenPair:
         """The pair that another process has kept meanwhile; raises the failure without one."""
@@ -235,30 +255,35 @@ class OAuthTokens(ServiceTokens):
         async with _in_time(_STORE_WAIT):
             return await self._store.replace(old, new)
 
-    async def _ask(self, service: TokenService, text: str | None) -> TokenPair:
+    async def _ask(self, service: TokenService, candidates: dict[str, str]) -> TokenPair:
         """Sends the refresh token, and where it is refused one that was given since."""
-        refusal = TokenUnavailableError("no refresh token was given: authorize the app first")
-        for refresh_token, began_with in self._candidates(text):
-            if refresh_token not in self._used_up:
-                asked_at = time.time()
-                try:
-                    grant = await service.refresh(
-                        self._client_id, self._client_secret, refresh_token
-                    )
-                except AuthorizationLostError as error:
-                    self._used_up[refresh_token] = error.with_traceback(None)
-                else:
-                    return TokenPair.granted(grant, asked_at, refresh_token, began_with)
-            refusal = self._used_up[refresh_token]
-        raise refusal
+        for refresh_token, began_with in candidates.items():
+            asked_at = time.time()
+            try:
+                grant = await service.refresh(self._client_id, self._client_secret, refresh_token)
+            except AuthorizationLostError as error:
+                self._used_up[refresh_token] = error.with_traceback(None)
+            else:
+                return TokenPair.granted(grant, asked_at, refresh_token, began_with)
+        raise self._used_up[refresh_token]
 
-    def _candidates(self, text: str | None) -> Iterator[tuple[str, str]]:
-        """The refresh tokens to try, with what their line began with; never one that was used."""
-        given, kept = self._given.refresh_token, self._kept(text)
+    def _candidates(self, kept: TokenPair) -> dict[str, str]:
+        """The refresh tokens to try, with what their line began with; never one that was used.
+
+        Raises `TokenUnavailableError` if there is none.
+        """
+        given = self._given.refresh_token
+        found: dict[str, str] = {}
         if kept.refresh_token is not None:
-            yield kept.refresh_token, kept.began_with or ""
+            found[kept.refresh_token] = kept.began_with or ""
         if given is not None and kept.began_with != digest(given):
-            yield given, digest(given)
+            found[given] = digest(given)
+        if not found:
+            raise TokenUnavailableError("no refresh token was given: authorize the app first")
+        unused = {token: began for token, began in found.items() if token not in self._used_up}
+        if not unused:
+            raise self._used_up[[*found][-1]]
+        return unused
 
 
 @asynccontextmanager
@@ -317,7 +342,7 @@ class AgencyTokens(ServiceTokens):
     - `company_id`: the agency's id.
     - `source`: where its own token comes from: a string or a token source, such as `OAuthTokens`.
     - `max_locations`: how many locations' tokens are kept; those used least lately go first.
-    - `base_url`, `api_version`, `pause`: as of `OAuthTokens`.
+    - `base_url`, `api_version`, `failure_cooldown`: as of `OAuthTokens`.
 
     A location's token is asked for once, however many tasks need it, and kept until shortly
     before it expires. Asking counts in the agency's own budget, 100 requests in 10 s.
@@ -336,12 +361,12 @@ class AgencyTokens(ServiceTokens):
         max_locations: int = 10_000,
         base_url: str | None = None,
         api_version: str | None = None,
-        pause: float = 10.0,
+        failure_cooldown: float = 10.0,
     ) -> None:
         self._company_id = checks.identifier("company_id", company_id)
         self._source = token_source(source, "source")
         self._max = checks.whole_number("max_locations", max_locations, 1)
-        self._pause = checks.seconds("pause", pause)
+        self._cooldown = checks.seconds("failure_cooldown", failure_cooldown)
         super().__init__(_service(base_url, api_version))
         self._places: OrderedDict[str, _Place] = OrderedDict()
 
@@ -381,7 +406,7 @@ class AgencyTokens(ServiceTokens):
         return await self.token(location_id)
 
     def _place(self, location_id: str) -> _Place:
-        place = self._places.pop(location_id, None) or _Place(Flight(self._pause))
+        place = self._places.pop(location_id, None) or _Place(Flight(self._cooldown))
         self._places[location_id] = place
         while len(self._places) > self._max:
             self._places.popitem(last=False)
@@ -410,6 +435,16 @@ def _unavailable(error: LCPhoneError) -> TokenUnavailableError | ClientClosedErr
     if isinstance(error, TokenUnavailableError | ClientClosedError):
         return error
     return TokenUnavailableError(str(error), getattr(error, "status", None))
+
+
+def _unsaved(error: Exception) -> TokenUnavailableError:
+    """What happened to new tokens that could not be stored, and what to do."""
+    why = error.reason if isinstance(error, TokenUnavailableError) else _told(error)
+    return TokenUnavailableError(
+        f"the new tokens are in memory only, because the token store failed: {why} (let this "
+        "process go on: it stores them as soon as it can, and without them the app has to be "
+        "authorized again)"
+    )
 
 
 def _told(error: Exception) -> str:

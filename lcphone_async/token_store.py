@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import stat
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from os import PathLike
@@ -14,6 +16,9 @@ from ._paths import checked_path
 from ._secrets import Secret
 
 _LOOK_AGAIN = 0.02
+
+# The file's mode bits for all but its owner.
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class TokenStore(Protocol):
@@ -108,27 +113,53 @@ class FileTokenStore:
 
     def _read(self) -> str | None:
         try:
-            return Secret(self.path.read_text(encoding="utf-8"))
+            with self.path.open(encoding="utf-8") as file:
+                if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & _OTHERS:
+                    with suppress(OSError):  # somebody else's, or on a read-only mount
+                        self.path.chmod(0o600)
+                text = Secret(file.read())
         except FileNotFoundError:
             return None
+        return None if text.isspace() or not text else text
 
     def _replace(self, old: str | None, new: Secret) -> bool:
         if self._read() != old:
             return False
+        try:
+            self._write(new)
+        except OSError as error:
+            problem = OSError(error.errno, _explained(error), str(self.path))
+        else:
+            return True
+        raise problem
+
+    def _write(self, text: Secret) -> None:
         draft = _beside(self.path, ".new")
         draft.unlink(missing_ok=True)  # of a process that was killed
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with open(os.open(draft, flags, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(new)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path)
+        try:
+            with open(os.open(draft, flags, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+                draft.chmod(0o600)  # whatever the umask
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self.path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
         _make_durable(self.path.parent)
-        return True
 
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
+
+
+def _explained(error: OSError) -> str:
+    """What went wrong with the file, and what to do about it if that is not plain."""
+    reason = error.strerror or type(error).__name__
+    if error.errno == errno.EBUSY:
+        return f"{reason}: it is mounted by itself, mount its folder instead"
+    return reason
 
 
 def _make_durable(folder: Path) -> None:

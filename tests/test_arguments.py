@@ -165,7 +165,7 @@ WRONG = {
     "page": whole(0, 2**31 - 1),
     "page_size": whole(1, 1000),
     "path": PATH,
-    "pause": TIME,
+    "failure_cooldown": TIME,
     "payment_intent_id": MAYBE_TEXT,
     "payment_method_id": MAYBE_TEXT,
     "period": TIME,

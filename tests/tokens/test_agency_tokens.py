@@ -102,7 +102,7 @@ async def test_memory_is_bounded(v3):
 async def test_one_location_fails_and_the_others_go_on(v3):
     """Raises a location's refusal for that location only, and asks again after the pause."""
     v3.oauth.suspended.add("place1")
-    async with v3.client(agency(v3, pause=0.1)) as client:
+    async with v3.client(agency(v3, failure_cooldown=0.1)) as client:
         calls = (client.number_pools("place1") for _ in range(10))
         for failure in await asyncio.gather(*calls, return_exceptions=True):
             assert isinstance(failure, TokenUnavailableError)
@@ -188,7 +188,7 @@ async def test_an_agency_inside_a_source_of_a_user_s_own(v3):
         ("company_id", " ", ValueError),
         ("source", b"pit-", TypeError),
         ("max_locations", 0, ValueError),
-        ("pause", "1", TypeError),
+        ("failure_cooldown", "1", TypeError),
     ],
 )
 def test_refuses_what_it_cannot_use(argument, value, error):

@@ -213,7 +213,7 @@ async def test_tokens_are_renewed_ahead_of_time(app, clock):
 async def test_a_refresh_ahead_of_time_that_fails(v3, clock, caplog):
     """Warns, and lets calls go on with the token that is good still."""
     caplog.set_level(logging.WARNING, "lcphone_async")
-    async with v3.client(v3.tokens(pause=0.01), retry=ONE_TRY) as client:
+    async with v3.client(v3.tokens(failure_cooldown=0.01), retry=ONE_TRY) as client:
         await client.number_pools("loc1")
         clock.now += HOUR - 100
         v3.sandbox.faults.append(Fault(operation="token", point="before", status=503))
@@ -230,7 +230,7 @@ async def test_a_refresh_ahead_of_time_that_fails(v3, clock, caplog):
 async def test_a_failed_refresh_fails_all_and_is_tried_again_after_a_pause(v3):
     """Raises one failure to all who wait and to all within the pause, and then tries again."""
     v3.sandbox.faults.append(Fault(operation="token", point="before", status=503))
-    async with v3.client(v3.tokens(pause=0.2), retry=ONE_TRY) as client:
+    async with v3.client(v3.tokens(failure_cooldown=0.2), retry=ONE_TRY) as client:
         calls = (client.number_pools("loc1") for _ in range(50))
         failures = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(failure) for failure in failures} == {TokenUnavailableError}
@@ -271,7 +271,7 @@ async def test_a_lost_answer_within_the_grace(lenient, damage):
 async def test_a_lost_answer_without_a_grace(v3):
     """Says that the app must be authorized again where the lost answer is not given twice."""
     v3.sandbox.faults.append(Fault(operation="token", point="after", damage="reset", times=1))
-    async with v3.client(v3.tokens(pause=0.01)) as client:
+    async with v3.client(v3.tokens(failure_cooldown=0.01)) as client:
         with pytest.raises(AuthorizationLostError, match="authorize the app again") as caught:
             await client.number_pools("loc1")
         assert caught.value.status == 400
@@ -284,7 +284,7 @@ async def test_a_lost_answer_without_a_grace(v3):
 async def test_a_location_that_is_suspended(v3):
     """Raises what the service says, and goes on once the location is active again."""
     v3.oauth.suspended.add("loc1")
-    async with v3.client(v3.tokens(pause=0.01)) as client:
+    async with v3.client(v3.tokens(failure_cooldown=0.01)) as client:
         with pytest.raises(TokenUnavailableError, match="Location is not active") as caught:
             await client.number_pools("loc1")
         assert not isinstance(caught.value, AuthorizationLostError)
@@ -365,7 +365,7 @@ async def test_close_does_not_wait_for_ever(v3, monkeypatch):
     """Ends a refresh that gets no answer in time, and leaves no task behind."""
     monkeypatch.setattr("lcphone_async._token_service._TIME_TO_END", 0.1)
     v3.sandbox.faults.append(Fault(operation="token", point="before", damage="stall"))
-    source, before = v3.tokens(pause=0.01), asyncio.all_tasks()
+    source, before = v3.tokens(failure_cooldown=0.01), asyncio.all_tasks()
     async with asyncio.timeout(3), v3.client(source) as client:
         call = asyncio.create_task(client.number_pools("loc1"))
         await asyncio.sleep(0.05)
@@ -575,7 +575,7 @@ async def test_no_refresh_token(v3):
         ("access_token", b"x", TypeError),
         ("expires_at", datetime(2026, 1, 1), ValueError),  # noqa: DTZ001
         ("expires_at", "2026-01-01", TypeError),
-        ("pause", 0, ValueError),
+        ("failure_cooldown", 0, ValueError),
         ("store", "tokens.json", TypeError),
     ],
 )

@@ -50,7 +50,7 @@ def token_sources(now: datetime) -> None:
         store=store,
         base_url="https://services.leadconnectorhq.com",
         api_version="v3",
-        pause=10.0,
+        failure_cooldown=10.0,
     )
     lc.OAuthTokens(client_id="id", client_secret="secret", expires_at=1.5)
     store = RedisTokenStore(Redis(), "installation", prefix="lcphone:tokens:", lease=10.0)
@@ -60,7 +60,7 @@ def token_sources(now: datetime) -> None:
         max_locations=1000,
         base_url="https://services.leadconnectorhq.com",
         api_version="v3",
-        pause=10.0,
+        failure_cooldown=10.0,
     )
     renewable: RenewableTokenSource = OwnRenewableTokens(oauth)
     bound: BoundTokenSource = OwnRenewableTokens(oauth)
