@@ -63,6 +63,26 @@ async def finished_in_thread(work: Callable[[], T]) -> T:
     return future.result()
 
 
+class LastingTask(asyncio.Task[T]):
+    """A task that has some seconds to end after its event loop was stopped.
+
+    `asyncio.run` cancels every task at its end: after a second Ctrl-C, and if a client was never
+    closed. A loop that runs cancels this task as any other.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T], grace: float, context: Context) -> None:
+        super().__init__(coroutine, loop=asyncio.get_running_loop(), context=context)
+        self._grace = grace
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancels it, at once or in its time."""
+        loop = self.get_loop()
+        if loop.is_running():
+            return super().cancel(msg)
+        loop.call_later(self._grace, super().cancel, msg)
+        return not self.done()
+
+
 class OwnTasks:
     """A scope whose tasks are cancelled, and have ended, when it is left.
 
@@ -77,7 +97,10 @@ class OwnTasks:
         self, coroutine: Coroutine[Any, Any, T], context: Context | None = None
     ) -> asyncio.Task[T]:
         """A task of this scope."""
-        task = asyncio.create_task(coroutine, context=context)
+        return self.add(asyncio.create_task(coroutine, context=context))
+
+    def add(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
+        """Makes a task one of this scope."""
         self._running.add(task)
         task.add_done_callback(self._ended)
         return task

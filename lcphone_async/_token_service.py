@@ -13,7 +13,7 @@ from . import _checks as checks
 from . import _wire
 from ._bodies import understood
 from ._calls import Calls
-from ._tasks import OwnTasks
+from ._tasks import LastingTask, OwnTasks
 from ._token_sources import TokenSource
 from ._wire import token_requests
 from .errors import APIError, AuthorizationLostError, ClientClosedError, ResponseFormatError
@@ -29,8 +29,9 @@ T = TypeVar("T")
 # may hold the only refresh token that is still good.
 _TIME_TO_END = 15.0
 
-# And so long where whoever closes it is cancelled, as by Ctrl-C: most answers come within that.
-_TIME_TO_BREAK_OFF = 2.0
+# The same if the closing task is cancelled, as by Ctrl-C, or the event loop is stopped: most
+# responses come within this time.
+_TIME_TO_BREAK_OFF = 5.0
 
 
 @frozen
@@ -66,7 +67,7 @@ class ClientTokenService:
             work.close()
             raise ClientClosedError("POST", "/oauth", "the client is closed")
         # Its own context: it is not part of the call that happened to need it first.
-        return self._tasks.start(work, Context())
+        return self._tasks.add(LastingTask(work, _TIME_TO_BREAK_OFF, Context()))
 
     async def refresh(self, client_id: str, client_secret: str, refresh_token: str) -> Grant:
         """New tokens; raises `AuthorizationLostError` where the refresh token is refused."""

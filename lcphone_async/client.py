@@ -463,7 +463,7 @@ class LCPhoneClient:
         """Ends the calls that are under way with `ClientClosedError`, and closes the session.
 
         It may be called more than once. A session that the caller gave stays open. A refresh of
-        tokens under way is given up to 15 seconds: its answer must not be lost. It is given 2 where
+        tokens under way is given up to 15 seconds: its answer must not be lost. It is given 5 where
         the caller is cancelled before or meanwhile, as by Ctrl-C or a timeout.
         """
         async with AsyncExitStack() as stack:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -26,6 +27,9 @@ from .output import plain
 T = TypeVar("T")
 
 INTERRUPTED = 128 + signal.SIGINT
+
+# What docker stop, systemd and a terminal that closes send. Windows has no SIGHUP.
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @frozen
@@ -78,11 +82,34 @@ class Service:
 
 
 def finish(work: Coroutine[Any, Any, T]) -> T:
-    """Runs it to its end, or until Ctrl-C."""
+    """Runs it to its end, or until Ctrl-C, SIGTERM or SIGHUP: these cancel it.
+
+    The client is closed then, which gives a refresh of tokens under way its time.
+    """
+    received: list[int] = []
+
+    async def until_a_signal() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def end(number: int) -> None:
+            received.append(number)
+            if task is not None:
+                task.cancel()
+
+        with suppress(NotImplementedError):  # Windows
+            for number in _ENDING:
+                if signal.getsignal(number) is signal.SIG_DFL:  # nohup has SIGHUP ignored
+                    loop.add_signal_handler(number, end, number)
+        return await work
+
     try:
-        return asyncio.run(work)
+        return asyncio.run(until_a_signal())
     except KeyboardInterrupt:
         raise click.exceptions.Exit(INTERRUPTED) from None
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        raise click.exceptions.Exit(128 + received[0]) from None
 
 
 def complain(problem: object) -> None:

@@ -107,16 +107,19 @@ def test_a_full_disk(lcphone, store):
     assert lcphone.run("audit", "run", "--resume", "--store", store).code == 0
 
 
-def test_interrupted(lcphone, lcphone_sandbox, store):
-    """Ends on Ctrl-C with 130, says that what is done is kept, and goes on with --resume."""
+@pytest.mark.parametrize(
+    ("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_interrupted(lcphone, lcphone_sandbox, store, how, code):
+    """Ends on a signal, says that what is done is kept, and goes on with --resume."""
     lcphone_sandbox.faults.append(Fault(location="slow", delay=60))
     command = ("audit", "run", "a", "b", "slow", "--store", store)
     with lcphone.start(*command) as process:
         while len(lcphone_sandbox.requests) < 4:
             time.sleep(0.05)
         time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        process.send_signal(how)
+        assert process.wait(20) == code
         assert b"--resume goes on" in process.stderr.read()
     lcphone_sandbox.faults.clear()
     done = lcphone.run("audit", "run", "--resume", "--store", store, "--json")
