@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         TransportError,
         UnprocessableError,
     )
-    from .journal import PurchaseJournal, PurchaseRecord, PurchaseState
+    from .journal import Journal, PurchaseJournal, PurchaseRecord, PurchaseState
     from .limiter import RateLimiter
     from .models import (
         AccountStatus,
@@ -89,6 +89,7 @@ __all__ = [
     "Grant",
     "InboundCallService",
     "IncompleteListError",
+    "Journal",
     "JournalUnavailableError",
     "LCPhoneClient",
     "LCPhoneError",
@@ -149,16 +150,18 @@ _ROOMS = (
 )
 
 
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return import_module(f".{name}", __name__)
-    if name in __all__:
-        for room in _ROOMS:
-            names = vars(import_module(f".{room}", __name__))
-            if name in names:
-                globals()[name] = names[name]
-                return names[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # with it, a type checker takes any name
+
+    def __getattr__(name: str) -> Any:
+        if name in _ROOMS:
+            return import_module(f".{name}", __name__)
+        if name in __all__:
+            for room in _ROOMS:
+                names = vars(import_module(f".{room}", __name__))
+                if name in names:
+                    globals()[name] = names[name]
+                    return names[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

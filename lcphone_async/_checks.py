@@ -14,14 +14,15 @@ from decimal import Decimal
 from inspect import iscoroutinefunction
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, cast, get_args
 from urllib.parse import quote
 
 from .models import NumberType
 
 T = TypeVar("T")
 
-API_VERSIONS = ("v3", "2021-07-28")
+ApiVersion = Literal["v3", "2021-07-28"]
+API_VERSIONS: tuple[ApiVersion, ...] = get_args(ApiVersion)
 MAX_PAGE_SIZE = 1000
 
 # No list is as long: beyond it there is a mistake.
@@ -134,9 +135,9 @@ def _host(said: str) -> str | IPv4Address | IPv6Address:
     raise ValueError("base_url has a host that there cannot be")
 
 
-def api_version(value: object) -> str:
+def api_version(value: object) -> ApiVersion:
     """One of the contracts that there are."""
-    return one_of("api_version", value, API_VERSIONS)
+    return cast("ApiVersion", one_of("api_version", value, API_VERSIONS))
 
 
 def one_of(name: str, value: object, there_are: Sequence[str]) -> str:

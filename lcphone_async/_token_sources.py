@@ -98,7 +98,7 @@ def _checked(token: str) -> Secret:
 class StaticToken:
     """One token for every call, such as a private integration token (`pit-…`)."""
 
-    _value: Secret = field(repr=False, converter=_checked)
+    _value: Secret = field(alias="value", repr=False, converter=_checked)
 
     async def token(self, location_id: str) -> str:  # noqa: ARG002  # the same for all
         """The token, whatever the location."""

@@ -103,7 +103,7 @@ class OAuthTokens(ServiceTokens):
         expires_at: datetime | float | None = None,
         store: TokenStore | None = None,
         base_url: str | None = None,
-        api_version: str | None = None,
+        api_version: checks.ApiVersion | None = None,
         failure_cooldown: float = 10.0,
     ) -> None:
         self._client_id = checks.identifier("client_id", client_id)
@@ -360,7 +360,7 @@ class AgencyTokens(ServiceTokens):
         source: str | TokenSource | TokenCall,
         max_locations: int = 10_000,
         base_url: str | None = None,
-        api_version: str | None = None,
+        api_version: checks.ApiVersion | None = None,
         failure_cooldown: float = 10.0,
     ) -> None:
         self._company_id = checks.identifier("company_id", company_id)
@@ -423,7 +423,7 @@ class AgencyTokens(ServiceTokens):
         raise failure
 
 
-def _service(base_url: str | None, api_version: str | None) -> ServiceOfSource:
+def _service(base_url: str | None, api_version: checks.ApiVersion | None) -> ServiceOfSource:
     """The way to the service; whether `http://` is allowed, the client knows that it is given."""
     return ServiceOfSource(
         None if base_url is None else checks.base_url(base_url, allow_http=True),

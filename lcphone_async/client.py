@@ -8,13 +8,15 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from . import _checks as checks
 from . import _wire
 from ._bodies import understood
 from ._calls import Calls
+from ._lazy import aiohttp
 from ._locations import LocationsWalk, walk_locations
+from ._options import ClientOptions, PurchaseOptions
 from ._paging import Walk, numbers_of, walk_pages
 from ._retry import RetryPolicy
 from ._searches import requests_by_country, search_side_by_side
@@ -25,6 +27,7 @@ from ._tokens import Grant
 from ._windows import Limiter
 from ._wire import requests, token_requests
 from ._wire.requests import secret_text
+from .journal import Journal, MemoryJournal, PurchaseRecord
 from .limiter import RateLimiter
 from .models import (
     ActiveNumber,
@@ -40,11 +43,8 @@ from .models import (
 )
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from ._wire.answers import Answer
     from ._wire.requests import Request
-    from .journal import Journal, PurchaseRecord
 
 _DEFAULT_NUMBER_TYPES = ("local", "tollFree")
 _PAYMENT = {"payment_intent_id", "stripe_account_id", "payment_method_id"}
@@ -84,7 +84,7 @@ class LCPhoneClient:
         token: str | TokenSource | TokenCall,
         *,
         base_url: str = requests.BASE_URL,
-        api_version: str = "v3",
+        api_version: checks.ApiVersion = "v3",
         session: aiohttp.ClientSession | None = None,
         limiter: Limiter | None = None,
         retry: RetryPolicy | None = None,
@@ -95,7 +95,6 @@ class LCPhoneClient:
     ) -> None:
         from ._purchases import Purchases
         from ._transport import Transport
-        from .journal import MemoryJournal
 
         policy = RetryPolicy() if retry is None else checks.instance("retry", retry, RetryPolicy)
         budgets = RateLimiter() if limiter is None else checks.limiter("limiter", limiter)
@@ -115,7 +114,7 @@ class LCPhoneClient:
         self._purchases = Purchases(self._calls, kept, policy.read_back_time)
 
     @classmethod
-    def from_env(cls, **options: Any) -> Self:
+    def from_env(cls, **options: Unpack[ClientOptions]) -> Self:
         """A client from `LCPHONE_TOKEN`, `LCPHONE_BASE_URL` and `LCPHONE_API_VERSION`.
 
         `options` are the constructor's and go before the environment. Raises `ValueError` if
@@ -123,7 +122,8 @@ class LCPhoneClient:
         """
         names = ("token", "base_url", "api_version")
         from_env = {name: os.environ.get(f"LCPHONE_{name.upper()}") for name in names}
-        given = {name: value for name, value in from_env.items() if value} | options
+        given: dict[str, Any] = {name: value for name, value in from_env.items() if value}
+        given |= options
         if "token" not in given:
             raise ValueError("LCPHONE_TOKEN is not set in the environment")
         return cls(**given)
@@ -356,7 +356,7 @@ class LCPhoneClient:
         count: int,
         max_price: Decimal | int | None = None,
         order_id: str | None = None,
-        **options: Any,
+        **options: Unpack[PurchaseOptions],
     ) -> PurchaseOrder:
         """Buys `count` of the numbers that are offered, in their order. This spends money.
 
@@ -373,10 +373,11 @@ class LCPhoneClient:
         order = None if order_id is None else checks.identifier("order_id", order_id)
         checks.path_part("location_id", location_id)
         checks.price("max_price", max_price)
-        options |= {name: secret_text(name, options[name]) for name in _PAYMENT & options.keys()}
+        given = cast("dict[str, Any]", options)
+        given |= {name: secret_text(name, given[name]) for name in _PAYMENT & given.keys()}
         from ._orders import fill_order, offered
 
-        purchases = offered(location_id, checks.several("offers", offers), max_price, options)
+        purchases = offered(location_id, checks.several("offers", offers), max_price, given)
         return await fill_order(
             self._purchases, location_id, *purchases, count=wanted, order_id=order
         )

@@ -5,26 +5,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ._lazy import LazyModule
+
 if TYPE_CHECKING:
-    from .client import LCPhoneClient
-    from .sandbox import Sandbox
+    from . import client, sandbox
+else:
+    client = LazyModule("lcphone_async.client")
+    sandbox = LazyModule("lcphone_async.sandbox")
 
 
 @pytest.fixture
-def lcphone_sandbox() -> "Iterator[Sandbox]":
+def lcphone_sandbox() -> "Iterator[sandbox.Sandbox]":
     """Run a local LC Phone service for one test, in a thread of its own.
 
     It takes any token and any location id. `lcphone_sandbox.url` is where it listens, and
     `.location(id)`, `.ledger` and `.requests` are what it knows. `.faults` is what goes wrong.
     """
-    from .sandbox import Sandbox
-
-    with Sandbox().in_thread() as sandbox:
-        yield sandbox
+    with sandbox.Sandbox().in_thread() as running:
+        yield running
 
 
 @pytest.fixture
-def lcphone_client(lcphone_sandbox: "Sandbox") -> "LCPhoneClient":
+def lcphone_client(lcphone_sandbox: "sandbox.Sandbox") -> "client.LCPhoneClient":
     """Give a client of the test's sandbox, to open on the test's own event loop.
 
     ```python
@@ -37,7 +39,6 @@ def lcphone_client(lcphone_sandbox: "Sandbox") -> "LCPhoneClient":
     comes out instead. It works with any asyncio plugin, and with `asyncio.run`.
     """
     from ._retry import RetryPolicy
-    from .client import LCPhoneClient
 
     hurried = RetryPolicy(max_time=1, first_wait=0, max_wait=0, read_back_time=1)
-    return LCPhoneClient("any", base_url=lcphone_sandbox.url, retry=hurried)
+    return client.LCPhoneClient("any", base_url=lcphone_sandbox.url, retry=hurried)

@@ -189,7 +189,7 @@ WRONG = {
     "skip_location_kyc": FLAG,
     "skip_number_pool": FLAG,
     "sms_enabled": FLAG,
-    "source": [None, *NO_TEXT],
+    "source": NO_TEXT,
     "store": PATH,
     "stripe_account_id": MAYBE_TEXT,
     "table": [*TEXT, "", "numbers; DROP TABLE numbers"],

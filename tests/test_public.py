@@ -3,9 +3,12 @@
 import copy
 import inspect
 import pickle
+import pkgutil
 import re
 import subprocess
 import sys
+import typing
+from importlib import import_module
 from pathlib import Path
 
 import attrs
@@ -13,6 +16,7 @@ import pytest
 
 import lcphone_async
 from lcphone_async import errors, models
+from lcphone_async._options import ClientOptions, PurchaseOptions
 
 TYPED = (Path(__file__).parent / "typing" / "api.py").read_text()
 
@@ -102,6 +106,57 @@ def test_the_drawing_of_the_tree_is_true():
         drawn[name] = branch[-1] if branch else "Exception"
         branch.append(name)
     assert drawn == {cls.__name__: cls.__bases__[0].__name__ for cls in ERRORS}
+
+
+def public_modules():
+    """The modules whose names do not begin with an underscore, but for the command's."""
+    walk = pkgutil.walk_packages(lcphone_async.__path__, "lcphone_async.")
+    names = (module.name for module in walk)
+    private = re.compile(r"\._|\.cli|\.sandbox\.")
+    return [lcphone_async, *(import_module(name) for name in names if not private.search(name))]
+
+
+def public_callables():
+    """Every public function, class and method, and the getters of properties."""
+    for module in public_modules():
+        names = getattr(module, "__all__", None) or [n for n in vars(module) if n[0] != "_"]
+        for name in names:
+            value = getattr(module, name)
+            home = str(getattr(value, "__module__", ""))
+            if callable(value) and home.startswith(module.__name__):
+                yield f"{home}.{name}", value
+                for part, found in inspect.getmembers_static(value) * inspect.isclass(value):
+                    if part[0] != "_" or part in SPECIAL:
+                        yield f"{home}.{name}.{part}", found
+
+
+SPECIAL = {"__init__", "__aenter__", "__aexit__", "__enter__", "__exit__", "__call__"}
+
+
+def test_hints_of_every_public_callable():
+    """Can be resolved at run time, as frameworks do that look at signatures."""
+    unresolved, seen = {}, 0
+    for name, found in public_callables():
+        function = getattr(found, "fget", None) or getattr(found, "__func__", found)
+        function = inspect.unwrap(function)
+        if inspect.isfunction(function) or inspect.isclass(function):
+            seen += 1
+            try:
+                typing.get_type_hints(function)
+            except (NameError, AttributeError, TypeError) as error:
+                unresolved[name] = error
+    assert unresolved == {}
+    assert seen > 400
+
+
+def test_options_are_the_arguments():
+    """Has in each typed dictionary of options exactly the arguments that they are handed on to."""
+    client = inspect.signature(lcphone_async.LCPhoneClient).parameters
+    assert ClientOptions.__annotations__.keys() == client.keys()
+    purchase = inspect.signature(lcphone_async.LCPhoneClient.purchase).parameters
+    many = inspect.signature(lcphone_async.LCPhoneClient.purchase_many).parameters
+    given = purchase.keys() - many.keys() - {"number", "dry_run"}
+    assert PurchaseOptions.__annotations__.keys() == given
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from . import token_answers as token_answers
 
 
-def __getattr__(name: str) -> ModuleType:
-    if name not in {"answers", "faults", "limits", "token_answers"}:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(f".{name}", __name__)
+if not TYPE_CHECKING:  # with it, a type checker takes any name
+
+    def __getattr__(name: str) -> ModuleType:
+        if name not in {"answers", "faults", "limits", "token_answers"}:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return import_module(f".{name}", __name__)

@@ -86,9 +86,11 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _HOMES[name]
-    with extra("dask" if home == "cluster" else "audit"):
-        return getattr(import_module(f".{home}", __name__), name)
+if not TYPE_CHECKING:  # with it, a type checker takes any name
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = _HOMES[name]
+        with extra("dask" if home == "cluster" else "audit"):
+            return getattr(import_module(f".{home}", __name__), name)

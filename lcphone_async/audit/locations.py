@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import AsyncIterable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from .. import _checks as checks
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from _csv import Reader as CsvReader
 
 _ID_NAMES = ("location_id", "locationId", "location id", "location", "id", "_id")
+_FILE_NAME = re.compile(r"[^\n,{\[]*(?:[/\\].*|\.(?:csv|tsv|txt|jsonl?|ndjson))", re.IGNORECASE)
 _NAME_NAMES = ("location_name", "locationName", "location name", "name")
 
 
@@ -38,22 +41,26 @@ async def gather(given: Iterable[Location | str] | AsyncIterable[Location | str]
     return list(found.values())
 
 
-def read_locations(text: str, source: str = "the list") -> list[Location]:
-    r"""The locations of a text: an id a line, CSV with a header, or JSON lines.
+def read_locations(text: str | Path, source: str | None = None) -> list[Location]:
+    r"""The locations of a text or of a file: an id a line, CSV with a header, or JSON lines.
 
     Which of these it is follows from its first line. In CSV and JSON the id is called
     `location_id`, `locationId` or `id`, and the name `name` or `location_name`; other columns
-    are left alone, and so are empty lines and lines that begin with `#`.
+    are left alone, and so are empty lines and lines that begin with `#`. A file is given as a
+    `Path`, and is UTF-8; `source` is what an error calls the text.
 
     >>> [location.id for location in read_locations("abc\n# a comment\ndef\n")]
     ['abc', 'def']
     >>> read_locations('{"id": "abc", "name": "Dental Care"}')[0].name
     'Dental Care'
 
-    Raises `ValueError` with the line of what cannot be read.
+    Raises `ValueError` with the line of what cannot be read, and `OSError` if a file cannot be
+    opened.
     """
+    if source is None:
+        source = str(text) if isinstance(text, Path) else "the list"
     checks.string("source", source)
-    content = checks.string("text", text).removeprefix("\ufeff")
+    content = _read(text, source).removeprefix("\ufeff")
     lines = [
         (number, line)
         for number, line in enumerate(content.splitlines(), 1)
@@ -72,6 +79,18 @@ def read_locations(text: str, source: str = "the list") -> list[Location]:
     except csv.Error as error:
         raise ValueError(f"{source}: row {max(rows.line_num, 1)}: {error}") from None
     return [Location(line.strip()) for _, line in lines]
+
+
+def _read(text: str | Path, source: str) -> str:
+    if isinstance(text, Path):
+        try:
+            return text.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(f"{source}: not UTF-8") from None
+    content = checks.string("text", text)
+    if _FILE_NAME.fullmatch(content):
+        raise ValueError(f"text is the name of a file: give Path({content!r}) to read that file")
+    return content
 
 
 def _location(given: object) -> Location:

@@ -36,7 +36,7 @@ class Location:
     connected: bool
     bought: list[str] = field(factory=list, init=False)
     """The numbers it has bought, in order, whether or not they were released since."""
-    _grower: Grower
+    _grower: Grower = field(alias="grower")
     _added: dict[str, Number] = field(factory=dict, init=False)
     _released: frozenset[int] = field(default=frozenset(), init=False)
 

@@ -111,7 +111,7 @@ class Sandbox:
     """A file to which every request and its answer is added, as a line of JSON without tokens."""
     clock: Callable[[], float] = field(default=time.time, validator=arguments.callable_or_raise)
     """Seconds since the epoch, for limits, tokens and dates; a test may hand in its own."""
-    _faults: tuple[Fault, ...] = field(default=(), converter=_all)
+    _faults: tuple[Fault, ...] = field(default=(), converter=_all, alias="faults")
     """What goes wrong from the start on; `faults` changes it."""
     _state: State = field(init=False)
     _gateway: Gateway = field(init=False)

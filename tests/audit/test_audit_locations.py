@@ -1,5 +1,7 @@
 """Lists of locations, as people have them."""
 
+from pathlib import Path
+
 import pytest
 
 from lcphone_async.audit import read_locations
@@ -43,3 +45,26 @@ def test_a_list_that_cannot_be_read(text, problem):
     """Names the list and the line of what is wrong."""
     with pytest.raises(ValueError, match=f"mine: .*{problem}|mine, .*{problem}"):
         read_locations(text, "mine")
+
+
+@pytest.mark.parametrize(
+    "name", ["locations.csv", "agency/locations", "C:\\agency\\all.TXT", "./a", "all.jsonl"]
+)
+def test_the_name_of_a_file_is_no_list(name):
+    """Is refused, with the words that would read the file."""
+    with pytest.raises(ValueError, match="name of a file") as refused:
+        read_locations(name)
+    assert f"Path({name!r})" in str(refused.value)
+
+
+def test_a_file_is_read(tmp_path):
+    """Is given as a path, with or without a byte order mark, and is named by what is wrong."""
+    file = tmp_path / "locations.csv"
+    file.write_text("location_id,name\nabc,Dental\n", encoding="utf-8-sig")
+    (location,) = read_locations(file)
+    assert (location.id, location.name) == ("abc", "Dental")
+    file.write_bytes(b"location_id\n\xff\n")
+    with pytest.raises(ValueError, match=r"locations\.csv: not UTF-8"):
+        read_locations(file)
+    with pytest.raises(FileNotFoundError):
+        read_locations(Path("no such file.csv"))

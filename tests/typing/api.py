@@ -87,12 +87,22 @@ async def construct(session: aiohttp.ClientSession) -> None:
         assert_type(entered, lc.LCPhoneClient)
     assert_type(await client.close(), None)
     assert_type(lc.LCPhoneClient.from_env(timeout=2.5), lc.LCPhoneClient)
+    lc.LCPhoneClient.from_env(timeot=2.5)  # type: ignore[call-arg]
+    lc.LCPhoneClient.from_env(timeout="2.5")  # type: ignore[arg-type]
+    lc.LCPhoneClient("pit-", api_version="v4")  # type: ignore[arg-type]
+    lc.LCPhoneClint("pit-")  # type: ignore[attr-defined]
     lc.LCPhoneClient(lc.StaticToken("pit-"))
+    lc.LCPhoneClient(lc.StaticToken(value="pit-"))
     shared = RedisRateLimiter(Redis(), local_share=lc.RateLimiter(max_requests=25))
     assert_type(await shared.close(), None)
     lc.LCPhoneClient("pit-", limiter=shared, journal=RedisPurchaseJournal(Redis()))
     lc.LCPhoneClient(12)  # type: ignore[arg-type]
     lc.LCPhoneClient("pit-", "https://example.org")  # type: ignore[call-arg]
+
+
+def share(journal: lc.Journal, limiter: lc.Limiter) -> lc.LCPhoneClient:
+    """The protocols are public: a program's own journal or limiter can be typed by them."""
+    return lc.LCPhoneClient("pit-", journal=journal, limiter=limiter)
 
 
 async def operations(client: lc.LCPhoneClient) -> None:
@@ -179,8 +189,16 @@ async def operations(client: lc.LCPhoneClient) -> None:
     )
     assert_type(await client.purchase("location", "+18305551234"), lc.Purchase)
     order = await client.purchase_many(
-        "location", [found, "+18305551234"], count=2, max_price=2, order_id="order 7"
+        "location",
+        [found, "+18305551234"],
+        count=2,
+        max_price=2,
+        order_id="order 7",
+        country_code="US",
+        skip_location_kyc=True,
     )
+    await client.purchase_many("location", [found], count=1, countrycode="US")  # type: ignore[call-arg]
+    await client.purchase_many("location", [found], count=1, region=7)  # type: ignore[arg-type]
     assert_type(order.bought, tuple[lc.Purchase, ...])
     assert_type(order.unavailable, tuple[str, ...])
     assert_type(order.unknown, tuple[str, ...])

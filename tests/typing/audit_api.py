@@ -67,6 +67,8 @@ async def take(client: lc.LCPhoneClient) -> None:
 def look() -> None:
     """What a store is asked for."""
     assert_type(la.read_locations("a\nb", "a file"), list[lc.Location])
+    assert_type(la.read_locations(Path("locations.csv")), list[lc.Location])
+    la.export_all()  # type: ignore[attr-defined]
     assert_type(la.coverage("store", run_id=1), dict[la.Coverage, int])
     assert_type(la.Coverage.PARTIAL.is_whole, bool)
     assert_type(la.export("store", "out", "csv", table="locations", run_id=1), int)

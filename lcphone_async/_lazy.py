@@ -1,0 +1,25 @@
+"""Modules that are imported at their first use, and that annotations can name at run time.
+
+An import under `TYPE_CHECKING` alone would leave `typing.get_type_hints` without the name.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+
+class LazyModule:
+    """Stands for a module that takes a while to import."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self._name), name)
+
+
+if TYPE_CHECKING:
+    import aiohttp as aiohttp  # noqa: PLC0414  # handed on
+else:
+    aiohttp = LazyModule("aiohttp")
