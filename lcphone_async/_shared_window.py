@@ -13,6 +13,7 @@ from attrs import define, field
 
 from ._budget import Budget
 from ._line import Line
+from ._redis_server import told
 from .errors import BudgetUnavailableError, DailyQuotaExhaustedError
 from .models import RateLimitStatus
 
@@ -73,17 +74,10 @@ class Link:
             async with self._free, asyncio.timeout(self._timeout):
                 granted, wait, lost = await self._script(keys=[key], args=arguments)
         except Exception as error:  # clients of clusters raise more than their own errors
-            self._reason = f"Redis: {_told(error)}"
+            self._reason = f"Redis: {told(error, self._timeout)}"
             self._down_until = now() + _LEFT_ALONE
             raise BudgetUnavailableError(self._reason) from error
         return int(granted), int(wait) / 1000, bool(lost)
-
-
-def _told(error: Exception) -> str:
-    says = str(error) or type(error).__name__
-    if isinstance(error, RuntimeError):  # of asyncio: no error of redis-py's is one
-        says += " (close its client before an event loop ends: the connections belong to that)"
-    return says
 
 
 @define(eq=False)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from . import _checks as checks
 from ._budget import Budget
 from ._extras import extra
 from ._line import in_bulk
+from ._redis_server import acknowledged, answer, check_eviction, check_one_slot
 from ._secrets import Secret
 from ._shared_window import Link, SharedWindow
 from ._tasks import OwnTasks
 from ._windows import Windows
-from .errors import CircuitOpenError, NumberAlreadyOwnedError, PurchaseInProgressError
+from .errors import (
+    CircuitOpenError,
+    JournalUnavailableError,
+    NumberAlreadyOwnedError,
+    PurchaseInProgressError,
+)
 from .journal import Past, PurchaseRecord
 from .limiter import RateLimiter
 from .models import RateLimitStatus
@@ -27,6 +33,8 @@ with extra("redis"):
     from redis.asyncio import Redis, RedisCluster
     from redis.asyncio.lock import Lock
     from redis.exceptions import LockError, RedisError
+
+T = TypeVar("T")
 
 
 class RedisRateLimiter:
@@ -165,41 +173,50 @@ return rows
 """
 _JOURNAL = Path(__file__).with_name("_journal.lua").read_text(encoding="utf-8")
 
+# Seconds after which a Redis that does not answer keeps no purchase from being refused.
+_ANSWERED_WITHIN = 10.0
+
 
 class RedisPurchaseJournal:
     """A journal in Redis, for services on several machines that buy the same numbers.
 
     One hash holds the open purchases, a field for each number of a location, so that only one can
-    be open; the others hold those that are settled, and the last one made of a number. A purchase
-    is as durable as Redis' own settings make it: without `appendonly yes` and `appendfsync always`
-    it may be lost with the server. The `prefix` holds a hash tag, for clusters.
+    be open; the others hold those that are settled, and the last one made of a number.
+
+    - `redis`: a client of redis-py's asyncio, for one Redis or Valkey, for a cluster, or of
+      `Sentinel.master_for`.
+    - `prefix`: of the keys; for a cluster, it must hold a hash tag.
+    - `replicas`: how many replicas must have a purchase before it is sent. Without them, a failover
+      may forget one that is open, and the number may be bought twice.
+
+    `docs/redis.md` says how Redis must be set up. Raises `JournalUnavailableError` before anything
+    is sent, if Redis fails, may evict keys, or has fewer replicas that acknowledge the purchase.
 
     >>> from redis.asyncio import Redis
     >>> journal = RedisPurchaseJournal(Redis())
     """
 
     def __init__(
-        self, redis: Redis | RedisCluster, *, prefix: str = "{lcphone:purchases}:"
+        self,
+        redis: Redis | RedisCluster,
+        *,
+        prefix: str = "{lcphone:purchases}:",
+        replicas: int = 0,
     ) -> None:
         self._redis: Any = checks.redis_client("redis", redis)
-        self._keep: Any = redis.register_script(_JOURNAL)
-        self._read: Any = redis.register_script(_ALL)
-        checks.text("prefix", prefix)
+        self._replicas = checks.whole_number("replicas", replicas, 0)
+        check_one_slot(redis, checks.text("prefix", prefix))
         self._open = f"{prefix}open"
         self._settled = f"{prefix}settled"
         self._bought = f"{prefix}bought"
 
     async def past(self, location_id: str, phone_number: str) -> Past:
         """What is known of the number."""
-        field = f"{location_id} {phone_number}"
-        # In this order: an open purchase may be made meanwhile, not the other way round.
-        is_open = await self._redis.hexists(self._open, field)
-        bought = await self._redis.hget(self._bought, field)
-        return Past(bool(is_open), bought and _record(bought))
+        return await _kept(self._past(f"{location_id} {phone_number}"))
 
     async def begin(self, record: PurchaseRecord, past: Past) -> None:
         """Keeps a purchase before it is sent, each time."""
-        in_the_way = await self._run("begin", record, past.bought.id if past.bought else "")
+        in_the_way = await _kept(self._begin(record, past.bought.id if past.bought else ""))
         if in_the_way == b"open":
             raise PurchaseInProgressError(record.location_id, record.phone_number)
         if in_the_way == b"bought":
@@ -215,17 +232,34 @@ class RedisPurchaseJournal:
 
     async def records(self) -> list[PurchaseRecord]:
         """Every purchase, oldest first."""
-        rows = await self._read(keys=[self._open, self._settled])
+        rows = await _kept(self._redis.eval(_ALL, 2, self._open, self._settled))
         return sorted(map(_record, rows), key=lambda record: record.sent_at)
 
-    async def _run(self, verb: str, record: PurchaseRecord, *more: str) -> bytes:
+    async def _past(self, field: str) -> Past:
+        # In this order: an open purchase may be made meanwhile, not the other way round.
+        is_open = await self._redis.hexists(self._open, field)
+        bought = await self._redis.hget(self._bought, field)
+        return Past(bool(is_open), bought and _record(bought))
+
+    async def _begin(self, record: PurchaseRecord, last: str) -> bytes:
+        await check_eviction(self._redis, self._open)
+        return await self._run("begin", record, last, replicas=self._replicas)
+
+    async def _run(self, verb: str, record: PurchaseRecord, *more: str, replicas: int = 0) -> bytes:
         """What the script answers to the verb."""
         field = f"{record.location_id} {record.phone_number}"
-        answer = await self._keep(
-            keys=[self._open, self._settled, self._bought],
-            args=[verb, field, record.id, _row(record), record.state.value, *more],
+        answer = await acknowledged(
+            self._redis,
+            _JOURNAL,
+            [self._open, self._settled, self._bought],
+            [verb, field, record.id, _row(record), record.state.value, *more],
+            replicas,
         )
         return answer.encode() if isinstance(answer, str) else answer
+
+
+async def _kept(work: Awaitable[T]) -> T:
+    return await answer(work, JournalUnavailableError, _ANSWERED_WITHIN)
 
 
 def _row(record: PurchaseRecord) -> str:

@@ -395,7 +395,7 @@ async def test_a_slow_redis_counts_as_down(connect, server):
     await take(limiter, [])
     async with Redis(port=server.port) as redis:
         await redis.client_pause(500)
-        with pytest.raises(BudgetUnavailableError, match="TimeoutError"):
+        with pytest.raises(BudgetUnavailableError, match="no answer within"):
             await take(limiter, [])
 
 
