@@ -159,7 +159,6 @@ class Calls:
                 answer = await self._logged(request, token, tries)
                 refused = answer.status == HTTPStatus.TOO_MANY_REQUESTS
                 slot.learn(_wire.limits.rate_limit(answer.headers), refused=refused)
-            tries.in_doubt = not _wire.faults.is_refusal(answer.status)
         except DailyQuotaExhaustedError as error:  # the limiter knows no calls
             raise evolve(error, method=request.method, path=request.path) from None
         except TransportError as error:
@@ -169,6 +168,7 @@ class Calls:
             self._circuit.learn()
             return answer
         refusal = await understood(_wire.faults.error_of, request, answer, token)
+        tries.in_doubt = _wire.faults.is_in_doubt(refusal)
         self._circuit.learn(refusal)
         raise refusal
 

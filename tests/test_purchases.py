@@ -16,7 +16,6 @@ from wire.raw_server import RawServer, http, http_json
 
 from lcphone_async import (
     APIError,
-    AuthenticationError,
     AvailableNumber,
     BadRequestError,
     ConnectFailedError,
@@ -425,7 +424,6 @@ async def test_9_kept_by_a_journal_that_fails(shop):
 
 REFUSALS = {
     400: BadRequestError,
-    401: AuthenticationError,
     403: PermissionDeniedError,
     404: NotFoundError,
     409: NumberUnavailableError,

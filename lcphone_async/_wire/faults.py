@@ -78,8 +78,16 @@ _INVALID_GRANT = re.compile(
     re.IGNORECASE,
 )
 _NOT_CONNECTED = re.compile(r"phone system is not connected", re.IGNORECASE)
-# Others, such as 408, 499 and redirects, a proxy may say at any time.
+# Others (408, 425, 499, redirects, Cloudflare's 520 to 530) a proxy may send at any time.
 _REFUSALS = {400, 401, 402, 403, 404, 405, 409, 410, 413, 414, 415, 422, 429, 431}
+# The service reports its own timeouts under other statuses too, such as 401 "Command timed out".
+_TIMED_OUT = re.compile(
+    r"time[ds]?[ _-]?out|(took|taking|takes) (too long|longer)|longer than expected"
+    r"|deadline[ _-]?exceeded|exceeded .{0,20}\b(deadline|time)\b|time limit"
+    r"|socket hang ?up|\beconn(reset|aborted)\b",
+    re.IGNORECASE,
+)
+_CREDENTIALS = re.compile(r"token|jwt|scope|version|location|authclass", re.IGNORECASE)
 _LOOKS_LIKE_A_PHONE_NUMBER = re.compile(
     r"(\+|%2B)?\(?\d(?:[\s()./_\u2010-\u2015\ufffd-]*\d){6,}", re.IGNORECASE
 )
@@ -88,9 +96,20 @@ _LOOKS_LIKE_A_PHONE_NUMBER = re.compile(
 _TRACE_ID = re.compile(r"[\w.:-]+")
 
 
-def is_refusal(status: int) -> bool:
-    """Whether a service that answers with this status has not acted."""
-    return status in _REFUSALS
+def is_in_doubt(error: APIError) -> bool:
+    """Whether the service may have acted on the request in spite of this response.
+
+    Of a 401 only one that names its reason (token, scope, version or location) is sure.
+    """
+    says = f"{error.error or ''} {error.message}"
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        if _INVALID_TOKEN.search(says):
+            return False
+        if not _CREDENTIALS.search(says):
+            return True
+    is_sure = error.status in _REFUSALS
+    is_limit = error.status == HTTPStatus.TOO_MANY_REQUESTS
+    return not is_sure or (not is_limit and bool(_TIMED_OUT.search(says)))
 
 
 def error_of(request: Request, answer: Answer, token: str | None) -> APIError:

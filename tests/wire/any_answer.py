@@ -148,10 +148,10 @@ def receive(operation: str, answer: Answer) -> Any:
     """What a client makes of an answer: its value, or the error it is."""
     request, read = OPERATIONS[operation]
     limits.rate_limit(answer.headers)
-    faults.is_refusal(answer.status)
     if 200 <= answer.status < 300:
         return read(request, answer)
     error = faults.error_of(request, answer, TOKEN)
+    faults.is_in_doubt(error)
     faults.is_invalid_token(error)
     faults.is_invalid_grant(error)
     raise error

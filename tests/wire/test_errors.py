@@ -99,10 +99,11 @@ async def test_a_refused_purchase_has_the_same_classes(
     client: LCPhoneClient, raw_server: RawServer, status
 ):
     """What the service refuses it has not done: a purchase then fails with the plain error."""
-    body = {"message": "It is so", "error": "Name", "statusCode": status}
+    message = "No token was sent"
+    body = {"message": message, "error": "Name", "statusCode": status}
     error = await refused(client, raw_server, http_json(body, status), "purchase")
     assert isinstance(error, CLASSES[status])
-    assert (error.status, error.message, error.method) == (status, "It is so", "POST")
+    assert (error.status, error.message, error.method) == (status, message, "POST")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 500])

@@ -3,6 +3,7 @@
 import pytest
 
 from lcphone_async import (
+    APIError,
     LCPhoneClient,
     NumberUnavailableError,
     PurchaseOutcomeUnknownError,
@@ -143,6 +144,7 @@ async def test_a_number_may_be_gone(client: LCPhoneClient, raw_server: RawServer
         http(b"<html>Bad Gateway</html>", 502),
         http(status=503),
         http(status=504),
+        *(http(status=status) for status in (307, 408, 425, 499, *range(520, 528), 530)),
         http(b'{"data": {"num', 201, length=100),
         http(b"", 201),
         http(b"<html>OK</html>", 201),
@@ -161,3 +163,99 @@ async def test_no_clear_answer_is_not_tried_again(raw_server: RawServer, new_cli
     assert caught.value.phone_number == NUMBER
     assert (caught.value.location_id, caught.value.fingerprint_id) == (LOCATION, "f1")
     assert NUMBER not in str(caught.value) + repr(caught.value)
+
+
+SPEAKS_OF_TIME = [
+    "Command timed out",
+    "request took longer than expected",
+    "The request took longer than expected, please check later",
+    "timeout of 30000ms exceeded",
+    "Request Time-out",
+    "Gateway Timeout",
+    "connect ETIMEDOUT 10.0.0.1:443",
+    "Taking longer than expected",
+    "context deadline exceeded",
+    "DEADLINE_EXCEEDED",
+    "The operation took too long",
+    "socket hang up",
+]
+
+
+async def purchase_error(client: LCPhoneClient, raw_server: RawServer, answer: bytes) -> Exception:
+    """What a purchase ends with whose list shows nothing, before or after."""
+    raw_server.reply(answer)
+    with pytest.raises((APIError, PurchaseOutcomeUnknownError)) as caught:
+        await client.purchase(LOCATION, NUMBER)
+    assert len(raw_server.requests) == 1
+    return caught.value
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422])
+@pytest.mark.parametrize("message", SPEAKS_OF_TIME)
+async def test_a_refusal_that_speaks_of_time_is_in_doubt(
+    v3: LCPhoneClient, raw_server: RawServer, status, message
+):
+    """A purchase that took long is answered so though it may have acted; no status was told."""
+    answer = http_json({"message": message, "statusCode": status}, status)
+    error = await purchase_error(v3, raw_server, answer)
+    assert isinstance(error, PurchaseOutcomeUnknownError)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": ["Bad Request", "it took longer than expected"]},
+        {"message": "Bad Request", "error": "Request Timeout"},
+        {"msg": "Command timed out"},
+    ],
+    ids=str,
+)
+async def test_the_time_may_stand_anywhere_in_a_refusal(
+    v3: LCPhoneClient, raw_server: RawServer, body
+):
+    """A list of messages, `error` and `msg` are read too."""
+    error = await purchase_error(v3, raw_server, http_json(body, 400))
+    assert isinstance(error, PurchaseOutcomeUnknownError)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "Command timed out", "statusCode": 401},
+        {"message": "Something went wrong", "statusCode": 401},
+        {"message": "Unauthorized", "statusCode": 401},
+        {},
+    ],
+    ids=str,
+)
+async def test_a_401_without_its_reason_is_in_doubt(v3: LCPhoneClient, raw_server: RawServer, body):
+    """401 "Command timed out": not a word about the token."""
+    error = await purchase_error(v3, raw_server, http_json(body, 401))
+    assert isinstance(error, PurchaseOutcomeUnknownError)
+
+
+CLEAR_REFUSALS = [
+    (401, "Invalid token: access token is invalid"),
+    (401, "The token is invalid: it timed out"),
+    (401, "version header was not found."),
+    (401, "version header is invalid"),
+    (401, "This location is not accessible from this token!"),
+    (401, "not authorized for this scope"),
+    (401, "Token's user type mismatch!"),
+    (401, "This authClass type is not allowed to access this scope. Please reach out"),
+    (403, "Forbidden resource"),
+    (403, "token does not have access to this location"),
+    (422, "phoneNumber is too long"),
+    (429, "Too many requests: the time limit is 10 s"),
+]
+
+
+@pytest.mark.parametrize(("status", "message"), CLEAR_REFUSALS)
+async def test_a_refused_token_or_budget_is_not_in_doubt(
+    v3: LCPhoneClient, raw_server: RawServer, status, message
+):
+    """401 covers a bad token, a wrong version, a wrong location and a missing scope."""
+    answer = http_json({"message": message, "statusCode": status}, status)
+    error = await purchase_error(v3, raw_server, answer)
+    assert isinstance(error, APIError)
+    assert (error.status, error.message) == (status, message)
