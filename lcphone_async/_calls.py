@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from attrs import define, evolve
 from . import _wire
 from ._bodies import understood
 from ._circuit import Circuit
-from ._retry import RetryPolicy, retrying
+from ._retry import RetryPolicy, call_with_retries
 from ._secrets import Secret
 from ._token_sources import TokenSource, renewed, token_of
 from .errors import (
@@ -61,8 +62,7 @@ class Calls:
         self._transport = transport
         self._limiter = limiter
         self._circuit = Circuit(retry.budget)
-        self._read = retrying(self._attempt, retry, repeatable=True)
-        self._spend = retrying(self._attempt, retry, repeatable=False)
+        self._retry = retry
         self._closed = False
         self._under_way: set[asyncio.Timeout] = set()
         self._all_ended = asyncio.Event()
@@ -101,12 +101,11 @@ class Calls:
         are others than the client's.
         """
         self.check_open(request)
-        send = self._read if request.repeatable else self._spend
         call = asyncio.timeout(None)
         try:
             async with call:
                 self._under_way.add(call)
-                return await send(request, Tries() if tries is None else tries, tokens)
+                return await self._tried(request, Tries() if tries is None else tries, tokens)
         except TimeoutError:
             if call.expired():  # by close()
                 self.check_open(request)
@@ -119,7 +118,7 @@ class Calls:
     async def send_to_the_end(self, request: Request) -> Answer:
         """The same for an answer that must not be lost: `close` does not end it."""
         self.check_open(request)
-        return await self._read(request, Tries(), None)
+        return await self._tried(request, Tries(), None)
 
     async def close(self) -> None:
         """Ends the calls under way with `ClientClosedError`."""
@@ -131,6 +130,10 @@ class Calls:
         self._all_ended.clear()
         while self._under_way:
             await self._all_ended.wait()
+
+    async def _tried(self, request: Request, tries: Tries, tokens: TokenSource | None) -> Answer:
+        attempt = partial(self._attempt, request, tries, tokens)
+        return await call_with_retries(attempt, self._retry, repeatable=request.repeatable)
 
     async def _attempt(self, request: Request, tries: Tries, tokens: TokenSource | None) -> Answer:
         if request.scope is None:

@@ -1,11 +1,13 @@
-"""When to try again: the only room that knows `backoff`."""
+"""When to try again. Of `backoff` only the wait generators: its decorator fails on Python 3.16."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+import math
+from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
-from typing import Any, TypeVar
+from itertools import islice
+from typing import TypeVar
 
 from attrs import Attribute, field, frozen
 
@@ -89,85 +91,43 @@ def may_repeat(error: LCPhoneError, *, repeatable: bool) -> bool:
     return repeatable and is_outage(error)
 
 
-def retrying(
-    attempt: Callable[..., Awaitable[T]], policy: RetryPolicy, *, repeatable: bool
-) -> Callable[..., Awaitable[T]]:
-    """`attempt`, tried again as the policy says; raises the last try's error."""
-    import backoff
-
-    patient_attempt = _patient(attempt, policy.max_time)
-
-    def give_up(error: Exception) -> bool:
-        return not (isinstance(error, LCPhoneError) and may_repeat(error, repeatable=repeatable))
-
-    @backoff.on_exception(
-        _waits,
-        LCPhoneError,
-        policy=policy,
-        max_tries=policy.max_tries,
-        giveup=give_up,
-        jitter=None,
-        logger=None,
-    )
-    async def try_again(failed: list[LCPhoneError], *args: Any) -> T:
-        if failed:
-            raise failed.pop()
-        return await patient_attempt(*args)
-
-    async def call(*args: Any) -> T:
-        failed: list[LCPhoneError] = []
+async def call_with_retries(
+    attempt: Callable[[], Awaitable[T]], policy: RetryPolicy, *, repeatable: bool
+) -> T:
+    """What `attempt` returns, tried again as the policy says; raises the last try's error."""
+    now = asyncio.get_running_loop().time
+    tries = 0
+    deadline = circuit_deadline = math.inf
+    own_waits: Iterator[float] = iter(())
+    while True:
         try:
-            return await attempt(*args)
-        except CircuitOpenError:
-            if not in_bulk():
+            return await attempt()
+        except CircuitOpenError as error:
+            wait = error.retry_after
+            circuit_deadline = min(circuit_deadline, now() + policy.max_time)
+            if not in_bulk() or now() + wait > circuit_deadline:
                 raise
         except LCPhoneError as error:
-            failed.append(error)  # only now comes backoff's bookkeeping, and counts it as the first
-        try:
-            return await try_again(failed, *args)
-        except LCPhoneError as error:
-            # Where the waits end, backoff raises the error from a StopIteration.
-            raise error from error.__cause__
-
-    return call
-
-
-def _patient(attempt: Callable[..., Awaitable[T]], patience: float) -> Callable[..., Awaitable[T]]:
-    """`attempt`, before which bulk work waits for an open circuit, so many seconds at the most."""
-
-    async def wait_and_attempt(*args: Any) -> T:
-        now = asyncio.get_running_loop().time
-        give_up_at = None
-        while True:
-            try:
-                return await attempt(*args)
-            except CircuitOpenError as error:
-                give_up_at = now() + patience if give_up_at is None else give_up_at
-                if not in_bulk() or now() + error.retry_after > give_up_at:
-                    raise
-                wait = error.retry_after
-            await asyncio.sleep(wait)
-
-    return wait_and_attempt
+            tries += 1
+            if tries >= policy.max_tries or not may_repeat(error, repeatable=repeatable):
+                raise
+            if tries == 1:
+                deadline, own_waits = now() + policy.max_time, _own_waits(policy)
+            wait = _wait(error, next(own_waits))
+            if now() + wait > deadline:
+                raise
+            circuit_deadline = math.inf
+        await asyncio.sleep(wait)
 
 
-def _waits(policy: RetryPolicy) -> Generator[float, Any, None]:
-    """The wait before each next try; ends where it would pass `max_time`.
-
-    backoff's own `max_time` would cut a server's wait short instead.
-    """
+def _own_waits(policy: RetryPolicy) -> Iterator[float]:
     import backoff
 
-    now = asyncio.get_running_loop().time
-    own_waits = backoff.expo(factor=policy.first_wait, max_value=policy.max_wait)
-    next(own_waits)
-    error = yield 0.0  # backoff starts it with an empty send
-    deadline = now() + policy.max_time
-    while True:
-        own_wait = backoff.full_jitter(next(own_waits))
-        wait = getattr(error, "retry_after", None)
-        if wait is None:
-            wait = own_wait
-        if now() + wait > deadline:
-            return
-        error = yield wait
+    ceilings = backoff.expo(factor=policy.first_wait, max_value=policy.max_wait)
+    return map(backoff.full_jitter, islice(ceilings, 1, None))  # the first is backoff's empty send
+
+
+def _wait(error: LCPhoneError, own_wait: float) -> float:
+    """The wait that the service asks for, or our own."""
+    asked: float | None = getattr(error, "retry_after", None)
+    return own_wait if asked is None else asked

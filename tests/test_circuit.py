@@ -25,7 +25,7 @@ from lcphone_async import (
     bulk,
 )
 from lcphone_async._circuit import Circuit
-from lcphone_async._retry import retrying
+from lcphone_async._retry import call_with_retries
 from lcphone_async._wire.requests import number_pools
 
 REQUEST = number_pools("location")
@@ -260,7 +260,7 @@ def times_of_a_call(circuit):
     async def main():
         failures_of(circuit, RequestTimeoutError("GET", "/", "30 s"))
         try:
-            return await retrying(attempt, RetryPolicy(), repeatable=False)()
+            return await call_with_retries(attempt, RetryPolicy(), repeatable=False)
         except LCPhoneError as error:
             return error
 
@@ -290,7 +290,7 @@ def test_bulk_calls_do_not_wait_for_ever():
 
     async def main():
         with bulk(), pytest.raises(CircuitOpenError):
-            await retrying(attempt, RetryPolicy(max_tries=1, max_time=9), repeatable=True)()
+            await call_with_retries(attempt, RetryPolicy(max_tries=1, max_time=9), repeatable=True)
         return asyncio.get_running_loop().time()
 
     assert run(main()) == 8

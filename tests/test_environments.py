@@ -184,7 +184,7 @@ def new():
 
 def run(program, lcphone_sandbox, tmp_path):
     """The exit code and the words of a program that is as strict as can be."""
-    command = [sys.executable, "-X", "dev", "-W", "error", "-W", "ignore:::backoff"]
+    command = [sys.executable, "-X", "dev", "-W", "error"]
     arguments = [lcphone_sandbox.url, str(tmp_path)]
     ended = subprocess.run(
         [*command, "-c", PROGRAM + program, *arguments],
@@ -247,6 +247,25 @@ def test_after_a_fork(lcphone_sandbox, tmp_path):
     code, out, err = run(program, lcphone_sandbox, tmp_path)
     assert (code, out) == (0, ["ClientClosedError", "RuntimeError"] * 2), err
     assert len(lcphone_sandbox.requests) == 5  # none of a child on its parent's connection
+
+
+WITHOUT_A_NAME = """
+del asyncio.iscoroutinefunction
+from lcphone_async.sandbox import Fault, Sandbox
+
+async def main():
+    async with Sandbox(faults=[Fault(status=502, times=2)]) as sandbox:
+        retry = RetryPolicy(first_wait=0)
+        async with LCPhoneClient("any", base_url=sandbox.url, retry=retry) as client:
+            await client.number_pools("loc1")
+        print(len(sandbox.requests))
+asyncio.run(main())
+"""
+
+
+def test_without_a_name_that_python_removes(lcphone_sandbox, tmp_path):
+    """Tries again if `asyncio` has no `iscoroutinefunction`, as from Python 3.16 on."""
+    assert run(WITHOUT_A_NAME, lcphone_sandbox, tmp_path) == (0, ["3"], "")
 
 
 OPEN = """
