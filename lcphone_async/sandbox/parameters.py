@@ -1,5 +1,6 @@
 """The parameters of a request, as the service reads them; what it refuses is a `RefusedError`."""
 
+import re
 from collections.abc import Container, Iterable, Sequence
 from typing import Any, Final
 
@@ -13,7 +14,13 @@ from .stock import Wanted
 _BAD_PAGE: Final = "Invalid locationId format or pagination parameters"
 _LARGEST_PAGE: Final = 1000
 _DEFAULT_PAGE: Final = 50
-_MOST_DIGITS: Final = 15
+_DECIMAL: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_WITH_RADIX: Final = re.compile(r"0(x[0-9a-f]+|o[0-7]+|b[01]+)", re.IGNORECASE)
+_LARGEST_EXACT: Final = 2**53 - 1
+# ECMAScript's WhiteSpace and LineTerminator; Python's own idea of space differs.
+_SPACE: Final = "\t\n\v\f\r \xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
 STRINGS: Final = (
     "phoneNumber",
     "addressSid",
@@ -143,12 +150,30 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def _count(query: Query, name: str, default: int) -> int:
-    text = query.get(name)
-    if text is None:
+    if name not in query:
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+    count = whole_number(query[name])
+    if count is None or count < 0:
         raise RefusedError(400, _BAD_PAGE)
-    return int(text)
+    return count
+
+
+def whole_number(text: str) -> int | None:
+    """Return what `Number(text)` of JavaScript is, if it is a whole number that fits exactly.
+
+    >>> [whole_number(text) for text in ("1000.0", "1e3", " 10 ", "0x10", "")]
+    [1000, 1000, 10, 16, 0]
+    >>> [whole_number(text) for text in ("1.5", "1_0", "ten", "Infinity", "1e99")]
+    [None, None, None, None, None]
+    """
+    text = text.strip(_SPACE)
+    if _WITH_RADIX.fullmatch(text):
+        number: float = int(text, 0)
+    elif _DECIMAL.fullmatch(text or "0"):
+        number = float(text or "0")
+    else:
+        return None
+    return int(number) if abs(number) <= _LARGEST_EXACT and number == int(number) else None
 
 
 def flag(query: Query, name: str, *, default: bool) -> bool:

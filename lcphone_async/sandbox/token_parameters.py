@@ -6,13 +6,12 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from .operations import Asked, Call
-from .parameters import json_object
+from .parameters import json_object, whole_number
 from .refusals import RefusedError
 from .token_bodies import start_of
 
 _LARGEST_PAGE: Final = 100
 _DEFAULT_PAGE: Final = 20
-_MOST_DIGITS: Final = 15
 _SNAKE_CASE: Final = {
     "clientId": "client_id",
     "clientSecret": "client_secret",
@@ -89,7 +88,7 @@ def _by_v3_names(sent: dict[str, Any]) -> dict[str, Any]:
 
 
 def _count(call: Call, name: str, default: int) -> int:
-    text = call.query.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+    count = whole_number(call.query.get(name, str(default)))
+    if count is None or count < 0:
         raise RefusedError(400, f"Invalid parameter: {name}")
-    return int(text)
+    return count

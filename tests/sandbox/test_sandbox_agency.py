@@ -142,6 +142,20 @@ async def test_back_to_the_page_before(session, sandbox):
     assert back == first == LOCATIONS[:7]
 
 
+@pytest.mark.parametrize(
+    ("version", "params", "found"),
+    [
+        ("2021-07-28", {"skip": "4e1", "limit": " 3.0 "}, LOCATIONS[40:43]),
+        ("2021-07-28", {"skip": "", "limit": "0x3"}, LOCATIONS[:3]),
+        ("v3", {"pageSize": "3.0"}, LOCATIONS[:3]),
+    ],
+)
+async def test_numbers_as_node_reads_them(session, sandbox, version, params, found):
+    """A page of locations and its size are read as JavaScript's `Number()` reads them."""
+    agency = sandbox.oauth.install().access_token
+    assert (await App(session, sandbox, version).installed(agency, **params))[1] == found
+
+
 async def test_filters_of_installed_locations(app, sandbox):
     """Locations are found by id, by a part of the name, and by whether the app is there."""
     agency = sandbox.oauth.install().access_token

@@ -39,10 +39,15 @@ async def test_past_the_end(caller):
     [
         {"page": "-1"},
         {"page": "one"},
-        {"page": ""},
         {"page": "1.5"},
         {"page": "9" * 5000},
+        {"page": "1e99"},
+        {"page": "Infinity"},
+        {"page": "1_0"},
+        {"page": "\u0661"},
+        {"page": "-0x1"},
         {"pageSize": "0"},
+        {"pageSize": ""},
         {"pageSize": "1001"},
         {"pageSize": "-5"},
     ],
@@ -52,6 +57,36 @@ async def test_bad_pages(caller, params):
     answer = await caller.active("loc1", **params)
     assert (answer.status, answer.body["message"]) == (400, BAD_PAGE)
     assert answer.body["error"] == "Bad Request"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("2.0", 2),
+        ("2e0", 2),
+        ("0.2E1", 2),
+        (".2e+1", 2),
+        ("20e-1", 2),
+        ("2.", 2),
+        ("+2", 2),
+        (" 2 ", 2),
+        ("\ufeff2\n", 2),
+        ("002", 2),
+        ("0x2", 2),
+        ("0B10", 2),
+        ("0o2", 2),
+        ("", 0),
+        (" ", 0),
+        ("-0", 0),
+    ],
+)
+async def test_numbers_as_node_reads_them(caller, text, number):
+    """Both contracts read a page and its size as JavaScript's `Number()` does."""
+    page = await caller.page("loc1", page=text, pageSize="1e1")
+    assert phones(page) == phones(await caller.page("loc1", page=number, pageSize=10))
+    assert (page["page"], page["pageSize"]) == (number, 10)
+    if number:
+        assert (await caller.page("loc1", pageSize=text))["pageSize"] == number
 
 
 @pytest.mark.parametrize("name", ["skipNumberPool", "includeRcsSenderIds"])
