@@ -30,6 +30,13 @@ def _show_profiles(context: click.Context, _: click.Parameter, asked: bool) -> N
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 picks a free one.")
 @click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True)
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    metavar="NAME",
+    multiple=True,
+    help="Another name of this machine, for the page and /__sandbox__/: a container's, say.",
+)
 @click.option("--seed", type=int, default=0, help="Another seed grows other numbers.")
 @click.option(
     "--numbers",

@@ -12,13 +12,14 @@
 | `POST reset` | 204: all is as it was at the start |
 | `GET events` | server-sent events: all of the above whenever it has changed |
 
-Names are those of the Python classes.
+Names are those of the Python classes. A request with a foreign `Host` or `Origin` is refused with
+403, here and for the page.
 """
 
 import asyncio
 from base64 import b64encode
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,8 @@ from aiohttp import web
 from attrs import asdict, define, field
 
 from .faults import Fault
+from .gateway import Handler
+from .hosts import Hosts
 from .texts import all_from_json, from_json
 
 if TYPE_CHECKING:
@@ -43,12 +46,13 @@ class Control:
     """The endpoints of one sandbox."""
 
     sandbox: "Sandbox"
+    _hosts: Hosts
     _closing: asyncio.Event = field(factory=asyncio.Event, init=False)
 
     def add_to(self, app: web.Application) -> None:
         """Put the endpoints into the sandbox's application."""
         app.on_shutdown.append(self._close)
-        app.router.add_get("/", self._page)
+        app.router.add_get("/", partial(self._if_ours, self._page))
         for method, name, handler in (
             ("GET", "state", self._state),
             ("GET", "ledger", self._ledger),
@@ -60,12 +64,25 @@ class Control:
             ("POST", "reset", self._reset),
             ("GET", "events", self._events),
         ):
-            app.router.add_route(method, PREFIX + name, handler)
+            app.router.add_route(method, PREFIX + name, partial(self._if_ours, handler))
 
     @staticmethod
     def answers(request: web.Request) -> bool:
         """Tell whether a request is for the sandbox itself, and not for the service."""
         return request.path.startswith(PREFIX) or (request.method, request.path) == ("GET", "/")
+
+    async def _if_ours(self, handler: Handler, request: web.Request) -> web.StreamResponse:
+        foreign = self._hosts.foreign(request.headers)
+        if foreign is None:
+            return await handler(request)
+        name, value = foreign
+        return _json(
+            {
+                "message": f"{name} {value!r} is not of this sandbox: call it as localhost, or add "
+                "its name to allowed_hosts (--allowed-host)"
+            },
+            403,
+        )
 
     async def _state(self, _: web.Request) -> web.Response:
         return _json(self._told_state())
@@ -187,7 +204,10 @@ def _page_and_policy() -> tuple[str, str]:
     """Give the page, and the policy that lets it run its own script and style, and nothing else."""
     page = files(__package__).joinpath("page.html").read_text("utf-8")
     script, style = (_hash(page, name) for name in ("script", "style"))
-    return page, f"default-src 'none'; connect-src 'self'; script-src {script}; style-src {style}"
+    return page, (
+        f"default-src 'none'; connect-src 'self'; script-src {script}; style-src {style}; "
+        "frame-ancestors 'none'"
+    )
 
 
 def _hash(page: str, element: str) -> str:

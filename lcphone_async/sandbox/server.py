@@ -21,6 +21,7 @@ from .control import Control
 from .faults import Fault, Faults
 from .gateway import Gateway, Handler
 from .growing import MAX_NUMBERS
+from .hosts import Hosts
 from .inventory import Location
 from .limits import Limits
 from .oauth import OAuth
@@ -79,6 +80,9 @@ class Sandbox:
     host: str = field(default="127.0.0.1", validator=arguments.a_text)
     port: int = field(default=0, validator=arguments.whole(0, 65_535))
     """0 picks a free one."""
+    allowed_hosts: Iterable[str] = ()
+    """Further names under which the control endpoints and the page may be called, such as a
+    container's; loopback names and `host` always may."""
     seed: int = field(default=0, validator=arguments.whole(-(2**63)))
     """The same seed gives the same inventories and searches, in every process."""
     tokens: Iterable[str] | Mapping[str, TokenSettings] | None = None
@@ -113,11 +117,16 @@ class Sandbox:
     """Seconds since the epoch, for limits, tokens and dates; a test may hand in its own."""
     _faults: tuple[Fault, ...] = field(default=(), converter=_all, alias="faults")
     """What goes wrong from the start on; `faults` changes it."""
+    _hosts: Hosts = field(init=False)
     _state: State = field(init=False)
     _gateway: Gateway = field(init=False)
     _traffic: Traffic = field(init=False, on_setattr=setters.NO_OP)
     _runner: web.AppRunner | None = field(default=None, init=False, on_setattr=setters.NO_OP)
     _is_starting: bool = field(default=False, init=False, on_setattr=setters.NO_OP)
+
+    @_hosts.default
+    def _new_hosts(self) -> Hosts:
+        return Hosts(self.host.casefold(), self.allowed_hosts)
 
     @_state.default
     def _new_state(self) -> State:
@@ -252,7 +261,7 @@ class Sandbox:
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._recording, self._refusing])
         app.on_shutdown.append(self._gateway.trouble.stop)
-        Control(self).add_to(app)
+        Control(self, self._hosts).add_to(app)
         for operation in (*OPERATIONS, *TOKEN_OPERATIONS):
             app.router.add_route(operation.method, operation.path, self._gateway.handler(operation))
         return app

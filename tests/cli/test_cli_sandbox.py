@@ -18,9 +18,11 @@ class Service:
     def __init__(self, url):
         self.url = url
 
-    def ask(self, path=LIST, token="any", data=None, version="v3"):  # noqa: S107
+    def ask(self, path=LIST, token="any", data=None, version="v3", host=None):  # noqa: S107
         """The status and the body of an answer."""
         headers = {"Authorization": f"Bearer {token}", "Version": version}
+        if host is not None:
+            headers["Host"] = host
         request = urllib.request.Request(self.url + path, data=data, headers=headers)  # noqa: S310
         try:
             with urllib.request.urlopen(request) as answer:  # noqa: S310
@@ -70,6 +72,15 @@ def test_an_oauth_app(running):
         status, grant = service.ask("/__sandbox__/install", data=b'{"location_id": "loc1"}')
         assert (status, grant["expires_in"]) == (201, 60)
         assert service.ask(token=grant["access_token"])[0] == 200
+
+
+def test_allowed_hosts(running):
+    """Refuses the control endpoints under another site's name, unless it is told of that name."""
+    state = "/__sandbox__/state"
+    with running("--allowed-host", "sandbox", "--allowed-host", "lcphone") as service:
+        hosts = ("sandbox:8080", "lcphone", "rebound.example")
+        assert [service.ask(state, host=host)[0] for host in hosts] == [200, 200, 403]
+        assert "--allowed-host" in service.ask(state, host="rebound.example")[1]["message"]
 
 
 def test_profiles_and_strict(running):

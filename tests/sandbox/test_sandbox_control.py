@@ -154,6 +154,96 @@ async def test_endpoints_that_there_are_not(control, method, name):
     assert (await control(method, name))[0] == 404
 
 
+async def status_with(session, url, method="GET", **headers):
+    async with session.request(method, url, headers=headers) as response:
+        return response.status
+
+
+@pytest.mark.parametrize("path", ["/", "/__sandbox__/state", "/__sandbox__/events"])
+@pytest.mark.parametrize(
+    "host",
+    ["rebound.example", "localhost.rebound.example", "127.0.0.1.rebound.example", "192.0.2.1",
+     "[2001:db8::1]", "sandbox", "", "localhost@rebound.example", "127.0.0.1:0:0"],
+)  # fmt: skip
+async def test_foreign_hosts(session, sandbox, path, host):
+    """The page and the control endpoints are not there under another site's name."""
+    assert await status_with(session, sandbox.url + path, Host=host) == 403
+
+
+@pytest.mark.parametrize("port", ["", ":8080"])
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LOCALHOST", "localhost.", "app.localhost", "127.0.0.1", "127.1.2.3", "[::1]"],
+)
+async def test_names_of_loopback(session, sandbox, host, port):
+    """Every name of loopback is the sandbox's own, on any port: a container's may be published."""
+    url = f"{sandbox.url}/__sandbox__/faults"
+    assert await status_with(session, url, Host=host + port) == 200
+    own = {"Host": host + port, "Origin": f"http://{host}{port}"}
+    assert await status_with(session, url, "DELETE", **own) == 200
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://elsewhere.example", "null", "", "http://127.0.0.1", "http://localhost:3000",
+     "http://127.0.0.1.elsewhere.example:{port}", "http://localhost:{port}", "file://"],
+)  # fmt: skip
+async def test_foreign_origins(session, call, sandbox, origin):
+    """What another site's page sends is refused and does nothing; other ports are other sites."""
+    await call(sandbox).purchase("loc1", phoneNumber=NUMBER)
+    origin = origin.format(port=sandbox.url.rpartition(":")[2])
+    for method, name in (("POST", "reset"), ("POST", "install"), ("GET", "ledger")):
+        url = f"{sandbox.url}/__sandbox__/{name}"
+        assert await status_with(session, url, method, Origin=origin) == 403
+    assert len(sandbox.ledger) == 1
+    assert await status_with(session, url, Origin=sandbox.url) == 200
+
+
+async def test_names_that_are_allowed(session):
+    """A name that the sandbox is told of is its own, also where something stands before it."""
+    async with Sandbox(allowed_hosts=["Sandbox", "lc.internal", "2001:db8::1"]) as sandbox:
+        url = f"{sandbox.url}/__sandbox__/state"
+        for host in ("sandbox", "SANDBOX:8080", "lc.internal", "[2001:db8::1]:80"):
+            assert await status_with(session, url, Host=host) == 200
+        assert await status_with(session, url, Origin="https://lc.internal") == 200
+        assert await status_with(session, url, Host="lc.internal.example") == 403
+        assert await status_with(session, url, Origin="https://lc.internal.example") == 403
+
+
+async def test_all_interfaces(session):
+    """A sandbox for all interfaces is called by any address, which no name can be rebound to."""
+    async with Sandbox(host="0.0.0.0") as sandbox:  # noqa: S104
+        url = f"{sandbox.url}/__sandbox__/state"
+        for host, status in (("192.0.2.1", 200), ("[2001:db8::1]", 200), ("rebound.example", 403)):
+            assert await status_with(session, url, Host=host) == status
+        assert await status_with(session, url) == 200
+
+
+@pytest.mark.parametrize("name", ["", "sandbox:8080", "http://sandbox", "sandbox/", "[::1]", "a@b"])
+def test_names_that_make_no_sense(name):
+    """What is allowed is a name, without a scheme and a port."""
+    with pytest.raises(ValueError, match="'allowed_hosts' must be names"):
+        Sandbox(allowed_hosts=[name])
+    with pytest.raises(TypeError, match="'allowed_hosts'"):
+        Sandbox(allowed_hosts="sandbox")
+
+
+async def test_http_1_0(sandbox):
+    """A program that speaks HTTP/1.0 names no host, and is answered."""
+    host, port = sandbox.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /__sandbox__/state HTTP/1.0\r\n\r\n")
+    assert (await reader.readline()).split()[1] == b"200"
+    writer.close()
+
+
+async def test_the_service_answers_any_host(session, sandbox):
+    """The service itself is called under any name: a proxy that stands before it may keep one."""
+    headers = {"Authorization": "Bearer x", "Version": "v3", "Host": "services.example"}
+    url = f"{sandbox.url}/phone-system/numbers/location/loc1"
+    assert await status_with(session, url, **headers) == 200
+
+
 async def events(response, count):
     """The next events of a stream, as data."""
     found = []

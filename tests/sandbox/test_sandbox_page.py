@@ -9,6 +9,12 @@ from lcphone_async.sandbox import Fault
 playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 
+ARGUMENTS = [
+    "--no-sandbox",
+    "--host-resolver-rules=MAP *.example 127.0.0.1",
+    "--disable-features=LocalNetworkAccessChecks",  # which not every browser has
+]
+
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 
 HOSTILE = '<img src=x onerror="document.title=1">'
@@ -17,7 +23,7 @@ HOSTILE = '<img src=x onerror="document.title=1">'
 @pytest.fixture
 async def browser():
     async with playwright.async_playwright() as started:
-        launched = await started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        launched = await started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield launched
         await launched.close()
 
@@ -138,8 +144,47 @@ async def test_it_loads_nothing_else(session, sandbox):
     async with session.get(sandbox.url) as response:
         policy, text = response.headers["Content-Security-Policy"], await response.text()
     assert policy.startswith("default-src 'none'; connect-src 'self'; script-src 'sha256-")
+    assert policy.endswith("; frame-ancestors 'none'")
     assert "src=" not in text.partition("<script>")[0]
     assert "http" not in text.replace("http-equiv", "").partition("<body>")[0]
+
+
+@pytest.fixture
+async def elsewhere(browser):
+    """The page of another site."""
+    opened = await browser.new_page()
+    await opened.route(
+        "http://elsewhere.example/", lambda route: route.fulfill(body="<p>Hello</p>")
+    )
+    await opened.goto("http://elsewhere.example/")
+    return opened
+
+
+@pytest.mark.parametrize("way", ["form", "fetch"])
+async def test_another_sites_page_cannot_reset_it(elsewhere, call, sandbox, way):
+    """What a page of another site posts to the sandbox is refused."""
+    await call(sandbox).purchase("loc1", phoneNumber="+18305551234")
+    reset = f"{sandbox.url}/__sandbox__/reset"
+    async with elsewhere.expect_response(reset) as refusal:
+        await elsewhere.evaluate(WAYS[way], reset)
+    assert (await refusal.value).status == 403
+    assert len(sandbox.ledger) == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/__sandbox__/ledger"])
+async def test_a_name_that_was_rebound_shows_nothing(browser, sandbox, path):
+    """Under another site's name that leads to this machine there is neither page nor state."""
+    opened = await browser.new_page()
+    answer = await opened.goto(sandbox.url.replace("127.0.0.1", "rebound.example") + path)
+    assert answer.status == 403
+    assert "rebound.example" in await answer.text()
+
+
+async def test_another_sites_page_cannot_frame_it(elsewhere, sandbox):
+    """The page is not shown within another site's."""
+    await elsewhere.set_content(f'<iframe src="{sandbox.url}"></iframe>')
+    await playwright.expect(elsewhere.locator("iframe")).to_be_attached()
+    assert [frame.url for frame in elsewhere.frames[1:]] == ["chrome-error://chromewebdata/"]
 
 
 async def test_a_narrow_screen(page, call, sandbox):
@@ -151,6 +196,14 @@ async def test_a_narrow_screen(page, call, sandbox):
     assert widths[0] <= widths[1]
 
 
+WAYS = {
+    "fetch": "(url) => { fetch(url, {method: 'POST', mode: 'no-cors'}); }",
+    "form": """(url) => {
+      const form = Object.assign(document.createElement("form"), {method: "POST", action: url});
+      document.body.append(form);
+      form.submit();
+    }""",
+}
 CONTRASTS = """() => {
   const parts = (color) => color.match(/[\\d.]+/g).map(Number);
   const light = (color) => {

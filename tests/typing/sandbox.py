@@ -57,6 +57,7 @@ def settings() -> Sandbox:
     return Sandbox(
         host="localhost",
         port=8080,
+        allowed_hosts=["sandbox"],
         seed=7,
         tokens={"pit-a": token},
         oauth_app=app,
