@@ -72,33 +72,44 @@ class Window:
 
     def visit(self, now: float, *arguments: float | str) -> list[int]:
         """What the script does, and returns."""
-        limit, period, lease, want, process, number, witness, grace, *pairs = arguments
+        limit, period, lease, want, process, number, witness, grace, told, ago, *pairs = arguments
+        if told:
+            until = now - ago + float(told.rpartition(":")[2]) - 2 * CLAIM
+            self.add(max(until, self.scores.get(told, -NEVER)), told)
+            self.remove_between(-NEVER, now - 2 * CLAIM)
+        first, last = (bisect_left(self.order, (score,)) for score in (now - 2 * CLAIM, -CLAIM))
+        limits = [name.split(":") for _, name in self.order[first:last]]
+        requests = min((int(most) for _, most, _ in limits), default=0)
+        longest = max((float(interval) for *_, interval in limits), default=0)
+        if requests:
+            limit, period = min(limit, requests), max(period, longest)
+        of_all = [requests, math.ceil(longest)]
         lost = 0
         if witness and witness not in self.scores:
             lost = 1
-            self.add(now + period, "hold")
+            self.add(now, "hold")
         for name, age in zip(pairs[::2], pairs[1::2], strict=True):
-            self.add(now - age + period, name)
-        self.remove_between(0, now)
-        self.remove_between(-NEVER, now - grace - CLAIM)
+            self.add(now - age, name)
+        self.remove_between(0, now - period)
+        self.remove_between(-CLAIM, now - grace - CLAIM)
         self.remove(f"claim:{process}")
         self.expires = now + math.ceil(lease + period + grace)
         if "hold" in self.scores:
-            return [0, math.ceil(self.scores["hold"] - now), lost]
-        claims = bisect_left(self.order, (0,))
-        taken = len(self.order) - claims
-        granted = max(0, min(want, limit - taken - self.up_to(now - CLAIM)))
+            return [0, math.ceil(self.scores["hold"] + period - now), lost, *of_all]
+        past, claims = (bisect_left(self.order, (score,)) for score in (-CLAIM, 0))
+        taken, claims = len(self.order) - claims, claims - past
+        granted = max(0, min(want, limit - taken - (self.up_to(now - CLAIM) - past)))
         for i in range(granted):
-            self.add(now + lease + period, f"{process}:{number + i}")
+            self.add(now + lease, f"{process}:{number + i}")
         if granted == want:
-            return [granted, 0, lost]
+            return [granted, 0, lost, *of_all]
         taken += granted
         free = now + period
         if limit > 0 and taken > 0:
             place = min(max(0, taken + claims - limit), taken - 1)
-            free = min(self.order[claims + place][0], free)
+            free = min(self.order[past + claims + place][0] + period, free)
         self.add(free - CLAIM, f"claim:{process}")
-        return [granted, math.ceil(free - now), lost]
+        return [granted, math.ceil(free - now), lost, *of_all]
 
 
 @define
@@ -192,7 +203,7 @@ class Process:
             self.work[location] -= 1
             async with self.limiter.slot(location, learns=True) as slot:
                 await self.send(location)
-                slot.learn(RateLimitStatus())
+                slot.learn(RateLimitStatus(max_requests=LIMIT, period=PERIOD))
 
     async def send(self, location: str) -> None:
         """One request: one in a hundred is answered very late."""
@@ -282,7 +293,7 @@ def compare(redis: Redis, visits: int) -> int:
         raise RuntimeError("the script no longer reads its clock as this simulation expects")
     for number in range(0, 10 * visits, 10):
         now += round(random.choice((0, 0.5, 40, 400, 4000)) * random.random(), 3)
-        slots = [name for name in model.scores if ":" in name and not name.startswith("claim:")]
+        slots = [name for name in model.scores if name[0] == "p"]
         known = random.sample(slots, min(len(slots), random.randint(0, 3)))
         period = random.choice((1000, 1000, 1234.5))
         ages = [random.choice((-period, random.uniform(0, 1.2 * period))) for _ in known]
@@ -290,12 +301,16 @@ def compare(redis: Redis, visits: int) -> int:
         witness = random.choice(slots or [""]) if number % 1000 else "lost"
         want, limit = random.choice((0, 1, 1, 2, 9)), random.choice((0, 1, 5, 20, 20))
         process = f"p{random.randint(1, 40)}"
-        arguments = [limit, period, 1000, want, process, number, witness, 500, *pairs]
-        told = model.visit(now, *arguments), model.order, model.expires < NEVER or not model.scores
+        told = random.choice(("", "", "limit:20:1000.0", "limit:9:1234.5", "limit:200:50.0"))
+        ago = random.uniform(0, 1500)
+        arguments = [limit, period, 1000, want, process, number, witness, 500, told, ago, *pairs]
+        modelled = model.visit(now, *arguments)
         answer = visit(keys=["compared"], args=[*arguments, now])
         members = redis.zrange("compared", 0, -1, withscores=True)
         order = [(score, name.decode()) for name, score in members]
-        differ += told != (answer, order, redis.pttl("compared") != -1)
+        expires = model.expires < NEVER or not model.scores
+        in_redis = answer, order, redis.pttl("compared") != -1
+        differ += (modelled, model.order, expires) != in_redis
     return differ
 
 
@@ -303,14 +318,16 @@ def measure(redis: Redis, slots: int, claims: int, visits: int) -> tuple[float, 
     """Redis' own microseconds a visit, and bytes, with so many slots and claims in the set."""
     visit, key, name = redis.register_script(SCRIPT), f"measured-{slots}-{claims}", "0123456789ab"
     limit, period = slots + (claims == 0), 1000 * PERIOD
-    visit(keys=[key], args=[limit, period, period, slots, name, 0, "", 500])
+    limit_told = (f"limit:{limit}:{period}", 0)
+    visit(keys=[key], args=[limit, period, period, slots, name, 0, "", 500, *limit_told])
     for other in range(claims):
-        visit(keys=[key], args=[limit, period, period, 1, f"{other:012x}", 0, "", 500])
+        visit(keys=[key], args=[limit, period, period, 1, f"{other:012x}", 0, "", 500, "", 0])
     redis.config_resetstat()
     for number in range(slots, slots + visits):
         told = (f"{name}:{number - 1}", period) if number > slots and not claims else ()
         witness = f"{name}:0" if slots > 1 else ""
-        arguments = [limit, period, period, 1, name, number, witness, 500, *told]
+        limit_told = (f"limit:{limit}:{period}" if number % 50 == 0 else "", 0)  # twice a period
+        arguments = [limit, period, period, 1, name, number, witness, 500, *limit_told, *told]
         visit(keys=[key], args=arguments)
     microseconds = redis.info("commandstats")["cmdstat_evalsha"]["usec_per_call"]
     return microseconds, redis.memory_usage(key, samples=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime, timedelta
 
 from attrs import define, evolve, field
 
@@ -18,9 +17,16 @@ _HEADROOM = 0.02
 # Seconds; an interval of more is no burst limit, and a wrong one must not stop a location so long.
 _LONGEST_PERIOD = 600
 
+# The most requests a second that a header is believed to allow: ten a second is documented, and a
+# wrong header must not lift the limit altogether.
+_FASTEST = 1_000
+
 # Seconds after which one call finds out whether a day is spent still: a header that was wrong
-# must not stop a location for a day.
+# must not stop a location for a day, and the day may end sooner than is known.
 _ASK_AGAIN = 3_600
+
+# Seconds within which a day's limit surely resets.
+_DAY = 86_400
 
 _NOTHING_SAID = RateLimitStatus()
 
@@ -30,38 +36,45 @@ _SHARED_PERIODS = 3
 
 @define(eq=False)
 class Budget:
-    """The limit of one key, as the service's headers correct it; what is given is its ceiling."""
+    """The limit of one key: what is given, as the service's headers correct it."""
 
-    ceiling: int
-    ceiling_period: float
-    daily_reserve: int
-    period: float = field(init=False)
+    max_requests: int
+    """Requests in a period."""
+    period: float
     """Seconds for which a slot stays taken after its answer."""
-    status: RateLimitStatus = field(factory=RateLimitStatus, init=False)
-    """What the headers said last."""
+    daily_reserve: int
+    is_ceiling: bool = True
+    """Whether the headers may only lower what is given; otherwise they may raise it too."""
     pause_until: float = field(default=0.0, init=False)
     """When the next slot may be granted: in a shared budget they are spread over the period."""
     in_flight_at_most: float = field(init=False)
     """How many requests of ours may be under way: few before the first answer, then any."""
-    _max_requests: int = field(init=False)
+    told: tuple[int, float, float] | None = field(default=None, init=False)
+    """The limit and the period that an answer told last, and when."""
+    _given: tuple[int, float] = field(init=False)
+    _limits: dict[tuple[int, float], float] = field(factory=dict, init=False)
+    """The limits and periods told of late, and until when each is kept to."""
+    _status: RateLimitStatus = field(default=_NOTHING_SAID, init=False)
+    _status_at: float = field(default=0.0, init=False)
     _granted: int = field(default=0, init=False)
     _newest_answered: int = field(default=0, init=False)
     _foreign: int = field(default=0, init=False)
     _foreign_at: float = field(default=0.0, init=False)
     _shared_until: float = field(default=0.0, init=False)
+    _longer_until: float = field(default=0.0, init=False)
+    """Until when the service's window may hold requests of ours that count here no more."""
     _daily_left: int | None = field(default=None, init=False)
     _day_ends: float = field(default=0.0, init=False)
-    _day: date = field(default=date.min, init=False)
+    _knows_day_s_end: bool = field(default=False, init=False)
     _ask_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._max_requests = self.ceiling
-        self.period = self.ceiling_period
-        self.in_flight_at_most = max(10, self.ceiling // 4)
+        self._given = (self.max_requests, self.period)
+        self.in_flight_at_most = max(10, self.max_requests // 4)
 
     def limit(self, now: float, *, bulk: bool = False) -> int:
         """How many slots of ours may be taken at once."""
-        limit = self._max_requests
+        limit = self.max_requests
         headroom = int(limit * _HEADROOM)
         if self.is_shared(now):
             foreign = self._foreign_now(now)
@@ -89,21 +102,32 @@ class Budget:
         """Raises `DailyQuotaExhaustedError` where the day's quota is known to be spent."""
         if self._daily_left is None or self._daily_left > (self.daily_reserve if bulk else 0):
             return
-        if self._is_another_day(now):
+        if now >= self._day_ends:
             self._daily_left = None
             return
         if self._daily_left == 0 and now >= self._ask_at:
             self._ask_at = now + _ASK_AGAIN
             return
+        reset = self._day_ends - now if self._knows_day_s_end else None
         raise DailyQuotaExhaustedError(
             429,
-            "the location's requests for the day are spent: there are others from 00:00 UTC on",
-            retry_after=self._day_ends - now,
+            "the location's requests for the day are spent",
+            retry_after=reset,
+            hint=_clock.daily_reset(reset),
         )
 
     def is_spent_for_today(self, now: float) -> bool:
         """Whether it knows something that must not be forgotten before the day ends."""
-        return self._daily_left is not None and not self._is_another_day(now)
+        return self._daily_left is not None and now < self._day_ends
+
+    def status(self, now: float) -> RateLimitStatus:
+        """What the headers said last; of a period or a day that is over, with all of it left."""
+        status, age = self._status, now - self._status_at
+        if status.period is not None and age >= status.period:
+            status = evolve(status, remaining=status.max_requests)
+        if age >= (status.daily_reset or _DAY):
+            status = evolve(status, daily_remaining=status.daily_limit, daily_reset=None)
+        return status
 
     def learn(
         self, status: RateLimitStatus, *, number: int, ours: int | None, now: float, refused: bool
@@ -115,10 +139,12 @@ class Budget:
         is not known, a refusal tells of one more than was known.
         """
         self.in_flight_at_most = math.inf
-        status = _believed(status, max(_LONGEST_PERIOD, self.ceiling_period))
+        status = self._believed(status)
         if status != _NOTHING_SAID:
-            self.status = status
-            self._take_limit(status)
+            self._status, self._status_at = status, now
+            if status.max_requests is not None and status.period is not None:
+                self.told = (status.max_requests, status.period, now)
+                self.keep_to(status.max_requests, status.period, now)
             self._take_day(status, number, now)
             remaining = status.remaining
         else:
@@ -128,14 +154,25 @@ class Budget:
         elif refused:
             self._notice_foreign(self._foreign_now(now) + 1, now)
 
-    def _take_limit(self, status: RateLimitStatus) -> None:
-        """Takes the stricter of the ceiling and the service's limit."""
-        if status.max_requests is None or status.period is None:
-            return
-        self._max_requests = min(self.ceiling, status.max_requests)
-        of_ceiling = self._max_requests / self.ceiling * self.ceiling_period
-        of_service = self._max_requests / status.max_requests * status.period
-        self.period = max(of_ceiling, of_service)
+    def keep_to(self, max_requests: int, period: float, now: float) -> bool:
+        """Keeps to the strictest of the limits told within the last period; whether it is another.
+
+        So a stricter one holds at once, and a laxer one when the window in which the stricter one
+        was told is over: until then the service may count by either.
+        """
+        if self.is_ceiling:
+            most, shortest = self._given
+            fewer = min(max_requests, most)
+            period = max(fewer / most * shortest, fewer / max_requests * period)
+            max_requests = fewer
+        limits = self._limits | {(max_requests, period): now + period}
+        self._limits = {limit: until for limit, until in limits.items() if until > now}
+        before = self.max_requests, self.period
+        self.max_requests = min(max_requests for max_requests, _ in self._limits)
+        self.period = max(period for _, period in self._limits)
+        if self.period > before[1]:
+            self._longer_until = now + self.period
+        return (self.max_requests, self.period) != before
 
     def _take_day(self, status: RateLimitStatus, number: int, now: float) -> None:
         if status.daily_remaining is None or number < self._newest_answered:
@@ -144,18 +181,14 @@ class Budget:
         spent = status.daily_remaining <= self.daily_reserve
         self._daily_left = status.daily_remaining if spent else None
         if spent:
-            time = _clock.now()
-            self._day_ends, self._day = now + seconds_left_of_day(time), time.date()
+            self._knows_day_s_end = status.daily_reset is not None
+            self._day_ends = now + (status.daily_reset or _DAY)
             self._ask_at = now + _ASK_AGAIN
-
-    def _is_another_day(self, now: float) -> bool:
-        """Whether the day may have turned; if only the clock was set, the service says so again."""
-        return now >= self._day_ends or _clock.now().date() != self._day
 
     def _count_foreign(self, remaining: int | None, ours: int, now: float) -> None:
         if remaining is None:
             return
-        foreign = (self.status.max_requests or self._max_requests) - remaining - ours
+        foreign = (self._status.max_requests or self.max_requests) - remaining - ours
         if foreign > 0 and foreign >= self._foreign_now(now):
             self._notice_foreign(foreign, now)
 
@@ -164,27 +197,23 @@ class Budget:
         self._shared_until = now + _SHARED_PERIODS * self.period
 
     def _foreign_now(self, now: float) -> int:
-        """How many foreign requests are still in the window, if they came evenly."""
+        """How many foreign requests are still in the window, if they came evenly.
+
+        After the period became longer they may be our own, of before, and may all be old.
+        """
+        if now < self._longer_until:
+            return self._foreign
         left = 1 - (now - self._foreign_at) / self.period
         return math.ceil(self._foreign * left) if left > 0 else 0
 
-
-def seconds_left_of_day(now: datetime) -> float:
-    """Seconds until 00:00 UTC, when the service's day is taken to turn.
-
-    >>> from datetime import UTC
-    >>> seconds_left_of_day(datetime(2026, 2, 23, 23, 59, 0, tzinfo=UTC))
-    60.0
-    """
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return (midnight - now).total_seconds()
-
-
-def _believed(status: RateLimitStatus, longest: float) -> RateLimitStatus:
-    """What the headers say; of the burst limit nothing where its interval is beyond belief."""
-    if status.period is not None and status.period > longest:
-        status = evolve(status, max_requests=None, remaining=None, period=None)
-    return status if _makes_sense(status) else _NOTHING_SAID
+    def _believed(self, status: RateLimitStatus) -> RateLimitStatus:
+        """What the headers say; of the burst limit nothing if that is beyond belief."""
+        most, shortest = self._given
+        longest, fastest = max(_LONGEST_PERIOD, shortest), max(_FASTEST, most / shortest)
+        period = self.period if status.period is None else status.period
+        if period > longest or (status.max_requests or 0) > fastest * period:
+            status = evolve(status, max_requests=None, remaining=None, period=None)
+        return status if _makes_sense(status) else _NOTHING_SAID
 
 
 def _makes_sense(status: RateLimitStatus) -> bool:

@@ -86,11 +86,11 @@ class Calls:
         """What the service last said of a location's limits."""
         return self._limiter.status(location_id)
 
-    def most_at_once(self) -> int:
-        """How many requests of one location the budget and the connections allow at once."""
-        budget = self._limiter.max_requests
-        connections = self._transport.max_connections
-        return budget if connections is None else min(budget, connections)
+    def most_at_once(self, location_id: str) -> int:
+        """How many of a location's requests the budget and the connections allow at once."""
+        told = self._limiter.status(location_id).max_requests
+        bounds = (self._limiter.max_requests, told, self._transport.max_connections)
+        return min(filter(None, bounds))
 
     async def send(
         self, request: Request, tries: Tries | None = None, tokens: TokenSource | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from attrs import field, frozen
 
@@ -14,6 +15,16 @@ _MOST_KEPT = 10_000
 def now() -> datetime:
     """The time of day, as far as the machine knows it."""
     return datetime.now(UTC)
+
+
+def daily_reset(seconds: float | None) -> str:
+    """When a daily limit resets, in words.
+
+    >>> daily_reset(86_343.0)
+    'the daily limit resets in 23:59:03'
+    """
+    when = "within 24 hours" if seconds is None else f"in {timedelta(seconds=math.ceil(seconds))}"
+    return f"the daily limit resets {when}"
 
 
 @frozen

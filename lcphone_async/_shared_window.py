@@ -62,9 +62,13 @@ class Link:
             self._loop, self._free = loop, asyncio.Semaphore(_VISITS_AT_ONCE)
         return loop
 
-    async def visit(self, key: str, arguments: list[str | int | float]) -> tuple[int, float, bool]:
-        """Slots granted, seconds to wait for more, and whether slots were lost.
+    async def visit(
+        self, key: str, arguments: list[str | int | float]
+    ) -> tuple[int, float, bool, tuple[int, float]]:
+        """Slots granted, seconds to wait for more, whether slots were lost, and the limit told.
 
+        That limit is the strictest of those that answers told of late, to whichever process: its
+        requests and its seconds, 0 if none did.
         Raises `BudgetUnavailableError`, at once while Redis was found to be down just now.
         """
         now = asyncio.get_running_loop().time
@@ -72,12 +76,13 @@ class Link:
             raise BudgetUnavailableError(self._reason)
         try:
             async with self._free, asyncio.timeout(self._timeout):
-                granted, wait, lost = await self._script(keys=[key], args=arguments)
+                answer = await self._script(keys=[key], args=arguments)
         except Exception as error:  # clients of clusters raise more than their own errors
             self._reason = f"Redis: {told(error, self._timeout)}"
             self._down_until = now() + _LEFT_ALONE
             raise BudgetUnavailableError(self._reason) from error
-        return int(granted), int(wait) / 1000, bool(lost)
+        granted, wait, lost, requests, period = map(int, answer)
+        return granted, wait / 1000, bool(lost), (requests, period / 1000)
 
 
 @define(eq=False)
@@ -111,6 +116,8 @@ class SharedWindow:
     _witness: str = ""
     """A slot that Redis must know of until `_witness_until`."""
     _witness_until: float = 0.0
+    _limit_told: tuple[int, float, float] | None = None
+    """What Redis heard last of the limit that an answer told."""
     _was_local: bool = False
     """Whether the local share was used since the last visit: others' may have been, too."""
     _visits: int = 0
@@ -231,17 +238,19 @@ class SharedWindow:
         first = self._next_number
         self._next_number += want
         try:
-            granted, wait, lost = await self.link.visit(self.key, arguments)
+            granted, wait, lost, (requests, seconds) = await self.link.visit(self.key, arguments)
         except BudgetUnavailableError as error:
             self._do_without(error)
             return period
         self._was_local = False
+        if requests and self.budget.keep_to(requests, seconds, now):
+            wait = 0.0  # it was told by another limit
         for name in told:
             self._answered.pop(name, None)
         self._in_flight.update((name, now) for name in to_renew if name in self._in_flight)
         if lost:  # Redis has forgotten: tell it of all that is under way
             self._in_flight = dict.fromkeys(self._in_flight, -inf)
-            self._witness_until = now
+            self._witness_until, self._limit_told = now, None
             return 0.0
         for number in range(first, first + granted):
             self._serve(number)
@@ -277,8 +286,18 @@ class SharedWindow:
             self._next_number,
             witness,
             _GRACE * 1000,
+            *self._limit_to_tell(now),
             *(part for name, age in pairs for part in (name, age * 1000)),
         ]
+
+    def _limit_to_tell(self, now: float) -> tuple[str, float]:
+        """The limit that an answer told this process, if Redis should hear of it, and its age."""
+        told, heard = self.budget.told, self._limit_told
+        if told is None or (heard and heard[:2] == told[:2] and told[2] < heard[2] + told[1] / 2):
+            return "", 0
+        self._limit_told = told
+        requests, period, at = told
+        return f"limit:{requests}:{period * 1000}", (now - at) * 1000
 
     def _serve(self, number: int) -> None:
         now, name = _now(), f"{self.link.process}:{number}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
@@ -32,8 +33,10 @@ class Slot(Protocol):
 class Limiter(Protocol):
     """The budgets of many keys: `RateLimiter`, `RedisRateLimiter`, or one of your own."""
 
-    max_requests: int
-    """How many requests of one key may be under way at once."""
+    @property
+    def max_requests(self) -> int:
+        """How many requests of one key may be under way at once."""
+        ...
 
     def slot(self, key: str, *, learns: bool = False) -> Slot:
         """An async context manager around one request of `key`; entering it waits for room."""
@@ -60,8 +63,11 @@ W = TypeVar("W", bound=Window)
 class Windows(Generic[W]):
     """Each key's window, made at its first use; idle ones go each time the count has doubled."""
 
-    def __init__(self, make: Callable[[str], W]) -> None:
+    def __init__(self, make: Callable[[str], W], budget: Budget) -> None:
         self._make = make
+        self.latest = budget
+        """What the limiter as a whole goes by: what is given or, if that may rise, the budget
+        whose limit an answer told last."""
         self._by_key: dict[str, W] = {}
         self._sweep_at = _FIRST_SWEEP
 
@@ -79,10 +85,15 @@ class Windows(Generic[W]):
             window = self._by_key[key] = self._make(key)
         return window
 
+    def learned(self, budget: Budget) -> None:
+        """Notes that an answer told of this budget."""
+        if budget.told is not None and not budget.is_ceiling:
+            self.latest = budget
+
     def status(self, key: str) -> RateLimitStatus:
         """What the service last said of the key's limits."""
         window = self._by_key.get(_checked(key))
-        return RateLimitStatus() if window is None else window.budget.status
+        return RateLimitStatus() if window is None else window.budget.status(_now())
 
     def _sweep(self) -> None:
         if len(self._by_key) < self._sweep_at:
@@ -90,6 +101,13 @@ class Windows(Generic[W]):
         now = asyncio.get_running_loop().time()
         self._by_key = {key: window for key, window in self._by_key.items() if window.in_use(now)}
         self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._by_key))
+
+
+def _now() -> float:
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:  # a status may be asked for when no event loop runs: theirs is this clock
+        return time.monotonic()
 
 
 def _checked(key: object) -> str:

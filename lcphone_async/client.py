@@ -7,6 +7,7 @@ import warnings
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack
 from decimal import Decimal
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
@@ -62,8 +63,9 @@ class LCPhoneClient:
       configs, which hear of no chunks of a body); it stays open, and must add no `Authorization` of
       its own, nor find one in a `.netrc` (with `trust_env`): aiohttp raises `ValueError` then.
       Without one the client makes its own, which keeps no cookies, and closes it.
-    - `limiter`: the budget, a `RateLimiter` or a `RedisRateLimiter`; without one the documented
-      100 requests in 10 s for each location.
+    - `limiter`: the budget, a `RateLimiter` or a `RedisRateLimiter`; without one `RateLimiter()`,
+      which begins with the documented 100 requests in 10 s for each location, and follows what
+      the service says.
     - `retry`: when to try again; without one `RetryPolicy()`.
     - `timeout`: of one attempt, in seconds or as an `aiohttp.ClientTimeout`; without one 60 s
       in all and 10 s to connect. A call as a whole, with its waits and its further attempts, is
@@ -193,7 +195,7 @@ class LCPhoneClient:
         if prefetch is not None:
             fixed = checks.whole_number("prefetch", prefetch, 0)
             return walk_pages(self._send, request, walk, lambda _: fixed)
-        most = self._calls.most_at_once
+        most = partial(self._calls.most_at_once, location_id)
         return walk_pages(self._send, request, walk, lambda pace: min(most(), pace.pages))
 
     async def active_numbers_page(

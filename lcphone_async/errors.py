@@ -152,7 +152,10 @@ class RateLimitedError(APIError):
 
 
 class DailyQuotaExhaustedError(RateLimitedError):
-    """429: this location's requests for the day are spent."""
+    """429: this location's requests for the day are spent.
+
+    `retry_after` is the seconds until the daily limit resets; `None` if the service did not say.
+    """
 
 
 class ServerError(APIError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -21,15 +22,19 @@ from ._windows import Windows
 from .errors import CircuitOpenError, DailyQuotaExhaustedError
 from .models import RateLimitStatus
 
+# What the service documents for each location.
+_MAX_REQUESTS, _PERIOD = 100, 10.0
+
 
 class RateLimiter:
     """At most `max_requests` requests in any `period` seconds, for each key on its own.
 
-    The defaults are the documented limit, 100 requests in 10 s for each location. Where the
-    service's own headers tell of a stricter limit, of requests that others make on the same
-    budget, or that the day's quota is spent, the limiter keeps to that. Waiters are served in
-    the order they came. Hand the same limiter to several clients to share one budget, on one
-    event loop at a time: another one may follow once `asyncio.run` has ended the first.
+    Without `max_requests` and `period` it begins with the documented limit, 100 requests in 10 s
+    for each location, and follows the limit that the service's headers tell, up and down. What is
+    given is a ceiling: the headers only lower it. If they tell of requests that others make on
+    the same budget, or that the day's quota is spent, the limiter keeps to that. Waiters are
+    served in the order they came. Hand the same limiter to several clients to share one budget,
+    on one event loop at a time: another one may follow once `asyncio.run` has ended the first.
 
     - `daily_reserve`: how many of the day's requests `bulk` calls leave for others.
 
@@ -42,15 +47,32 @@ class RateLimiter:
     """
 
     def __init__(
-        self, max_requests: int = 100, period: float = 10.0, *, daily_reserve: int = 0
+        self,
+        max_requests: int | None = None,
+        period: float | None = None,
+        *,
+        daily_reserve: int = 0,
     ) -> None:
-        self.max_requests = whole_number("max_requests", max_requests, 1)
-        self.period = seconds("period", period)
-        self.daily_reserve = whole_number("daily_reserve", daily_reserve, 0)
-        self._windows = Windows(lambda _: _Window(self._budget()))
+        new = partial(new_budget, max_requests, period, daily_reserve)
+        self._windows = Windows(lambda _: _Window(new()), new())
 
     def __repr__(self) -> str:
         return f"RateLimiter(max_requests={self.max_requests}, period={self.period})"
+
+    @property
+    def max_requests(self) -> int:
+        """The ceiling; without one, the limit of which the service told last."""
+        return self._windows.latest.max_requests
+
+    @property
+    def period(self) -> float:
+        """Seconds in which `max_requests` may be sent."""
+        return self._windows.latest.period
+
+    @property
+    def daily_reserve(self) -> int:
+        """How many of the day's requests `bulk` calls leave for others."""
+        return self._windows.latest.daily_reserve
 
     def slot(self, key: str, *, learns: bool = False) -> Slot:
         """An async context manager around one request of `key`; entering it waits for room.
@@ -65,8 +87,15 @@ class RateLimiter:
         """What the service last said of the key's limits."""
         return self._windows.status(key)
 
-    def _budget(self) -> Budget:
-        return Budget(self.max_requests, self.period, self.daily_reserve)
+
+def new_budget(max_requests: int | None, period: float | None, daily_reserve: int) -> Budget:
+    """The budget of a key before the first answer; `RateLimiter` describes the arguments."""
+    return Budget(
+        _MAX_REQUESTS if max_requests is None else whole_number("max_requests", max_requests, 1),
+        _PERIOD if period is None else seconds("period", period),
+        whole_number("daily_reserve", daily_reserve, 0),
+        is_ceiling=(max_requests, period) != (None, None),
+    )
 
 
 class Slot:
@@ -83,6 +112,7 @@ class Slot:
         """Takes in what the answer's headers said, and whether it was a refusal (429)."""
         self._counts = not refused
         self._window.learn(status, self._number, self._expired, refused=refused)
+        self._windows.learned(self._window.budget)
 
     async def __aenter__(self) -> Self:
         self._window = window = self._windows.of(self._key)

@@ -256,7 +256,10 @@ class Location:
 
 @frozen
 class RateLimitStatus:
-    """What the limit headers of an answer said; `None` where they did not."""
+    """What the limit headers of an answer said; `None` where they did not.
+
+    Once the `period` is over, `remaining` is all of it again; once the day is, `daily_remaining`.
+    """
 
     max_requests: int | None = None
     """Requests allowed in one `period`."""
@@ -268,3 +271,7 @@ class RateLimitStatus:
     """Requests allowed in a day."""
     daily_remaining: int | None = None
     """Requests left today."""
+    daily_reset: float | None = None
+    """Seconds from `as_of` until the day's limit resets; unknown, it is within 24 hours."""
+    as_of: datetime | None = field(default=None, eq=False)
+    """When the answer came, aware and in UTC; not compared."""

@@ -6,12 +6,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from . import _checks as checks
-from ._budget import Budget
 from ._extras import extra
 from ._line import in_bulk
 from ._redis_server import acknowledged, answer, check_eviction, check_one_slot
@@ -26,7 +26,7 @@ from .errors import (
     PurchaseInProgressError,
 )
 from .journal import Past, PurchaseRecord
-from .limiter import RateLimiter
+from .limiter import RateLimiter, new_budget
 from .models import RateLimitStatus
 
 with extra("redis"):
@@ -42,6 +42,7 @@ class RedisRateLimiter:
 
     - `redis`: a client of redis-py's asyncio, for one Redis or Valkey, or for a cluster.
     - `max_requests`, `period` (seconds), `daily_reserve`: as of `RateLimiter`, the same for all.
+      A limit that the service tells one process holds for all of them.
     - `prefix`: of the keys, one for each location in use.
     - `timeout`: seconds after which Redis counts as down.
     - `local_share`: the limiter to go on with while Redis is down, with this process' share of
@@ -60,17 +61,16 @@ class RedisRateLimiter:
     def __init__(
         self,
         redis: Redis | RedisCluster,
-        max_requests: int = 100,
-        period: float = 10.0,
+        max_requests: int | None = None,
+        period: float | None = None,
         *,
         daily_reserve: int = 0,
         prefix: str = "lcphone:budget:",
         timeout: float = 1.0,
         local_share: RateLimiter | None = None,
     ) -> None:
-        RateLimiter(max_requests, period, daily_reserve=daily_reserve)  # checks the numbers
-        self.max_requests = max_requests
-        self.period = period
+        new = partial(new_budget, max_requests, period, daily_reserve)
+        first = new()
         if local_share is not None:
             checks.instance("local_share", local_share, RateLimiter)
         link = Link(
@@ -79,13 +79,21 @@ class RedisRateLimiter:
             has_local_share=local_share is not None,
         )
         start = checks.text("prefix", prefix)
-        self._windows = Windows(
-            lambda key: SharedWindow(link, start + key, Budget(max_requests, period, daily_reserve))
-        )
+        self._windows = Windows(lambda key: SharedWindow(link, start + key, new()), first)
         self._local_share = local_share
 
     def __repr__(self) -> str:
         return f"RedisRateLimiter(max_requests={self.max_requests}, period={self.period})"
+
+    @property
+    def max_requests(self) -> int:
+        """The ceiling; without one, the limit of which the service told this process last."""
+        return self._windows.latest.max_requests
+
+    @property
+    def period(self) -> float:
+        """Seconds in which `max_requests` may be sent."""
+        return self._windows.latest.period
 
     def slot(self, key: str, *, learns: bool = False) -> RedisSlot:
         """An async context manager around one request of `key`; entering it waits for room.
@@ -140,6 +148,7 @@ class RedisSlot:
         if self._local is not None:
             self._local.learn(status, refused=refused)
         self._window.learn(status, self._granted, refused=refused)
+        self._windows.learned(self._window.budget)
 
     async def __aenter__(self) -> Self:
         self._window = self._windows.of(self._key)

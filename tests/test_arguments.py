@@ -212,6 +212,11 @@ WRONG = {
         *(aiohttp.ClientTimeout(sock_read=value) for value in NO_FLOAT),
     ],
     "OAuthTokens.store": [*NO_OBJECT, FileTokenStore],
+    **{
+        f"{limiter}.{parameter}": maybe(wrong)
+        for limiter in ("RateLimiter", "RedisRateLimiter")
+        for parameter, wrong in (("max_requests", whole(1)), ("period", TIME))
+    },
     "Rule.name": [None, *NO_TEXT, "", "No", "no name", "no-name\n", 'a"b', "a--b"],
     "Rule.query": [None, *NO_TEXT],
     "Rule.reason": [None, *NO_TEXT],

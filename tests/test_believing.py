@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fake_clock import run
@@ -13,7 +14,6 @@ from lcphone_async import (
     RateLimiter,
     RateLimitStatus,
     RetryPolicy,
-    _budget,
     bulk,
 )
 from lcphone_async.sandbox import Fault, Sandbox
@@ -26,6 +26,9 @@ class Service:
         self.max_requests, self.period, self.latency = max_requests, period, latency
         self.counted = deque()
         self.refusals = 0
+
+    def change(self, max_requests, period):
+        self.max_requests, self.period = max_requests, period
 
     async def request(self):
         now = asyncio.get_running_loop().time
@@ -40,7 +43,7 @@ class Service:
         status = RateLimitStatus(
             max_requests=self.max_requests,
             period=self.period,
-            remaining=self.max_requests - len(self.counted),
+            remaining=max(0, self.max_requests - len(self.counted)),
         )
         await asyncio.sleep(self.latency / 2)
         return status, refused
@@ -81,7 +84,7 @@ def test_a_stricter_limit_is_taken_over():
 
 
 def test_a_laxer_limit_is_not_taken_over():
-    """Keeps to the caller's own numbers where the service would allow more."""
+    """Keeps to the caller's own numbers if the service would allow more."""
 
     async def main():
         limiter, service, sent = RateLimiter(5, 10), Service(1000, 10), []
@@ -91,6 +94,125 @@ def test_a_laxer_limit_is_not_taken_over():
 
     sent = run(main())
     assert max(sum(start <= time < start + 10 for time in sent) for start in sent) == 5
+
+
+@pytest.mark.parametrize(("max_requests", "period"), [(300, 10), (25, 10), (100, 2), (100, 30)])
+def test_without_numbers_of_one_s_own_the_service_s_are_taken(max_requests, period):
+    """Spends what the headers allow, be it more or less than is documented."""
+
+    async def main():
+        limiter, service, sent = RateLimiter(), Service(max_requests, period), []
+        await call(limiter, service, sent)
+        await calls(limiter, service, 3 * max_requests - 1, sent)
+        return limiter, service.refusals, sent
+
+    limiter, refusals, sent = run(main())
+    assert (limiter.max_requests, limiter.period, refusals) == (max_requests, period, 0)
+    assert repr(limiter) == f"RateLimiter(max_requests={max_requests}, period={period})"
+    assert sent[-1] < 2 * (period + 0.1) + 1
+
+
+def test_it_begins_with_the_documented_limit():
+    """Takes 100 requests in 10 s until an answer says otherwise."""
+
+    async def main():
+        limiter, log = RateLimiter(), []
+        assert (limiter.max_requests, limiter.period) == (100, 10)
+
+        async def one():
+            async with limiter.slot("a"):
+                log.append(asyncio.get_running_loop().time())
+
+        await asyncio.gather(*(one() for _ in range(101)))
+        return log
+
+    assert run(main()) == [0] * 100 + [10]
+
+
+LIMITS = [(100, 10), (300, 10), (25, 10), (20, 2), (100, 30)]
+
+
+@pytest.mark.parametrize("before", LIMITS)
+@pytest.mark.parametrize("after", LIMITS)
+@pytest.mark.parametrize("at", [0.2, 3, 9.97, 17])
+def test_a_limit_that_changes_in_the_middle_of_a_window(before, after, at):
+    """Is refused nothing once an answer told the new limit, and soon spends all of it."""
+
+    async def main():
+        limiter, service = RateLimiter(), Service(*before)
+        now = asyncio.get_running_loop().time
+        learned, served, refused = [], [], []
+
+        async def one():
+            async with limiter.slot("a", learns=True) as slot:
+                sent = now()
+                status, is_refused = await service.request()
+                slot.learn(status, refused=is_refused)
+            (refused if is_refused else served).append(sent)
+            if (status.max_requests, status.period) == after:
+                learned.append(now())
+
+        async def worker():
+            while now() < at + 130:
+                await one()
+
+        await one()
+        asyncio.get_running_loop().call_at(at, service.change, *after)
+        await asyncio.gather(*(worker() for _ in range(100)))
+        late = [sent for sent in served if at + 70 <= sent < at + 130]
+        return limiter, [sent for sent in refused if sent > learned[0]], len(late)
+
+    limiter, refused, served = run(main())
+    assert (limiter.max_requests, limiter.period, refused) == (*after, [])
+    assert served > 0.9 * 60 * after[0] / after[1]
+
+
+def test_the_stricter_of_two_limits_that_take_turns():
+    """Keeps to the stricter one for as long as some answers tell it."""
+
+    async def main():
+        limiter, taken = RateLimiter(), 0
+        told = [{"max_requests": 1000, "period": 1.0}, {"max_requests": 5, "period": 10.0}]
+        await learn(limiter, **told[1])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(99):
+                while True:
+                    await learn(limiter, **told[taken % 2])
+                    taken += 1
+        return taken
+
+    assert run(main()) <= 50
+
+
+ABSURD = [
+    {"max_requests": 10**15, "period": 10.0, "remaining": 10**15},
+    {"max_requests": 10**9, "period": 10.0, "remaining": 0},
+    {"max_requests": 100, "period": 0.001, "remaining": 99},
+    {"max_requests": 10**9},
+]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+@pytest.mark.parametrize("headers", ABSURD, ids=str)
+def test_a_limit_beyond_belief_is_not_followed(headers, refused):
+    """Keeps to the last limit that could be true, and shows none that could not."""
+
+    async def main():
+        limiter, sent = RateLimiter(), []
+
+        async def one():
+            async with limiter.slot("a") as slot:
+                sent.append(asyncio.get_running_loop().time())
+                slot.learn(RateLimitStatus(**headers), refused=refused and len(sent) == 1)
+
+        await one()
+        await asyncio.gather(*(one() for _ in range(150)))
+        return limiter, sent
+
+    limiter, sent = run(main())
+    assert (limiter.max_requests, limiter.period) == (100, 10)
+    assert limiter.status("a") == RateLimitStatus()
+    assert sum(time < 10 for time in sent) <= 101
 
 
 WRONG = [
@@ -244,21 +366,15 @@ def test_a_refusal_without_headers_means_that_the_window_is_spent():
     assert len(set(sent)) == 4
 
 
-@pytest.fixture
-def _the_day_ends_in_30_s(monkeypatch):
-    monkeypatch.setattr(_budget, "seconds_left_of_day", lambda _: 30.0)
-
-
 SPENT = {"daily_limit": 200_000, "daily_remaining": 0}
 
 
-@pytest.mark.usefixtures("_the_day_ends_in_30_s")
-def test_a_spent_day_is_told_at_once_until_it_turns():
-    """Raises `DailyQuotaExhaustedError` without a slot, until the day turns."""
+def test_a_spent_day_is_told_at_once_until_it_resets():
+    """Raises `DailyQuotaExhaustedError` without a slot, until `X-RateLimit-Daily-Reset` is over."""
 
     async def main():
         limiter = RateLimiter()
-        await learn(limiter, **SPENT)
+        await learn(limiter, **SPENT, daily_reset=30.0)
         with pytest.raises(DailyQuotaExhaustedError) as caught:
             async with limiter.slot("a"):
                 pass
@@ -272,9 +388,9 @@ def test_a_spent_day_is_told_at_once_until_it_turns():
     assert run(main()) == (30, 30)
 
 
-def test_a_day_that_is_spent_is_asked_for_again_each_hour(monkeypatch):
+@pytest.mark.parametrize("reset", [None, 80_000.0])
+def test_a_day_that_is_spent_is_asked_for_again_each_hour(reset):
     """Sends one call an hour, so that a single wrong header stops a location for no longer."""
-    monkeypatch.setattr(_budget, "seconds_left_of_day", lambda _: 80_000.0)
 
     async def main():
         limiter = RateLimiter()
@@ -282,6 +398,7 @@ def test_a_day_that_is_spent_is_asked_for_again_each_hour(monkeypatch):
         sent = []
         for minute in range(0, 180, 10):
             headers = SPENT if minute < 120 else {"daily_limit": 200_000, "daily_remaining": 9}
+            headers = {**headers, "daily_reset": reset}
             for _ in range(2):
                 with contextlib.suppress(DailyQuotaExhaustedError):
                     await learn(limiter, **headers)
@@ -292,7 +409,74 @@ def test_a_day_that_is_spent_is_asked_for_again_each_hour(monkeypatch):
     assert run(main()) == [60, *(minute for minute in range(120, 180, 10) for _ in range(2))]
 
 
-@pytest.mark.usefixtures("_the_day_ends_in_30_s")
+def test_a_day_without_a_known_end():
+    """Says that the limit resets within 24 hours, and not when: it need not be midnight."""
+
+    async def main():
+        limiter = RateLimiter()
+        await learn(limiter, **SPENT)
+        with pytest.raises(DailyQuotaExhaustedError, match="within 24 hours") as caught:
+            await learn(limiter)
+        return caught.value.retry_after
+
+    assert run(main()) is None
+
+
+def test_a_reserve_is_free_again_when_the_day_resets():
+    """Turns bulk calls away only until the day's limit resets, or for 24 hours."""
+
+    async def main(**reset):
+        limiter = RateLimiter(daily_reserve=5)
+        now = asyncio.get_running_loop().time
+        await learn(limiter, daily_limit=10, daily_remaining=5, **reset)
+        with bulk():
+            while True:
+                try:
+                    await learn(limiter)
+                except DailyQuotaExhaustedError:
+                    await asyncio.sleep(50)
+                else:
+                    return now()
+
+    assert run(main(daily_reset=100.0)) == 100
+    assert run(main()) == 86_400
+
+
+@pytest.mark.parametrize(
+    ("headers", "after", "left"),
+    [
+        ({}, 9, (1, 2)),
+        ({}, 10, (20, 2)),
+        ({"daily_reset": 60.0}, 59, (20, 2)),
+        ({"daily_reset": 60.0}, 60, (20, 50)),
+        ({}, 86_399, (20, 2)),
+        ({}, 86_400, (20, 50)),
+        ({"max_requests": None, "daily_limit": None}, 86_400, (None, None)),
+    ],
+)
+def test_a_status_whose_period_is_over(headers, after, left):
+    """Shows the budget as free again once its period, or its day, is over."""
+    told = {"max_requests": 20, "period": 10.0, "remaining": 1}
+    told |= {"daily_limit": 50, "daily_remaining": 2} | headers
+
+    async def main():
+        limiter = RateLimiter()
+        await learn(limiter, **told)
+        await asyncio.sleep(after)
+        return limiter.status("a")
+
+    status = run(main())
+    assert (status.remaining, status.daily_remaining) == left
+    assert status.daily_reset == (None if left[1] != 2 else told.get("daily_reset"))
+
+
+def test_a_status_outside_an_event_loop():
+    """Is the last one, also once `asyncio.run` has ended."""
+    limiter = RateLimiter()
+    asyncio.run(learn(limiter, daily_limit=50, daily_remaining=2))
+    assert limiter.status("a").daily_remaining == 2
+
+
 def test_a_spent_day_ends_the_wait_of_those_in_line():
     """Raises for calls that wait for a slot as soon as the day is known to be spent."""
 
@@ -312,7 +496,6 @@ def test_a_spent_day_ends_the_wait_of_those_in_line():
     assert run(main()) == ([type(None), *[DailyQuotaExhaustedError] * 5], 1)
 
 
-@pytest.mark.usefixtures("_the_day_ends_in_30_s")
 def test_bulk_calls_leave_the_reserve_to_others():
     """Turns away bulk calls once the day has no more than the reserve, and no other call."""
 
@@ -376,9 +559,16 @@ async def test_the_client_tells_what_is_known():
     ):
         assert client.rate_limit("a") == RateLimitStatus()
         await client.number_pools("a")
-        assert client.rate_limit("a") == RateLimitStatus(
-            max_requests=20, period=5.0, remaining=19, daily_limit=50, daily_remaining=49
+        status = client.rate_limit("a")
+        assert status == RateLimitStatus(
+            max_requests=20,
+            period=5.0,
+            remaining=19,
+            daily_limit=50,
+            daily_remaining=49,
+            daily_reset=86_400.0,
         )
+        assert timedelta() <= datetime.now(UTC) - status.as_of < timedelta(seconds=60)
         assert client.rate_limit("b") == RateLimitStatus()
 
 
@@ -389,6 +579,19 @@ async def test_limits_that_disagree_say_nothing():
         for _ in range(3):
             await client.number_pools("a")
         assert client.rate_limit("a").daily_remaining is None
+
+
+async def test_a_private_integration_token_s_limits():
+    """Follows 25 requests in 10 s and 10,000 a day, and a walk prefetches no more."""
+    async with (
+        Sandbox(max_requests=25, daily_quota=10_000) as sandbox,
+        LCPhoneClient("pit-any", base_url=sandbox.url) as client,
+    ):
+        assert client._calls.most_at_once("a") == 100
+        await client.number_pools("a")
+        assert client._calls.most_at_once("a") == 25
+        await asyncio.gather(*(client.number_pools("a") for _ in range(24)))
+        assert {record.status for record in sandbox.requests} == {200}
 
 
 async def test_a_spent_day_stops_the_client_before_it_sends():
@@ -403,6 +606,9 @@ async def test_a_spent_day_stops_the_client_before_it_sends():
             await client.number_pools("a")
         with pytest.raises(DailyQuotaExhaustedError, match="GET /phone-system/number-pools: 429"):
             await client.number_pools("a")
+        with pytest.raises(DailyQuotaExhaustedError, match=r"resets in (1 day|23:59:)") as caught:
+            await client.number_pools("a")
+        assert 86_000 < caught.value.retry_after <= 86_400
         assert len(sandbox.requests) == 3
         await client.number_pools("b")
 

@@ -304,7 +304,7 @@ class Answering(Link):
     async def visit(self, key, arguments):
         if not self.answers:
             await asyncio.Event().wait()
-        return arguments[3], 0.0, False
+        return arguments[3], 0.0, False, (0, 0.0)
 
 
 def test_what_a_loop_left_undone():
@@ -423,6 +423,57 @@ async def test_a_call_goes_before_bulk_calls(connect):
     await one("search")
     await asyncio.gather(*tasks)
     assert order.index("search") <= 2
+
+
+async def learn(limiter, max_requests, period, log=None):
+    """One request whose answer tells a limit; logs when it was sent."""
+    async with limiter.slot("a") as slot:
+        if log is not None:
+            log.append(clock())
+        slot.learn(RateLimitStatus(max_requests=max_requests, period=period))
+
+
+@pytest.mark.parametrize("max_requests", [3, 200])
+async def test_all_processes_share_what_one_was_told(connect, max_requests):
+    """Follows the service's limit in each process, once an answer told one of them."""
+    first, *others = (connect(None, None) for _ in range(4))
+    sent = []
+    await learn(first, max_requests, 0.9, sent)
+    assert (first.max_requests, first.period) == (max_requests, 0.9)
+    await take(first, [])  # Redis hears of it
+    calls = (
+        learn(limiter, max_requests, 0.9, sent)
+        for limiter in others
+        for _ in range(2 * max_requests)
+    )
+    with suppress(TimeoutError):
+        async with asyncio.timeout(3):
+            await asyncio.gather(*calls)
+    assert fullest_window(sent, 0.9) <= max_requests
+    assert fullest_window(sent, 0.9) > 100 or max_requests < 100
+
+
+async def test_a_laxer_limit_holds_once_no_process_was_told_a_stricter_one(connect):
+    """Keeps to the strictest limit of the last period, of whichever process."""
+    one, other, sent = connect(None, None), connect(None, None), []
+    start = clock()
+    await learn(one, 4, 0.5)
+    await take(one, [])  # Redis hears of it
+    async with asyncio.timeout(20):
+        while len(sent) < 60:
+            await learn(other, 50, 0.5, sent)
+    assert sum(time < start + 0.5 for time in sent) <= 2
+    assert other.max_requests == 50
+
+
+async def test_a_ceiling_is_never_passed(connect):
+    """Takes no more than what was given, whatever the service allows."""
+    limiter, sent = connect(4, 0.4), []
+    async with asyncio.timeout(20):
+        for _ in range(3):
+            await asyncio.gather(*(learn(limiter, 100, 0.1, sent) for _ in range(4)))
+    assert fullest_window(sent) <= 4
+    assert (limiter.max_requests, limiter.period) == (4, 0.4)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 
 from attrs import evolve
 
+from .. import _clock
 from .._checks import API_VERSIONS
 from ..errors import (
     APIError,
@@ -119,14 +120,18 @@ def error_of(request: Request, answer: Answer, token: str | None) -> APIError:
     messages = _messages(body, answer)
     hint = _hint(request, answer, body, " ".join(messages))
     secrets = [token or "", *request.secrets]
-    return _class_of(request, answer, messages)(
+    error_class = _class_of(request, answer, messages)
+    wait = _wait(answer, error_class)
+    if error_class is DailyQuotaExhaustedError:
+        hint = _clock.daily_reset(wait)
+    return error_class(
         status=answer.status,
         message=_clean("; ".join(messages), secrets) or "",
         error=_clean(body.get("error"), secrets),
         trace_id=_clean(body.get("traceId"), secrets, keep=_TRACE_ID),
         method=request.method,
         path=request.path,
-        retry_after=_wait(answer),
+        retry_after=wait,
         hint=_clean(hint, secrets),
     )
 
@@ -197,9 +202,14 @@ def _hint(request: Request, answer: Answer, body: Mapping[str, Any], message: st
     return found and found.format(scope=request.scope)
 
 
-def _wait(answer: Answer) -> float | None:
-    """Seconds to wait: what the service asks for, or after a 429 one whole limit interval."""
+def _wait(answer: Answer, error_class: type[APIError]) -> float | None:
+    """Seconds to wait: what the service asks for, or after a 429 one whole limit interval.
+
+    Of a spent day that is when it resets; an interval would not do.
+    """
     asked = retry_after(answer.headers)
+    if error_class is DailyQuotaExhaustedError:
+        return rate_limit(answer.headers).daily_reset or asked
     if asked is None and answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return rate_limit(answer.headers).period
     return asked

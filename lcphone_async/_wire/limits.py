@@ -20,21 +20,28 @@ _INTERVAL = istr("X-RateLimit-Interval-Milliseconds")
 _REMAINING = istr("X-RateLimit-Remaining")
 _DAILY_LIMIT = istr("X-RateLimit-Limit-Daily")
 _DAILY_REMAINING = istr("X-RateLimit-Daily-Remaining")
+_DAILY_RESET = istr("X-RateLimit-Daily-Reset")
 _RETRY_AFTER = istr("Retry-After")
+
+# Milliseconds: the daily limit is one of any 24 hours, so that no reset can be further away.
+_DAY = 86_400_000
 
 # No count has more digits, and `int` takes long for very many.
 _MOST_DIGITS = 15
 
 
 def rate_limit(headers: MultiMapping[str]) -> RateLimitStatus:
-    """What the five limit headers say; one that is missing, no number or ambiguous says nothing."""
+    """What the six limit headers say; one that is missing, no number or ambiguous says nothing."""
     interval = _count(headers, _INTERVAL)
+    reset = _count(headers, _DAILY_RESET)
     return RateLimitStatus(
         max_requests=_count(headers, _MAX),
         period=None if interval is None else interval / 1000,
         remaining=_count(headers, _REMAINING),
         daily_limit=_count(headers, _DAILY_LIMIT),
         daily_remaining=_count(headers, _DAILY_REMAINING),
+        daily_reset=reset / 1000 if reset and reset <= _DAY else None,
+        as_of=_clock.now(),
     )
 
 

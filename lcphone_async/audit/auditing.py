@@ -87,7 +87,7 @@ class AuditSummary:
     error: LCPhoneError | None = None
     """What stopped it before its end; what was done by then is kept."""
     days_spent: int = 0
-    """Locations whose requests for the day are spent; `resume` tomorrow (UTC)."""
+    """Locations whose requests for the day are spent; `resume` once their limits have reset."""
     incomplete: tuple[Incomplete, ...] = ()
     """The first few that were not seen whole, and why."""
 

@@ -119,8 +119,8 @@ def run(
     --resume goes on.
 
     Exit codes: 0 all was seen; 3 some locations were not seen whole; 4 the token was refused; 5 a
-    location's requests of the day are spent, resume after midnight UTC; 6 the store cannot be
-    written, as on a full disk; 1 another error.
+    location's requests of the day are spent, resume once its limit has reset, within 24 hours; 6
+    the store cannot be written, as on a full disk; 1 another error.
     """
     locations: list[Location | str] = [*location_ids, *_listed(listed)]
     if installed:
@@ -354,7 +354,7 @@ def _ending(summary: AuditSummary) -> str:
     if summary.days_spent:
         return (
             f"the requests of the day are spent for {summary.days_spent} locations: go on with"
-            " --resume after midnight UTC"
+            " --resume once their limits have reset, within 24 hours"
         )
     return "some locations were not seen whole: --resume tries them again"
 

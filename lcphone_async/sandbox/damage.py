@@ -22,6 +22,7 @@ _OTHERS: Final = {
     "Content-Type": ("text/html",),
     "X-RateLimit-Limit-Daily": ("1", "2"),
     "X-RateLimit-Daily-Remaining": ("0", "1"),
+    "X-RateLimit-Daily-Reset": ("1", "2"),
     "X-RateLimit-Interval-Milliseconds": ("1", "2"),
     "X-RateLimit-Max": ("1", "2"),
     "X-RateLimit-Remaining": ("0", "1"),

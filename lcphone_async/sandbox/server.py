@@ -108,7 +108,7 @@ class Sandbox:
     period: float = field(default=10.0, validator=arguments.number(0, above=True))
     """In seconds."""
     daily_quota: int = field(default=200_000, validator=arguments.whole(0))
-    """Requests that a location takes in a day (UTC)."""
+    """Requests that a location takes in a day, which begins with its first one."""
     keep_requests: int = field(default=1_000, validator=arguments.whole(0))
     """How many of the last requests `requests` holds."""
     record: Path | None = field(default=None, converter=_path)

@@ -79,12 +79,13 @@ def test_exit_codes(lcphone, lcphone_sandbox, store, tmp_path):
 
 
 def test_a_spent_day(bare, store):
-    """Says to go on tomorrow where the requests of the day are spent."""
+    """Says to go on once the limits have reset if the requests of the day are spent."""
     with Sandbox(daily_quota=3, numbers_per_location=9_000).in_thread() as sandbox:
         lcphone = bare.for_url(sandbox.url)
         done = lcphone.run("audit", "run", "a", "--store", store)
     assert done.code == 5
-    assert "midnight UTC" in done.err
+    assert "once their limits have reset, within 24 hours" in done.err
+    assert "the daily limit resets in " in done.err
 
 
 FULL = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000));"

@@ -1,4 +1,4 @@
-"""The window, the day, and the five headers. Time is a number that the tests move."""
+"""The window, the day, and the six headers. Time is a number that the tests move."""
 
 import pytest
 
@@ -58,7 +58,7 @@ async def test_the_window_slides(call, clock):
 
 
 async def test_429_looks_as_it_should(call, clock):
-    """A 429 says so in its body, has the five headers and no Retry-After."""
+    """A 429 says so in its body, has the six headers and no Retry-After."""
     async with Sandbox(max_requests=1, clock=clock) as sandbox:
         await call(sandbox).active("loc1")
         answer = await call(sandbox).active("loc1")
@@ -78,7 +78,8 @@ async def test_rejected_requests_do_not_count(call, clock):
 
 
 async def test_the_day(call, clock):
-    """A spent day gives 429 with nothing left of the day, and ends at midnight UTC."""
+    """A spent day gives 429 with nothing left of it, and ends 24 hours after its first request."""
+    clock.now += 5 * 3_600
     async with Sandbox(daily_quota=2, clock=clock) as sandbox:
         caller = call(sandbox)
         assert [(await caller.active("loc1")).status for _ in range(3)] == [200, 200, 429]
@@ -87,6 +88,17 @@ async def test_the_day(call, clock):
         assert (answer.status, limits(answer)) == (429, (2, 0, 10_000, 100, 100))
         clock.now += 1
         assert (await caller.active("loc1")).status == 200
+
+
+async def test_the_day_s_reset(call, clock):
+    """`X-RateLimit-Daily-Reset` is the milliseconds until the day ends, on refusals too."""
+    async with Sandbox(daily_quota=2, clock=clock) as sandbox:
+        caller = call(sandbox)
+        told = []
+        for wait in (0, 57, 0.5, DAY - 57.5):
+            clock.now += wait
+            told.append(int((await caller.active("loc1")).headers["X-RateLimit-Daily-Reset"]))
+        assert told == [86_400_000, 86_343_000, 86_342_500, 86_400_000]
 
 
 async def test_each_location_has_its_own(call, clock):

@@ -335,6 +335,8 @@ def bought(purchase: lc.Purchase, pool: lc.NumberPool, limit: lc.RateLimitStatus
     assert_type(limit.remaining, int | None)
     assert_type(limit.daily_limit, int | None)
     assert_type(limit.daily_remaining, int | None)
+    assert_type(limit.daily_reset, float | None)
+    assert_type(limit.as_of, datetime | None)
 
 
 def errors(

@@ -27,6 +27,7 @@ HEADERS = (
     "X-RateLimit-Interval-Milliseconds",
     "X-RateLimit-Limit-Daily",
     "X-RateLimit-Daily-Remaining",
+    "X-RateLimit-Daily-Reset",
     "Content-Type",
     "Server",
 )

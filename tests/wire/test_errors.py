@@ -278,6 +278,22 @@ async def test_a_spent_day_is_not_a_spent_burst(raw_server: RawServer, new_clien
         new_client(), raw_server, http_json({}, 429, {"x-ratelimit-daily-remaining": "0"})
     )
     assert type(day) is DailyQuotaExhaustedError
+    assert day.retry_after is None
+    assert "within 24 hours" in str(day)
+
+
+async def test_a_spent_day_says_when_it_resets(raw_server: RawServer, new_client):
+    """429: `X-RateLimit-Daily-Reset` is milliseconds until the day's limit resets."""
+    headers = {
+        "X-RateLimit-Daily-Remaining": "0",
+        "X-RateLimit-Daily-Reset": "86343000",
+        "X-RateLimit-Interval-Milliseconds": "10000",
+        "Retry-After": "1",
+    }
+    error = await refused(new_client(), raw_server, http_json({}, 429, headers))
+    assert type(error) is DailyQuotaExhaustedError
+    assert error.retry_after == 86_343
+    assert "resets in 23:59:03" in str(error)
 
 
 ODD_ERRORS = [

@@ -289,6 +289,7 @@ LIMITS = (
     "X-RateLimit-Interval-Milliseconds",
     "X-RateLimit-Limit-Daily",
     "X-RateLimit-Daily-Remaining",
+    "X-RateLimit-Daily-Reset",
 )
 counts = st.sampled_from(["0", "1", "100", "9" * 15, "9" * 16, "-1", "1.5", "", "\xb2"]) | st.text()
 
@@ -308,6 +309,29 @@ def test_absurd_limits(headers, refused):
     budget.learn(status, number=1, ours=1, now=0.0, refused=refused)
     assert budget.period <= 86_400 * 100
     assert budget.limit(0.0) <= 100
+    assert budget.status(0.0).daily_reset in {None, 0.001, 0.1}
+
+
+@FAST
+@given(st.lists(st.tuples(st.sampled_from(LIMITS), counts), max_size=8), st.booleans())
+def test_absurd_limits_that_are_followed(headers, refused):
+    """No limit headers raise a budget beyond a thousand requests a second."""
+    budget = Budget(100, 10.0, 0, is_ceiling=False)
+    budget.learn(
+        limits.rate_limit(CIMultiDict(headers)), number=1, ours=1, now=0.0, refused=refused
+    )
+    assert budget.period <= 600
+    assert 1 <= budget.max_requests <= 1000 * budget.period
+
+
+@pytest.mark.parametrize(
+    ("sent", "seconds"),
+    [("86343000", 86_343), ("86400000", 86_400), ("86400001", None), ("0", None), ("-1", None)],
+)
+def test_the_day_s_reset(sent, seconds):
+    """Reads milliseconds; what is no time of the next 24 hours says nothing."""
+    headers = CIMultiDict({"X-RateLimit-Daily-Reset": sent})
+    assert limits.rate_limit(headers).daily_reset == seconds
 
 
 def test_thousands_of_headers():
