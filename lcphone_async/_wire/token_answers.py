@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -19,6 +20,8 @@ from .shapes import MismatchError, kind, structure
 # A hundred years: a longer life is a mistake, and may be no date any more.
 _LONGEST_LIFE = 100 * 366 * 86_400
 
+_ABSENT = (None, "")
+
 
 @attrs.frozen
 class LocationsPage:
@@ -32,16 +35,24 @@ class LocationsPage:
 
 
 def grant(request: Request, answer: Answer) -> Grant:
-    """The tokens, from `access_token` or `accessToken`, bare or wrapped in `data`."""
+    """The tokens, from `access_token` or `accessToken`, bare or wrapped in `data`.
+
+    Only the tokens themselves can be refused. A used refresh token may be lost with an answer that
+    is refused, so a field beside them that cannot be read is left out.
+    """
 
     def read(document: Any) -> Grant:
-        fields, where = _unwrapped(document)
-        known = {camel(name): _either(fields, name) for name in attrs.fields_dict(Grant)}
-        lives = known.pop("expiresIn")
-        grant = structure(known, Grant, where)
-        _check_usable(grant.access_token, f"{where}.access_token")
-        # Tokens that were given must not be lost for a lifetime that cannot be read.
-        return attrs.evolve(grant, expires_in=lives) if _is_lifetime(lives) else grant
+        fields, where = _unwrapped(document, unless="access_token")
+        said = {name: _either(fields, name) for name in attrs.fields_dict(Grant)}
+        refresh, where_refresh = said["refresh_token"], f"{where}.refresh_token"
+        return Grant(
+            access_token=_token(said["access_token"], f"{where}.access_token"),
+            refresh_token=None if refresh in _ABSENT else _token(refresh, where_refresh),
+            expires_in=_lifetime(said["expires_in"]),
+            company_id=_id(said["company_id"]),
+            location_id=_id(said["location_id"]),
+            scope=_scope(said["scope"]),
+        )
 
     return read_answer(request, answer, read)
 
@@ -64,16 +75,45 @@ def locations(request: Request, answer: Answer, start: str, page_size: int) -> L
     return read_answer(request, answer, read)
 
 
-def _check_usable(token: str, where: str) -> None:
+def _token(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise MismatchError("a string", where, kind(value))
     try:
-        checked_token(token)
+        return checked_token(value)
     except ValueError:
         raise MismatchError("a token that can be sent in a header", where, "another") from None
 
 
-def _unwrapped(document: Any) -> tuple[Mapping[str, Any], str]:
+def _lifetime(value: Any) -> float | None:
+    """Seconds; `None` for what is no lifetime."""
+    with suppress(ValueError):
+        seconds = float(value) if isinstance(value, str) else value
+        return seconds if _is_number(seconds) and abs(seconds) < _LONGEST_LIFE else None
+    return None
+
+
+def _id(value: Any) -> str | None:
+    """An id, which may come as a number."""
+    if isinstance(value, str):
+        return value.strip() or None
+    return str(int(value)) if _is_number(value) and value == int(value) else None
+
+
+def _scope(value: Any) -> str | None:
+    """The names of scopes with spaces between them, as a text or from a list."""
+    if isinstance(value, list):
+        value = " ".join(name for name in value if isinstance(name, str))
+    return value or None if isinstance(value, str) else None
+
+
+def _unwrapped(document: Any, unless: str = "") -> tuple[Mapping[str, Any], str]:
+    """The object within `data`, or the one around it that has a field of the name `unless`."""
     where = "$"
-    while isinstance(document, dict) and isinstance(document.get("data"), dict):
+    while (
+        isinstance(document, dict)
+        and isinstance(document.get("data"), dict)
+        and not (unless and _either(document, unless))
+    ):
         document, where = document["data"], f"{where}.data"
     if not isinstance(document, dict):
         raise MismatchError("an object", where, kind(document))
@@ -83,7 +123,7 @@ def _unwrapped(document: Any) -> tuple[Mapping[str, Any], str]:
 def _either(fields: Mapping[str, Any], name: str) -> Any:
     """The value of a field in snake_case or, where that is absent, in camelCase."""
     value = fields.get(name)
-    return fields.get(camel(name)) if value in (None, "") else value
+    return fields.get(camel(name)) if value in _ABSENT else value
 
 
 def _next_token(paging: Mapping[str, Any]) -> str | None:
@@ -105,10 +145,6 @@ def _next_skip(start: str, given: int, page_size: int, fields: Mapping[str, Any]
 
 def _whole(value: Any) -> int | None:
     return int(value) if _is_number(value) else None
-
-
-def _is_lifetime(value: Any) -> bool:
-    return _is_number(value) and abs(value) < _LONGEST_LIFE
 
 
 def _is_number(value: Any) -> bool:

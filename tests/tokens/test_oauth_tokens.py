@@ -303,7 +303,7 @@ async def test_an_answer_that_is_none(raw_server, answer):
             await client.number_pools("loc1")
 
 
-@pytest.mark.parametrize("lives", [None, "soon", 0, -5, "3600"])
+@pytest.mark.parametrize("lives", [None, "soon", 0, -5, [3600]])
 async def test_a_lifetime_that_makes_no_sense(raw_server, lives):
     """Uses a token of no clear lifetime until it is refused, rather than lose it."""
     answer = {"access_token": "a2", "refresh_token": "r2", "expires_in": lives}

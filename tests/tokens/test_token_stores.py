@@ -155,29 +155,6 @@ async def test_a_store_that_is_emptied_during_a_refresh(v3, clock):
     assert v3.oauth.access(json.loads(await store.load())["access_token"])
 
 
-async def test_tokens_that_are_kept_too_late(v3, clock):
-    """Renews tokens once more that expired before the store could keep them."""
-
-    class Full(MemoryTokenStore):
-        full = True
-
-        async def replace(self, old, new):
-            if self.full and not is_marked(new):
-                raise OSError(28, "No space left on device")
-            return await super().replace(old, new)
-
-    full = Full()
-    source = v3.tokens(store=full, failure_cooldown=0.01)
-    async with v3.client(source) as client:
-        with pytest.raises(TokenUnavailableError):
-            await client.number_pools("loc1")
-        clock.now += HOUR
-        full.full = False
-        await asyncio.sleep(0.05)
-        assert v3.oauth.access(await source.token("loc1"))
-    assert v3.outcomes() == ["issued", "issued"]
-
-
 async def test_sources_that_share_a_store_in_memory(v3):
     """Sends one refresh also where the store is of one process."""
     grant, store = v3.oauth.install("loc1"), MemoryTokenStore()
@@ -301,31 +278,6 @@ async def test_a_store_that_does_not_answer(v3, monkeypatch):
         with pytest.raises(TokenUnavailableError, match="gave no answer"):
             await client.number_pools("loc1")
     assert v3.asked() == 0
-
-
-async def test_a_store_that_does_not_answer_what_it_is_to_keep(v3, monkeypatch):
-    """Gives up in time, and keeps the new tokens at the next try, without another refresh."""
-    monkeypatch.setattr("lcphone_async.auth._STORE_WAIT", 0.05)
-
-    class Stuck(MemoryTokenStore):
-        stuck = True
-
-        async def replace(self, old, new):
-            if self.stuck:
-                await asyncio.Event().wait()
-            return await super().replace(old, new)
-
-    store = Stuck()
-    async with (
-        asyncio.timeout(5),
-        v3.client(v3.tokens(store=store, failure_cooldown=0.01)) as client,
-    ):
-        with pytest.raises(TokenUnavailableError, match="gave no answer"):
-            await client.number_pools("loc1")
-        store.stuck = False
-        await asyncio.sleep(0.05)
-        await client.number_pools("loc1")
-    assert v3.outcomes() == ["issued"]
 
 
 async def test_a_store_whose_lock_cannot_be_left(v3, monkeypatch):

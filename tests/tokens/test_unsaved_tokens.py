@@ -86,7 +86,7 @@ class Trouble:
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -165,7 +165,7 @@ async def test_a_disk_that_is_full_for_a_moment(v3, disk, caplog):
         other = asyncio.create_task(second.number_pools("loc1"))
         await asyncio.sleep(0.3)
         disk.free()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await other
             await first.number_pools("loc1")
     assert "in memory only" in str(caught.value)
@@ -186,7 +186,7 @@ async def test_a_redis_that_is_away_for_a_moment(v3, tmp_path, monkeypatch, is_g
     options = ["--dir", str(tmp_path), "--appendonly", "yes", "--appendfsync", "always"]
     with RedisServer(*options) as server:
         leave, come_back = (server.stop, server.start) if is_gone else (server.pause, server.resume)
-        at_once = {"port": server.port, "socket_timeout": 0.2, "retry": Retry(NoBackoff(), 0)}
+        at_once = {"port": server.port, "socket_timeout": 0.5, "retry": Retry(NoBackoff(), 0)}
         async with (
             aclosing(Redis(**at_once)) as redis,
             aclosing(Redis(**at_once)) as other_redis,
@@ -203,7 +203,7 @@ async def test_a_redis_that_is_away_for_a_moment(v3, tmp_path, monkeypatch, is_g
                         await second.number_pools("loc1")
                     await asyncio.sleep(0.2)
                 come_back()
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     while True:
                         try:
                             await second.number_pools("loc1")
@@ -213,6 +213,40 @@ async def test_a_redis_that_is_away_for_a_moment(v3, tmp_path, monkeypatch, is_g
                         else:
                             break
     assert v3.outcomes() == ["issued"]
+
+
+async def test_a_store_that_gives_no_answer(v3, monkeypatch):
+    """Fails the calls in time, and stores the new tokens when the store answers again."""
+    monkeypatch.setattr("lcphone_async.auth._STORE_WAIT", 0.05)
+
+    class Stuck(Full):
+        async def replace(self, old, new):
+            if self.is_full and not is_marked(new):
+                await asyncio.Event().wait()
+            return await super().replace(old, new)
+
+    store = Stuck()
+    async with v3.client(v3.tokens(store=store, failure_cooldown=LONG)) as client:
+        with pytest.raises(TokenUnavailableError, match=r"in memory only.*gave no answer"):
+            await client.number_pools("loc1")
+        store.is_full = False
+        await until(lambda: not is_marked(store._text))
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+async def test_tokens_that_are_stored_too_late(v3, clock):
+    """Renews tokens once more that expired before the store could keep them."""
+    store = Full()
+    source = v3.tokens(store=store, failure_cooldown=LONG)
+    async with v3.client(source) as client:
+        with pytest.raises(TokenUnavailableError, match="in memory only"):
+            await client.number_pools("loc1")
+        clock.now += HOUR
+        store.is_full = False
+        await until(lambda: len(v3.outcomes()) == 2 and not is_marked(store._text))
+        assert v3.oauth.access(await source.token("loc1"))
+    assert v3.outcomes() == ["issued", "issued"]
 
 
 async def test_calls_go_on_with_a_token_that_is_still_good(v3, clock):
@@ -267,7 +301,7 @@ async def test_tokens_of_another_that_are_newer(v3):
         v3.oauth.suspended.add("loc1")
         store._text = f'{{"access_token": "{newer.access_token}", "refresh_token": "other"}}'
         store.is_full = False
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 try:
                     await client.number_pools("loc1")

@@ -219,7 +219,9 @@ def test_a_key_that_comes_twice():
 
 
 @pytest.mark.parametrize("operation", ["refresh", "exchange", "location token"])
-@pytest.mark.parametrize("lives", [10**400, -(10**400), 1e308, 10**15, "1", None, True, {}])
+@pytest.mark.parametrize(
+    "lives", [10**400, -(10**400), 1e308, 10**15, "soon", "1e400", "NaN", None, True, {}]
+)
 def test_a_lifetime_that_cannot_be_one(operation, lives):
     """Keeps the tokens, which were given once, and takes their lifetime as not known."""
     grant = read(operation, {"access_token": "a", "refresh_token": "r", "expires_in": lives})
