@@ -64,20 +64,21 @@ def lease_of(store: TokenStore) -> float:
     return lease
 
 
-async def unmarked(store: TokenStore, seen: str | None, seen_at: float) -> str | None:
+async def unmarked(store: TokenStore) -> str | None:
     """Returns the store's text once no other refresh is under way, or its mark is out of date.
 
-    A mark is out of date if it was not renewed for the lease, measured by this process' own clock.
-    `seen` is the text as it was at `seen_at`.
+    A mark is out of date if it stayed the same for the lease, by this process' own clock. While the
+    store does not answer, the other process cannot renew it: that time does not count.
     """
     now, lease = asyncio.get_running_loop().time, lease_of(store)
-    while True:
-        text = await store.load()
-        if text != seen:
-            seen, seen_at = text, now()
-        if not is_marked(text) or now() >= seen_at + lease:
-            return text
+    text, since = await store.load(), now()
+    while is_marked(text) and now() < since + lease:
         await asyncio.sleep(_LOOK_AGAIN)
+        asked = now()
+        newer = await store.load()
+        if newer != text or now() > asked + lease / 3:
+            text, since = newer, now()
+    return text
 
 
 def is_marked(text: str | None) -> bool:

@@ -180,12 +180,12 @@ class OAuthTokens(ServiceTokens):
         """The pair that somebody else has got meanwhile, or a new one, which is kept by then."""
         async with AsyncExitStack() as stack:
             async with _in_time(_LOCK_WAIT):
-                text, seen_at = await self._store.load(), asyncio.get_running_loop().time()
+                text = await self._store.load()
                 if pair := self._fresh(text):
                     return pair
                 await stack.enter_async_context(_Held(self._store.lock()))
                 if not self._has_unsaved(text):
-                    text = await unmarked(self._store, text, seen_at)
+                    text = await unmarked(self._store)
             return self._fresh(text) or await self._refreshed(service, text)
 
     async def _refreshed(self, service: TokenService, text: str | None) -> TokenPair:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Any, Self, TypeVar
 from . import _checks as checks
 from ._extras import extra
 from ._line import in_bulk
-from ._redis_server import acknowledged, answer, check_eviction, check_one_slot
+from ._redis_server import UnsafeRedisError, acknowledged, answer, check_eviction, check_one_slot
 from ._secrets import Secret
 from ._shared_window import Link, SharedWindow
 from ._tasks import OwnTasks
@@ -24,6 +25,7 @@ from .errors import (
     JournalUnavailableError,
     NumberAlreadyOwnedError,
     PurchaseInProgressError,
+    TokenUnavailableError,
 )
 from .journal import Past, PurchaseRecord
 from .limiter import RateLimiter, new_budget
@@ -35,6 +37,8 @@ with extra("redis"):
     from redis.exceptions import LockError, RedisError
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("lcphone_async")
 
 
 class RedisRateLimiter:
@@ -182,8 +186,8 @@ return rows
 """
 _JOURNAL = Path(__file__).with_name("_journal.lua").read_text(encoding="utf-8")
 
-# Seconds after which a Redis that does not answer keeps no purchase from being refused.
-_ANSWERED_WITHIN = 10.0
+# Seconds after which a Redis that does not answer counts as down.
+_ANSWERED_WITHIN = 5.0
 
 
 class RedisPurchaseJournal:
@@ -284,8 +288,10 @@ _LOOK_AGAIN = 0.05
 # Seconds after which a lock that cannot be freed is left to its lease.
 _RELEASE_WAIT = 1.0
 
+# It may come twice, as redis-py sends a command again whose answer was lost.
 _REPLACE = """
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+local kept = redis.call('GET', KEYS[1]) or ''
+if kept ~= ARGV[1] and kept ~= ARGV[2] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1
 """
@@ -299,10 +305,11 @@ class RedisTokenStore:
     - `prefix`: of the keys, one for the tokens and one for the lock.
     - `lease`: seconds after which the lock of a process that died is free again, and its refresh
       counts as given up; one that lives keeps both for as long as it needs.
+    - `replicas`: how many replicas must have the mark of a refresh before it is sent, and the new
+      tokens. Without them, a failover during a refresh may cost the installation.
 
-    Tokens are as durable as Redis' own settings make them: without `appendonly yes` and
-    `appendfsync always` they may be lost with the server. Whoever can read this Redis can use
-    them. To begin anew, after the app was authorized again, delete the key.
+    `docs/redis.md` says how Redis must be set up. Whoever can read this Redis can use the tokens.
+    To begin anew, after the app was authorized again, delete the key.
 
     >>> from redis.asyncio import Redis
     >>> store = RedisTokenStore(Redis(), "ve9EPM428h8vShlRW1KT")
@@ -315,9 +322,11 @@ class RedisTokenStore:
         *,
         prefix: str = "lcphone:tokens:",
         lease: float = 10.0,
+        replicas: int = 0,
     ) -> None:
         self._redis: Any = checks.redis_client("redis", redis)
-        self._replace: Any = redis.register_script(_REPLACE)
+        self._replicas = checks.whole_number("replicas", replicas, 0)
+        self._is_checked = False
         self._key = checks.text("prefix", prefix) + checks.identifier("name", name)
         self.lease = checks.seconds("lease", lease)
 
@@ -329,7 +338,7 @@ class RedisTokenStore:
         """Held by one at a time; one that stands still for longer than `lease` may lose it."""
         name = f"{self._key}:lock"
         lock = Lock(self._redis, name, self.lease, _LOOK_AGAIN, thread_local=False)
-        await lock.acquire()
+        await answer(self._acquire(lock), _token_failure)
         async with OwnTasks() as tasks:
             tasks.start(_keep(lock, self.lease / 3))
             try:
@@ -342,14 +351,29 @@ class RedisTokenStore:
 
     async def load(self) -> str | None:
         """The text; `None` before the first."""
-        text = await self._redis.get(self._key)
+        text = await answer(self._redis.get(self._key), _token_failure, _ANSWERED_WITHIN)
         if text is None:
             return None
         return Secret(text if isinstance(text, str) else text.decode())
 
     async def replace(self, old: str | None, new: str) -> bool:
         """Makes `new` the text where it still is `old`."""
-        return bool(await self._replace(keys=[self._key], args=[Secret(old or ""), Secret(new)]))
+        texts = [Secret(old or ""), Secret(new)]
+        work = acknowledged(self._redis, _REPLACE, [self._key], texts, self._replicas)
+        return bool(await answer(work, _token_failure, _ANSWERED_WITHIN))
+
+    async def _acquire(self, lock: Lock) -> None:
+        if not self._is_checked:
+            try:
+                await check_eviction(self._redis, self._key)
+            except UnsafeRedisError as error:
+                _logger.warning("tokens may be lost in Redis: %s", error)
+            self._is_checked = True
+        await lock.acquire()
+
+
+def _token_failure(reason: str) -> TokenUnavailableError:
+    return TokenUnavailableError(f"the token store failed: {reason}")
 
 
 async def _keep(lock: Lock, every: float) -> None:

@@ -1,11 +1,18 @@
 """Redis of one's own on free ports of loopback: one server, a master with Sentinel, a cluster."""
 
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from redis.asyncio import Sentinel
+
+_DOCS = Path(__file__).parent.parent / "docs" / "redis.md"
 
 
 def free_port():
@@ -26,11 +33,15 @@ class RedisServer:
         self.port = free_port()
         self.command = [self.program, "--save", "", "--appendonly", "no"]
         self._options = options
+        self._folder = None
         self._process = None
 
     def start(self):
         options = ["--bind", "127.0.0.1", "--port", str(self.port), *self._options]
-        self._process = subprocess.Popen([*self.command, *options], stdout=subprocess.DEVNULL)
+        self._folder = TemporaryDirectory()  # where replicas and clusters write files
+        self._process = subprocess.Popen(
+            [*self.command, *options], stdout=subprocess.DEVNULL, cwd=self._folder.name
+        )
         self._wait_until_it_answers()
 
     def __enter__(self):
@@ -45,6 +56,7 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+            self._folder.cleanup()
 
     def pause(self):
         """It stands still: it accepts connections, and answers nothing."""
@@ -62,11 +74,18 @@ class RedisServer:
             sock.sendall(b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
             return sock.recv(1_000_000).decode()
 
-    def wait_for(self, text, *command):
-        """Returns once the answer to a command holds the text."""
+    def user(self, name):
+        """How redis-py connects as a user with the rights of the documents, and no others."""
+        text = _DOCS.read_text(encoding="utf-8")
+        (line,) = re.findall(rf"^ACL SETUSER {name} .*$", text, re.MULTILINE)
+        assert self.ask(*line.split()) == "+OK\r\n"
+        return {"port": self.port, "username": name, "password": "secret"}
+
+    def wait_for(self, text, *command, without="\0"):
+        """Returns once the answer to a command holds the text, and not the other one."""
         for _ in range(2_000):
             with suppress(ConnectionError):  # a Sentinel ends all of them after a failover
-                if text in self.ask(*command):
+                if text in (answer := self.ask(*command)) and without not in answer:
                     return
             time.sleep(0.01)
         raise TimeoutError(self.ask(*command))
@@ -83,14 +102,17 @@ class RedisServer:
 
 
 class WatchedMaster:
-    """A master, its replica, and a Sentinel that makes the replica the master if that dies."""
+    """A master, its replicas, and a Sentinel that puts one in its place if it dies."""
 
     sentinel_program = shutil.which("redis-sentinel") or shutil.which("valkey-sentinel")
-    name = "purchases"
+    name = "master"
 
-    def __init__(self, folder):
+    def __init__(self, folder, replicas=1):
         self.master = RedisServer("--repl-diskless-sync-delay", "0")
-        self.replica = RedisServer("--replicaof", "127.0.0.1", str(self.master.port))
+        of_master = ("--replicaof", "127.0.0.1", str(self.master.port))
+        self.replicas = [
+            RedisServer(*of_master, "--repl-diskless-sync-delay", "0") for _ in range(replicas)
+        ]
         self._file = folder / "sentinel.conf"
         self.sentinel = RedisServer()
         self.sentinel.command = [self.sentinel_program, str(self._file)]
@@ -98,49 +120,55 @@ class WatchedMaster:
     def __enter__(self):
         self._stack = ExitStack()
         self._stack.enter_context(self.master)
-        self._stack.enter_context(self.replica)
-        self.replica.wait_for("master_link_status:up", "INFO", "replication")
+        for replica in self.replicas:
+            self._stack.enter_context(replica)
+            replica.wait_for("master_link_status:up", "INFO", "replication")
         self._file.write_text(
             f"sentinel monitor {self.name} 127.0.0.1 {self.master.port} 1\n"
             f"sentinel down-after-milliseconds {self.name} 500\n"
             f"sentinel failover-timeout {self.name} 5000\n"
         )
         self._stack.enter_context(self.sentinel)
-        self.sentinel.wait_for("num-slaves\r\n$1\r\n1", "SENTINEL", "MASTER", self.name)
+        self._wait_for_sentinel(f"num-slaves\r\n$1\r\n{len(self.replicas)}\r\n")
         return self
 
     def __exit__(self, *exc_info):
         self._stack.close()
 
-    def cut_off_the_replica(self):
-        """The replica hears no more of the master, and stays as it is."""
-        self.replica.ask("CONFIG", "SET", "masteruser", "nobody", "masterauth", "nothing")
+    @asynccontextmanager
+    async def client(self):
+        """A client of redis-py for whichever server is the master."""
+        sentinel = Sentinel([("127.0.0.1", self.sentinel.port)])
+        async with sentinel.master_for(self.name) as redis:
+            yield redis
+        for each in sentinel.sentinels:
+            await each.aclose()
+
+    def cut_off_the_replicas(self):
+        """The replicas hear no more of the master, and stay as they are."""
+        for replica in self.replicas:
+            replica.ask("CONFIG", "SET", "masteruser", "nobody", "masterauth", "nothing")
         self.master.ask("CLIENT", "KILL", "TYPE", "replica")
         self.master.wait_for("connected_slaves:0", "INFO", "replication")
 
     def fail_over(self):
-        """The master dies; returns once the replica has taken its place."""
+        """The master dies; returns once a replica has taken its place."""
         self.master.stop()
-        self.replica.wait_for("role:master", "INFO", "replication")
-        self.sentinel.wait_for("\r\nflags\r\n$6\r\nmaster\r\n", "SENTINEL", "MASTER", self.name)
-        self.sentinel.wait_for(f"\r\n{self.replica.port}\r\n", "SENTINEL", "MASTER", self.name)
+        self._wait_for_sentinel("\r\nflags\r\n$6\r\nmaster\r\n", str(self.master.port))
+
+    def _wait_for_sentinel(self, text, without="\0"):
+        self.sentinel.wait_for(text, "SENTINEL", "MASTER", self.name, without=without)
 
 
 class RedisCluster:
     """Three masters that share the slots; each serves its own also while another is down."""
 
-    def __init__(self, folder):
+    def __init__(self):
         self._bus_ports = [free_port() for _ in range(3)]
         self.shards = [
             RedisServer(
-                *(
-                    "--cluster-enabled",
-                    "yes",
-                    "--cluster-config-file",
-                    str(folder / f"{port}.conf"),
-                ),
+                *("--cluster-enabled", "yes", "--cluster-port", str(port)),
                 *("--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000"),
-                *("--cluster-port", str(port)),
             )
             for port in self._bus_ports
         ]

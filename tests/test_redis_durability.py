@@ -1,12 +1,10 @@
 """A purchase is sent only once a Redis that keeps it has it."""
 
 import asyncio
-import re
 from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio import Redis, RedisCluster
 from redis_server import RedisCluster as Cluster
 from redis_server import RedisServer, WatchedMaster, free_port
 
@@ -29,7 +27,6 @@ needs_sentinel = pytest.mark.skipif(
 )
 
 NUMBER, OTHER_NUMBER = "+18305551234", "+18305551230"
-DOCS = Path(__file__).parent.parent / "docs" / "redis.md"
 
 
 @asynccontextmanager
@@ -149,18 +146,11 @@ async def test_the_wait_is_on_the_connection_that_wrote():
             assert len(sandbox.ledger) == 1
 
 
-def user(server, name):
-    """A user that has the rights of the documents, and no others."""
-    (line,) = re.findall(rf"^ACL SETUSER {name} .*$", DOCS.read_text(), re.MULTILINE)
-    assert server.ask(*line.split()) == "+OK\r\n"
-    return {"port": server.port, "username": name, "password": "secret"}
-
-
 async def test_the_rights_of_a_journal():
     """Needs no more rights than the documents say, with replicas too."""
     with RedisServer() as server, RedisServer("--replicaof", "127.0.0.1", str(server.port)) as copy:
         copy.wait_for("master_link_status:up", "INFO", "replication")
-        redis = Redis(**user(server, "lcphone-purchases"))
+        redis = Redis(**server.user("lcphone-purchases"))
         async with buying(redis, replicas=1) as (client, sandbox, journal):
             await client.purchase("a", NUMBER)
             sandbox.faults.append(Fault(operation="purchase", point="after", status=502, times=1))
@@ -174,18 +164,9 @@ async def test_the_rights_of_a_journal():
 async def test_a_right_that_is_missing():
     """Sends nothing, and names the right, if the journal cannot learn of the policy."""
     with RedisServer() as server:
-        redis = Redis(**user(server, "lcphone-purchases"))
+        redis = Redis(**server.user("lcphone-purchases"))
         server.ask("ACL", "SETUSER", "lcphone-purchases", "-info")
         await refused(redis, r"its user needs \+info")
-
-
-@asynccontextmanager
-async def master_of(watched):
-    """The client that redis-py makes for a master that a Sentinel watches."""
-    sentinel = Sentinel([("127.0.0.1", watched.sentinel.port)])
-    yield sentinel.master_for(watched.name)
-    for each in sentinel.sentinels:
-        await each.aclose()
 
 
 @needs_sentinel
@@ -193,7 +174,7 @@ async def test_a_purchase_that_outlives_a_failover(tmp_path):
     """Knows an open purchase after a failover, and sends no second POST."""
     with WatchedMaster(tmp_path) as watched:
         async with (
-            master_of(watched) as redis,
+            watched.client() as redis,
             buying(redis, replicas=1) as (client, sandbox, journal),
         ):
             sandbox.faults.append(Fault(operation="active", status=500))
@@ -211,10 +192,10 @@ async def test_a_purchase_that_outlives_a_failover(tmp_path):
 async def test_a_failover_to_a_replica_that_lags(tmp_path):
     """Sends no purchase that the replica does not have, before the failover or after it."""
     with WatchedMaster(tmp_path) as watched:
-        async with master_of(watched) as redis, buying(redis, replicas=1) as (client, sandbox, _):
+        async with watched.client() as redis, buying(redis, replicas=1) as (client, sandbox, _):
             sandbox.faults.append(Fault(operation="active", status=500))
             sandbox.faults.append(Fault(operation="purchase", point="after", status=502))
-            watched.cut_off_the_replica()
+            watched.cut_off_the_replicas()
             with pytest.raises(JournalUnavailableError, match="0 of 1 replicas"):
                 await client.purchase("a", NUMBER)
             await asyncio.to_thread(watched.fail_over)
@@ -232,9 +213,9 @@ def test_a_cluster_needs_a_hash_tag():
     RedisPurchaseJournal(Redis(), prefix="purchases:")
 
 
-async def test_a_journal_in_a_cluster(tmp_path):
+async def test_a_journal_in_a_cluster():
     """Buys, and refuses to without a replica or where the purchase may be evicted."""
-    with Cluster(tmp_path) as cluster:
+    with Cluster() as cluster:
         port = cluster.shards[0].port
 
         def connect():

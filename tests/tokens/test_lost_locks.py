@@ -8,8 +8,9 @@ from contextlib import aclosing
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
-from redis_server import RedisServer
+from redis_server import RedisServer, WatchedMaster
 
+from lcphone_async import AuthorizationLostError, TokenUnavailableError
 from lcphone_async._refresh_mark import is_marked
 from lcphone_async.redis import RedisTokenStore
 from lcphone_async.sandbox import Fault
@@ -17,6 +18,10 @@ from lcphone_async.token_store import MemoryTokenStore
 
 pytestmark = pytest.mark.skipif(
     RedisServer.program is None, reason="neither redis-server nor valkey-server is installed"
+)
+
+needs_sentinel = pytest.mark.skipif(
+    WatchedMaster.sentinel_program is None, reason="redis-sentinel is not installed"
 )
 
 KEY = "lcphone:tokens:loc1"
@@ -55,14 +60,80 @@ async def test_a_lock_is_lost_during_a_refresh(v3, redis, small_server, lose):
     v3.sandbox.faults.append(Fault(operation="token", point="after", delay=2, times=1))
     async with aclosing(Redis(port=small_server.port)) as other_redis:
         stores = [RedisTokenStore(each, "loc1", lease=1.0) for each in (redis, other_redis)]
-        first, second = (v3.client(v3.tokens(grant, store=store)) for store in stores)
-        async with first, second:
-            calls = [asyncio.create_task(first.number_pools("loc1"))]
-            while not v3.outcomes():
-                await asyncio.sleep(0.01)
-            await lose(redis)
-            calls.append(asyncio.create_task(second.number_pools("loc1")))
-            await asyncio.gather(*calls)
+        await refreshed_twice(v3, grant, stores, lose(redis))
+    assert v3.outcomes() == ["issued"]
+
+
+async def refreshed_twice(v3, grant, stores, meanwhile):
+    """Calls of two processes; while the first refreshes, something happens, and the second asks."""
+    first, second = (v3.client(v3.tokens(grant, store=store)) for store in stores)
+    async with first, second:
+        calls = [asyncio.create_task(answered(first))]
+        while not v3.outcomes():
+            await asyncio.sleep(0.01)
+        await meanwhile
+        calls.append(asyncio.create_task(answered(second)))
+        await asyncio.gather(*calls)
+
+
+async def answered(client):
+    """Calls until there is a token, as a failover takes a while; a lost one is not waited for."""
+    while True:
+        try:
+            return await client.number_pools("loc1")
+        except AuthorizationLostError:
+            raise
+        except TokenUnavailableError:
+            await asyncio.sleep(0.1)
+
+
+@needs_sentinel
+async def test_a_failover_during_a_refresh(v3, tmp_path):
+    """Sends a refresh token once when a replica takes the master's place meanwhile."""
+    grant = v3.oauth.install("loc1")
+    v3.sandbox.faults.append(Fault(operation="token", point="after", delay=3, times=1))
+    with WatchedMaster(tmp_path, replicas=2) as watched:
+        async with watched.client() as redis, watched.client() as other:
+            stores = [RedisTokenStore(each, "loc1", replicas=1) for each in (redis, other)]
+            await refreshed_twice(v3, grant, stores, asyncio.to_thread(watched.fail_over))
+    assert v3.outcomes() == ["issued"]
+
+
+@needs_sentinel
+async def test_a_replica_that_lags(v3, tmp_path):
+    """Sends no refresh token whose mark a failover would forget."""
+    with WatchedMaster(tmp_path) as watched:
+        async with watched.client() as redis:
+            watched.cut_off_the_replicas()
+            store = RedisTokenStore(redis, "loc1", replicas=1)
+            async with v3.client(v3.tokens(store=store)) as client:
+                with pytest.raises(TokenUnavailableError, match="0 of 1 replicas acknowledged"):
+                    await client.number_pools("loc1")
+    assert v3.asked() == 0
+
+
+async def test_tokens_that_redis_may_evict(v3, caplog):
+    """Warns once of a Redis that may evict the tokens, and works."""
+    with RedisServer("--maxmemory-policy", "allkeys-lru") as server:
+        async with aclosing(Redis(port=server.port)) as redis:
+            store = RedisTokenStore(redis, "loc1")
+            async with v3.client(v3.tokens(store=store)) as client:
+                await client.number_pools("loc1")
+            async with store.lock():
+                pass
+    (warning,) = [text for text in caplog.messages if "may be lost" in text]
+    assert "allkeys-lru" in warning
+
+
+async def test_the_rights_of_a_token_store(v3):
+    """Needs no more rights than the documents say."""
+    with RedisServer() as server:
+        async with aclosing(Redis(**server.user("lcphone-tokens"))) as redis:
+            store = RedisTokenStore(redis, "loc1", lease=0.1)
+            async with v3.client(v3.tokens(store=store)) as client:
+                await client.number_pools("loc1")
+            async with store.lock():
+                await asyncio.sleep(0.2)  # it is renewed
     assert v3.outcomes() == ["issued"]
 
 
