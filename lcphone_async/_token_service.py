@@ -42,12 +42,20 @@ class ClientTokenService:
     base_url: str
     api_version: str
     allow_http: bool
+    timeout: float
+    """Seconds that a token source of the user's may take."""
     _tasks: OwnTasks = field(factory=OwnTasks)
 
     @classmethod
     def over(cls, calls: Calls, transport: Transport) -> ClientTokenService:
         """The service where the client's other calls go."""
-        return cls(calls, transport.base_url, transport.api_version, transport.allow_http)
+        return cls(
+            calls,
+            transport.base_url,
+            transport.api_version,
+            transport.allow_http,
+            transport.token_timeout,
+        )
 
     @property
     def is_open(self) -> bool:

@@ -19,6 +19,9 @@ from .errors import TokenUnavailableError
 # What may stand in a bearer token: visible ASCII (RFC 9110, 5.5, less white space).
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
+# What stands before a token in the header, and is often copied with it.
+_SCHEME = re.compile(r"(authorization\s*:\s*)?bearer(\s|:|$)", re.IGNORECASE)
+
 # So long a line servers take, and no longer one.
 _MAX_LENGTH = 8_000
 
@@ -64,6 +67,11 @@ class TokenService(Protocol):
     """The service's token endpoints, as a client reaches them."""
 
     @property
+    def timeout(self) -> float:
+        """Seconds that a token source of the user's may take."""
+        ...
+
+    @property
     def base_url(self) -> str:
         """Where they are."""
         ...
@@ -103,20 +111,6 @@ class StaticToken:
     async def token(self, location_id: str) -> str:  # noqa: ARG002  # the same for all
         """The token, whatever the location."""
         return self._value
-
-
-@frozen
-class CallableTokens:
-    """An async function as a token source."""
-
-    _give: TokenCall = field(repr=False)
-
-    async def token(self, location_id: str) -> str:
-        """What the function gives."""
-        given = self._give(location_id)
-        if not isawaitable(given):
-            raise TypeError("token must be an async function: this one does not give an awaitable")
-        return await given
 
 
 @define(eq=False)
@@ -184,12 +178,105 @@ class ServiceTokens:
             self._loop = loop
 
 
-async def token_of(source: TokenSource, location_id: str) -> Secret:
-    """The token for a call on a location, as the source gives it, if it is one."""
-    given = source.token(location_id)
+@define(eq=False)
+class _Request:
+    """A token that a source was asked for, and the calls that wait for it."""
+
+    task: asyncio.Task[str]
+    give_up_at: float
+    waiting: int = 0
+
+
+class UserTokens:
+    """A token source of the user's, which is asked once at a time for each location.
+
+    The calls that need the same token at once share what it returns or raises. The source is
+    cancelled if none of them waits any more, and if it takes longer than the client's `timeout`.
+    """
+
+    def __init__(self, source: TokenSource | TokenCall) -> None:
+        self._source = source
+        self._ask: TokenCall
+        if isinstance(source, TokenSource) and callable(source.token):
+            self._ask = source.token
+        else:
+            self._ask = source
+        self._limit = 60.0
+        self._requests: dict[tuple[str, ...], _Request] = {}
+
+    def __repr__(self) -> str:
+        return repr(self._source) if isinstance(self._source, TokenSource) else "TokenCall(…)"
+
+    def bind(self, service: TokenService) -> None:
+        """Takes the client's limit, and hands the service on if the source wants it."""
+        self._limit = service.timeout
+        bind(self._source, service)
+
+    async def token(self, location_id: str) -> str:
+        """The token that the source returns."""
+        return await self._shared(self._ask, location_id)
+
+    async def renew(self, location_id: str, refused: str) -> str:
+        """Another token, or the refused one if the source knows no other."""
+        if not isinstance(self._source, RenewableTokenSource):
+            return refused
+        return await self._shared(self._source.renew, location_id, refused)
+
+    async def _shared(self, ask: Callable[..., Awaitable[str]], *about: str) -> str:
+        """The outcome of the request that is under way, or else of a new one."""
+        loop = asyncio.get_running_loop()
+        request = self._requests.get(about)
+        if request is None or request.task.get_loop() is not loop:
+            request = _Request(_asked(ask, *about), loop.time() + self._limit)
+            self._requests[about] = request
+        request.waiting += 1
+        try:
+            await asyncio.wait([request.task], timeout=request.give_up_at - loop.time())
+        finally:
+            request.waiting -= 1
+            if self._requests.get(about) is request and (
+                request.task.done() or not request.waiting
+            ):
+                del self._requests[about]
+            if not request.waiting:
+                request.task.cancel()
+        if not request.task.done() or request.task.cancelled():
+            what = (
+                "was cancelled"
+                if request.task.cancelled()
+                else f"took longer than {self._limit:g} s"
+            )
+            raise TokenUnavailableError(f"the token source {what}")
+        return request.task.result()
+
+
+def _asked(ask: Callable[..., Awaitable[str]], *about: str) -> asyncio.Task[str]:
+    """A task that awaits what a source's function returns."""
+    given = ask(*about)
     if not isawaitable(given):
-        raise TypeError("the method `token` of the token source must be async")
-    return checked_token(await given)
+        raise TypeError("a token source must be an async function, or have an async method `token`")
+
+    async def answer() -> str:
+        return await given
+
+    return asyncio.create_task(answer())
+
+
+async def token_of(source: TokenSource, location_id: str) -> Secret:
+    """The token for a call on a location; raises `TokenUnavailableError` if it cannot be one."""
+    return _usable(await source.token(location_id))
+
+
+def _usable(given: object) -> Secret:
+    """What a source returned, if it can be sent as a token."""
+    problem = f"the token source returned {type(given).__name__}, not a string"
+    if isinstance(given, str):
+        try:
+            return checked_token(given, "what the token source returned")
+        except ValueError as error:
+            problem = str(error)
+    del given  # so that it is not among the locals of a traceback
+    raise TokenUnavailableError(problem)
 
 
 def checked_token(token: object, name: str = "token") -> Secret:
@@ -202,6 +289,8 @@ def checked_token(token: object, name: str = "token") -> Secret:
     stripped = str.strip(token)
     if not stripped:
         raise ValueError(f"{name} is empty")
+    if _SCHEME.match(stripped):
+        raise ValueError(f'{name} begins with "Bearer": leave that out, the client adds it')
     if len(stripped) > _MAX_LENGTH:
         raise ValueError(f"{name} is longer than {_MAX_LENGTH:,} characters")
     if not _TOKEN.fullmatch(stripped):
@@ -213,12 +302,14 @@ def token_source(token: str | TokenSource | TokenCall, name: str = "token") -> T
     """The source that an argument stands for."""
     if isinstance(token, type):
         raise TypeError(f"{name} must be a string or a token source, not a class of them")
-    if isinstance(token, TokenSource) and callable(token.token):
+    if isinstance(token, StaticToken | ServiceTokens):
         return token
-    return CallableTokens(token) if callable(token) else StaticToken(checked_token(token, name))
+    if callable(token) or (isinstance(token, TokenSource) and callable(token.token)):
+        return UserTokens(token)
+    return StaticToken(checked_token(token, name))
 
 
-def bind(source: TokenSource, service: TokenService) -> None:
+def bind(source: object, service: TokenService) -> None:
     """Gives a source its way to the service, where it wants one."""
     if isinstance(source, BoundTokenSource):
         source.bind(service)
@@ -228,5 +319,5 @@ async def renewed(source: TokenSource, location_id: str, refused: str) -> Secret
     """Another token than the one that was refused, where the source can give one."""
     if not isinstance(source, RenewableTokenSource):
         return None
-    token = checked_token(await source.renew(location_id, refused))
+    token = _usable(await source.renew(location_id, refused))
     return None if token == refused else token

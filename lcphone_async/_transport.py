@@ -30,7 +30,8 @@ from .errors import (
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
 
-DEFAULT_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
+_TOTAL = 60.0
+DEFAULT_TIMEOUT = aiohttp.ClientTimeout(total=_TOTAL, sock_connect=10)
 
 # With aiohttp's own 64 KiB, reading a page of 300 kB is paused and resumed over and over.
 _READ_BUFFER = 2**18
@@ -75,6 +76,11 @@ class Transport:
     def is_open(self) -> bool:
         """Whether it has a session of its own that is not closed yet."""
         return self._owns_session and self._session is not None and not self._session.closed
+
+    @property
+    def token_timeout(self) -> float:
+        """Seconds that a token may take: an attempt's, or the default if that has no limit."""
+        return self._timeout.total or _TOTAL
 
     @property
     def max_connections(self) -> int | None:

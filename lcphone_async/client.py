@@ -68,8 +68,8 @@ class LCPhoneClient:
       the service says.
     - `retry`: when to try again; without one `RetryPolicy()`.
     - `timeout`: of one attempt, in seconds or as an `aiohttp.ClientTimeout`; without one 60 s
-      in all and 10 s to connect. A call as a whole, with its waits and its further attempts, is
-      bounded by an `asyncio.timeout` around it.
+      in all and 10 s to connect. A token source of your own may take as long. A call as a whole,
+      with its waits and its further attempts, is bounded by an `asyncio.timeout` around it.
     - `max_body_size`: bytes that an answer may have once it is unpacked; 64 MiB unless told
       otherwise. A larger one is not read to its end: `AnswerTooLargeError`.
     - `journal`: where purchases are kept, such as a `PurchaseJournal`; without one in memory, as

@@ -161,6 +161,25 @@ async def test_a_token_source_may_raise_anything(store):
     assert "RuntimeError: no such key" in summary.incomplete[0].reason
 
 
+async def test_a_token_source_may_hang(store):
+    """Takes a token that does not come in time as that location's failure, and goes on."""
+
+    async def source(location_id):
+        if location_id == "b":
+            await asyncio.Event().wait()
+        return "token"
+
+    async with (
+        asyncio.timeout(20),
+        Sandbox() as sandbox,
+        LCPhoneClient(source, base_url=sandbox.url, timeout=1) as client,
+    ):
+        summary = await audit(client, ["a", "b", "c"], store)
+    assert summary.error is None
+    assert summary.coverage == {Coverage.COMPLETE: 2, Coverage.FAILED: 1}
+    assert "took longer than 1 s" in summary.incomplete[0].reason
+
+
 async def test_a_spent_day_ends_that_location_only(take, rows):
     """Notes the locations whose requests of the day are spent, and visits the others."""
     sizes = {"big": LocationSettings(numbers=9_000), "small": LocationSettings(numbers=10)}
