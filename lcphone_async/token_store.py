@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import stat
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
-from ._paths import checked_path
+from ._paths import checked_path, tighten
 from ._secrets import Secret
 
 _LOOK_AGAIN = 0.02
 
-# The file's mode bits for all but its owner.
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+# What helps against errors that do not say so. The lock and the new text are files of their own.
+_IN_ITS_FOLDER = "the token file needs a folder in which files can be made"
+_HINTS = {
+    errno.EBUSY: "a file that is mounted by itself cannot be replaced, mount its folder instead",
+    errno.EACCES: _IN_ITS_FOLDER,
+    errno.EPERM: _IN_ITS_FOLDER,
+    errno.EROFS: _IN_ITS_FOLDER,
+}
 
 
 class TokenStore(Protocol):
@@ -71,9 +76,10 @@ class MemoryTokenStore:
 class FileTokenStore:
     """A token store in a file, which the processes of one machine may share.
 
-    The file is readable by its owner alone (mode 0600) and changes in one step: a crash leaves
-    the old text or the new one, on the disk. Beside it lies a lock file, which the system frees
-    when a process dies. To begin anew, after the app was authorized again, delete the file.
+    The file is readable by its owner alone (mode 0600; one that others may read is taken from
+    them) and changes in one step: a crash leaves the old text or the new one, on the disk. Beside
+    it lies a lock file, which the system frees when a process dies. An empty file counts as none.
+    To begin anew, after the app was authorized again, delete the file.
 
     >>> store = FileTokenStore("tokens.json")
 
@@ -98,6 +104,8 @@ class FileTokenStore:
                 break
             except Timeout:
                 await asyncio.sleep(_LOOK_AGAIN)
+            except OSError as error:
+                raise self._problem(error) from None
         try:
             yield
         finally:
@@ -113,11 +121,9 @@ class FileTokenStore:
 
     def _read(self) -> str | None:
         try:
-            with self.path.open(encoding="utf-8") as file:
-                if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & _OTHERS:
-                    with suppress(OSError):  # somebody else's, or on a read-only mount
-                        self.path.chmod(0o600)
-                text = Secret(file.read())
+            with suppress(OSError):  # another user's file, or on a read-only mount
+                tighten(self.path)
+            text = Secret(self.path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             return None
         return None if text.isspace() or not text else text
@@ -128,10 +134,15 @@ class FileTokenStore:
         try:
             self._write(new)
         except OSError as error:
-            problem = OSError(error.errno, _explained(error), str(self.path))
+            problem = self._problem(error)
         else:
             return True
-        raise problem
+        raise problem  # without the frames of its cause: they hold the tokens
+
+    def _problem(self, error: OSError) -> OSError:
+        """An error that names the token file, and says what to do if that is not plain."""
+        parts = (error.strerror or type(error).__name__, _HINTS.get(error.errno or 0))
+        return OSError(error.errno, ": ".join(filter(None, parts)), str(self.path))
 
     def _write(self, text: Secret) -> None:
         draft = _beside(self.path, ".new")
@@ -152,14 +163,6 @@ class FileTokenStore:
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
-
-
-def _explained(error: OSError) -> str:
-    """What went wrong with the file, and what to do about it if that is not plain."""
-    reason = error.strerror or type(error).__name__
-    if error.errno == errno.EBUSY:
-        return f"{reason}: it is mounted by itself, mount its folder instead"
-    return reason
 
 
 def _make_durable(folder: Path) -> None:

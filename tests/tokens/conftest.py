@@ -1,5 +1,8 @@
 """An app that is installed in a sandbox, and a clock that both sides go by."""
 
+import shutil
+import subprocess
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -28,6 +31,21 @@ def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("lcphone_async.auth.time", SimpleNamespace(time=clock))
     return clock
+
+
+@contextmanager
+def mounted(place, *options):
+    """Mounts something at a place, as only root can."""
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if mount is None or umount is None:
+        pytest.skip("no mount")
+    done = subprocess.run([mount, *options, place], check=False, capture_output=True)
+    if done.returncode:
+        pytest.skip(f"only root can mount: {done.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run([umount, "--lazy", place], check=True)
 
 
 @define

@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import signal
-import stat
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
@@ -340,22 +339,6 @@ async def test_a_store_that_does_not_let_go(v3, new_store, monkeypatch):
         with pytest.raises(TokenUnavailableError, match="or was locked"):
             await client.number_pools("loc1")
     assert v3.asked() == 0
-
-
-async def test_the_files_are_the_owner_s_alone(v3, tmp_path):
-    """Gives mode 0600 to every file, whatever the umask, and mends one that a draft had."""
-    path = tmp_path / "tokens.json"
-    (tmp_path / "tokens.json.new").touch(mode=0o644)
-    before = os.umask(0)
-    try:
-        async with v3.client(v3.tokens(store=FileTokenStore(path))) as client:
-            await client.number_pools("loc1")
-    finally:
-        os.umask(before)
-    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.iterdir()}
-    assert modes["tokens.json"] == 0o600
-    assert set(modes.values()) == {0o600}
-    assert "refresh_token" in json.loads(path.read_text())
 
 
 @needs_redis

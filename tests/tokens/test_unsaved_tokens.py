@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import shutil
-import subprocess
 from contextlib import aclosing
 
 import pytest
@@ -17,7 +15,7 @@ from lcphone_async._refresh_mark import is_marked
 from lcphone_async.redis import RedisTokenStore
 from lcphone_async.token_store import MemoryTokenStore
 
-from .conftest import HOUR
+from .conftest import HOUR, mounted
 
 needs_redis = pytest.mark.skipif(RedisServer.program is None, reason="redis-server is missing")
 
@@ -43,17 +41,10 @@ class Disk:
 
 @pytest.fixture
 def disk(tmp_path):
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    if mount is None or umount is None:
-        pytest.skip("no mount")
     folder = tmp_path / "disk"
     folder.mkdir()
-    options = ["-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
-    mounted = subprocess.run([mount, *options], check=False, capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"only root can mount: {mounted.stderr.decode().strip()}")
-    yield Disk(folder)
-    subprocess.run([umount, "--lazy", folder], check=True)
+    with mounted(folder, "-t", "tmpfs", "-o", "size=64k", "tmpfs"):
+        yield Disk(folder)
 
 
 class Full(MemoryTokenStore):
