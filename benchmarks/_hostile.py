@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, get_args
-from unittest.mock import patch
 
 import aiohttp
 from _callers import APP, COMPANY, LIMITS, NUMBERS, SEED, SHIFTING, STRICT, TIMEOUT
+from _resale import selling_again
 from attrs import frozen
 
-from lcphone_async.sandbox import Fault, OAuthSettings, Sandbox, Stock
+from lcphone_async.sandbox import Fault, OAuthSettings, Sandbox
 from lcphone_async.sandbox.changes import ListChange
 from lcphone_async.sandbox.faults import Damage, Point
 
@@ -45,7 +45,7 @@ async def service() -> AsyncIterator[Sandbox]:
     app = OAuthSettings(**APP, company_id=COMPANY, expires_in=TOKEN_LIFETIME, grace=1e9)
     world = {"seed": SEED, "numbers_per_location": NUMBERS, "daily_quota": 10**9, "oauth_app": app}
     faults = [Fault(**fault) for fault in FAULTS]
-    with patch.object(Stock, "take", lambda *_: None):
+    with selling_again():
         async with Sandbox(faults=faults, **world, **LIMITS) as sandbox:
             yield sandbox
 

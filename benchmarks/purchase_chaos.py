@@ -1,10 +1,11 @@
 """Purchases over a real socket while everything goes wrong: none is made twice, none is lost.
 
 The sandbox fails a third of them: before it acts, after it acted, in the middle of the answer,
-late, and with each status. It sells a number as often as it is asked, so that nothing but the
-client keeps a number from being paid for twice. Processes of 50 tasks, with one journal, buy the
-same list, some numbers of which stand in it twice; again and again one of them is killed with
-SIGKILL and started anew, settles what was in flight, and goes on.
+late, with each status, and by a replay, as of a proxy that sends the POST again. It sells a number
+as often as it is asked, so that nothing but the client keeps a number from being paid for twice.
+Processes of 50 tasks, with one journal, buy the same list, some numbers of which stand in it twice;
+again and again one of them is killed with SIGKILL and started anew, settles what was in flight, and
+goes on.
 
 What the caller knows is the journal, and the results written down before a process was killed. The
 run fails if the ledger has a number twice, one that nobody asked for, or one that the caller does
@@ -28,9 +29,9 @@ from itertools import islice
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, get_args
-from unittest.mock import patch
 
 from _report import print_table
+from _resale import selling_again
 from attrs import define, field, frozen
 
 from lcphone_async import (
@@ -41,7 +42,7 @@ from lcphone_async import (
     RateLimiter,
     RetryPolicy,
 )
-from lcphone_async.sandbox import Fault, Sandbox, Stock
+from lcphone_async.sandbox import Fault, Sandbox
 from lcphone_async.sandbox.faults import Damage
 
 TASKS, LOCATIONS = 50, 100
@@ -74,8 +75,15 @@ class Plan:
             *({"delay": delay} for delay in (TIMEOUT / 2, 1.5 * TIMEOUT, self.longest)),
             *({"status": status} for status in (500, 502, 503, 504)),
         ]
-        kinds = [{"point": point, **what} for what in ambiguous for point in ("before", "after")]
-        kinds += [{"status": status} for status in (400, 401, 403, 404, 422, 429)]
+        # Replays first: those that come while a late answer waits would be sold the number again.
+        kinds: list[dict[str, Any]] = [{"replay": times, "point": "after"} for times in (1, 3)]
+        kinds += [{"point": point, **what} for what in ambiguous for point in ("before", "after")]
+        kinds += [
+            {"point": point, "status": status}
+            for status in (400, 401, 403, 404, 409, 410, 422)
+            for point in ("before", "after")
+        ]
+        kinds.append({"status": 429})
         chance = 1 - (1 - SHARE) ** (1 / len(kinds))
         return [
             *(Fault(operation="purchase", probability=chance, **kind) for kind in kinds),
@@ -190,8 +198,7 @@ def run(plan: Plan) -> int:
     numbers = enumerate(islice(for_sale, plan.purchases))
     asked = [(f"location-{index % LOCATIONS}", number) for index, number in numbers]
     orders = [order for i, order in enumerate(asked) for _ in range(1 if i % 10 else 2)]
-    sells_again = patch.object(Stock, "take", lambda *_: None)
-    with tempfile.TemporaryDirectory() as folder, sells_again, sandbox.in_thread():
+    with tempfile.TemporaryDirectory() as folder, selling_again(), sandbox.in_thread():
         book = Book(Path(folder))
 
         def start() -> BaseProcess:
@@ -213,12 +220,19 @@ def run(plan: Plan) -> int:
     return code
 
 
+def told(fault: Fault) -> str:
+    """A fault's kind, in a few words."""
+    if fault.replay is not None:
+        return f"replayed {fault.replay} times"
+    return str(fault.damage or fault.status or f"{fault.delay:g} s late")
+
+
 def report(chaos: Chaos, asked: set[Order]) -> int:
     """Prints the figures; 1 if a promise was broken."""
     book, entries = chaos.book, ledger(chaos.sandbox)
     struck = [fault for fault in chaos.sandbox.faults.struck if fault.operation == "purchase"]
     posts = sum(request.method == "POST" for request in chaos.sandbox.requests)
-    kinds = Counter((str(f.damage or f.status or f"{f.delay:g} s late"), f.point) for f in struck)
+    kinds = Counter((told(fault), fault.point) for fault in struck)
     names = sorted({name for name, _ in kinds})
     rows = [[name, *(str(kinds[name, point]) for point in ("before", "after"))] for name in names]
     print_table("faults", ["", "before it acts", "after it acted"], rows)

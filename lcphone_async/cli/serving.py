@@ -7,7 +7,7 @@ import errno
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -15,15 +15,28 @@ if TYPE_CHECKING:
     from ..sandbox import Fault, LocationSettings, Sandbox
 
 
-def _show_profiles(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001  # click's own
-    """Lists the profiles, and ends."""
+_EFFECTS = {
+    "delay": "seconds to wait first",
+    "status": "another answer, with its retry_after and body",
+    "change": "release or add a number of the list",
+    "replay": "with point=after: the request comes again, as a proxy sends it, so many times",
+    "damage": "what becomes of the answer: ",
+}
+
+
+def _show_list(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001  # click's own
+    """Lists the profiles and the effects of faults, and ends."""
     if not asked:
         return
+    from ..sandbox.faults import Damage
     from ..sandbox.profiles import PROFILES
 
     width = max(len(profile.name) for profile in PROFILES)
     for profile in PROFILES:
         click.echo(f"{profile.name:{width}}  {profile.ground:10}  {profile.summary}")
+    for name, summary in _EFFECTS.items():
+        words = ", ".join(get_args(Damage)) if name == "damage" else ""
+        click.echo(f"{name:{width}}  {'fault':10}  {summary}{words}")
     context.exit()
 
 
@@ -45,6 +58,13 @@ def _show_profiles(context: click.Context, _: click.Parameter, asked: bool) -> N
     default=120,
     show_default=True,
     help="Numbers that a location starts with.",
+)
+@click.option(
+    "--list-lag",
+    type=float,
+    default=0.0,
+    metavar="SECONDS",
+    help="How long a number that was bought is missing from the list.",
 )
 @click.option(
     "--location",
@@ -71,8 +91,8 @@ def _show_profiles(context: click.Context, _: click.Parameter, asked: bool) -> N
     is_flag=True,
     is_eager=True,
     expose_value=False,
-    callback=_show_profiles,
-    help="List the profiles, and end.",
+    callback=_show_list,
+    help="List the profiles and what faults do, and end.",
 )
 @click.option("--strict", is_flag=True, help="Require all that the documents mark as required.")
 @click.option(

@@ -41,13 +41,14 @@ class Fault:
     """Something that goes wrong, and when.
 
     The first fields tell which requests it strikes, of those that came whole and within the limits;
-    the others what it does: it waits, changes the list, answers with a status, damages the answer,
-    or several of these.
+    the others what it does: it waits, changes the list, replays the request, answers with a status,
+    damages the answer, or several of these.
 
     >>> down = Fault(status=503, retry_after=2, times=3)
     >>> bought_but_lost = Fault(operation="purchase", nth=2, point="after", damage="reset")
     >>> slow_now_and_then = Fault(operation="purchase", delay=1.5, probability=0.1)
     >>> stricter_than_it_says = Fault(location="loc1", limit=20)
+    >>> sent_again_by_a_proxy = Fault(operation="purchase", point="after", replay=1)
     >>> shifted_under_a_walk = Fault(operation="active", nth=2, change="release")
     """
 
@@ -75,6 +76,9 @@ class Fault:
     )
     """What happens to the location's numbers: `release` takes out the first of the list, `add`
     puts in another. The ledger does not show it."""
+    replay: int | None = field(default=None, validator=_one_or_more)
+    """How often the request comes again `after` the service acted, as a proxy replays one whose
+    response it lost. The client gets the last response; the limits count the request once."""
     status: int | None = field(
         default=None,
         validator=validators.optional(arguments.whole(200, 599)),
@@ -112,8 +116,12 @@ class Fault:
     """
 
     def __attrs_post_init__(self) -> None:
-        if not (self.delay or self.change or self.answers):
-            raise ValueError("a fault needs a delay, a status, a damage, a limit or a change")
+        if not (self.delay or self.change or self.replay or self.answers):
+            raise ValueError(
+                "a fault needs a delay, a status, a damage, a limit, a change or a replay"
+            )
+        if self.replay and self.point == "before":
+            raise ValueError("replay belongs to point='after': the service acted on the first one")
         if self.says is None and (self.retry_after, self.body) != (None, None):
             raise ValueError("retry_after and body belong to a status")
 
@@ -124,7 +132,7 @@ class Fault:
 
     @property
     def answers(self) -> bool:
-        """Whether it does more than wait and change the list."""
+        """Whether it answers in the service's place, or damages the answer."""
         return self.says is not None or self.damage is not None
 
     def concerns(self, operation: str, location: str) -> bool:

@@ -1,6 +1,6 @@
 """A location: its numbers and pools, and what was bought, added and released."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Self
@@ -58,16 +58,30 @@ class Location:
         """All its numbers, those in pools included, in the order of the list."""
         return self.listing()
 
+    def has_added(self, phone_number: str) -> bool:
+        """Return whether it bought this number, or was given it, and has not released it."""
+        return phone_number in self._added
+
     def listing(
-        self, *, skip_pools: bool = False, search: str = "", newest_first: bool = False
+        self,
+        *,
+        skip_pools: bool = False,
+        search: str = "",
+        newest_first: bool = False,
+        hidden: Container[str] = (),
     ) -> Listing:
         """Give the numbers whose E.164 form contains `search`, with or without those in pools.
 
-        What was added comes last, or first and the newest before the others.
+        What was added comes last, or first and the newest before the others; what is `hidden` of
+        it is left out.
         """
         pooled = {index for pool in self.pools for index in pool.indexes} if skip_pools else set()
         unlisted = self._released | pooled
-        added = [number for number in list(self._added.values()) if search in number.phone_number]
+        added = [
+            number
+            for phone_number, number in list(self._added.items())
+            if search in phone_number and phone_number not in hidden
+        ]
         if not search:
             indexes: Sequence[int] = Remaining(self.grown, sorted(unlisted))
         else:

@@ -111,7 +111,7 @@ def _purchase(call: Call) -> Answer:
     rules = call.contract.order_rules if call.is_strict else OrderRules()
     phone_number = phone_number_to_buy(call.asked.body, rules)
     offer = call.state.stock.find(phone_number)
-    if offer is None:
+    if offer is None or call.location.has_added(phone_number):
         raise RefusedError(400, "Phone number is no longer available")
     call.state.buy(call.location, offer, call.time)
     return 201, call.contract.purchase(call.location, phone_number)
@@ -120,7 +120,10 @@ def _purchase(call: Call) -> Answer:
 def _active(call: Call) -> Answer:
     query = list_query(call.query)
     listing = call.location.listing(
-        skip_pools=query.skip_pools, search=query.search, newest_first=call.wire.newest_first
+        skip_pools=query.skip_pools,
+        search=query.search,
+        newest_first=call.wire.newest_first,
+        hidden=call.state.hidden(call.time),
     )
     first = call.wire.page(query.page, -(-len(listing) // query.page_size)) * query.page_size
     numbers = listing[first : first + query.page_size]

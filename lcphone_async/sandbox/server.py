@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -103,6 +104,8 @@ class Sandbox:
     service was seen to ask for."""
     numbers_per_location: int = field(default=120, validator=arguments.whole(0, MAX_NUMBERS))
     """Those in pools included."""
+    list_lag: float = field(default=0.0, validator=arguments.number(0))
+    """Seconds until a number that was bought appears in the list of active numbers."""
     max_requests: int = field(default=100, validator=arguments.whole(1))
     """Requests that a location takes in any `period`."""
     period: float = field(default=10.0, validator=arguments.number(0, above=True))
@@ -132,7 +135,8 @@ class Sandbox:
     def _new_state(self) -> State:
         is_enforced = (self.tokens, self.oauth_app) != (None, None)
         oauth = OAuth(self.oauth_app or OAuthSettings(), is_enforced, self.seed, self.clock)
-        return State(self.seed, self.locations, self.numbers_per_location, oauth)
+        lag = timedelta(seconds=self.list_lag)
+        return State(self.seed, self.locations, self.numbers_per_location, oauth, lag)
 
     @_gateway.default
     def _new_gateway(self) -> Gateway:

@@ -1,7 +1,8 @@
 """What a sandbox knows: its locations, the stock, the ledger of purchases, and the tokens."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import takewhile
 
 from attrs import define, field, frozen
 
@@ -31,6 +32,7 @@ class State:
     settings: Mapping[str, LocationSettings] | None
     numbers_per_location: int
     oauth: OAuth
+    list_lag: timedelta
     stock: Stock = field(init=False)
     ledger: list[LedgerEntry] = field(factory=list, init=False)
     locations: dict[str, Location] = field(factory=dict, init=False)
@@ -62,6 +64,11 @@ class State:
         location.add(new_number(offer.phone_number, time))
         location.bought.append(offer.phone_number)
         self.ledger.append(LedgerEntry(location.id, offer.phone_number, time))
+
+    def hidden(self, time: datetime) -> set[str]:
+        """Return the numbers that were bought too short a time ago to be in a list."""
+        lagging = takewhile(lambda entry: time - entry.time < self.list_lag, reversed(self.ledger))
+        return {entry.phone_number for entry in lagging}
 
     def clear(self) -> None:
         """Go back to the start: what was bought, taken, added and released, and the tokens."""

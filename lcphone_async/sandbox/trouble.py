@@ -33,6 +33,8 @@ class Trouble:
             await self._wait(fault.delay)
             if fault.change is not None:
                 change(fault.change)
+            for _ in range(fault.replay or 0):
+                answer = act()
             if fault.answers:
                 return self._spoiled(fault, answer)
         return act() if answer is None else answer

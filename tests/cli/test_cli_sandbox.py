@@ -4,9 +4,13 @@ import json
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from typing import get_args
 
+import attrs
 import pytest
 
+from lcphone_async.sandbox import Fault
+from lcphone_async.sandbox.faults import Damage
 from lcphone_async.sandbox.profiles import PROFILES
 
 LIST = "/phone-system/numbers/location/loc1?pageSize=1&skipNumberPool=false"
@@ -115,11 +119,26 @@ def test_limits_seed_and_record(running, tmp_path):
 
 
 def test_the_list_of_profiles(bare):
-    """Lists every profile on a line of its own, with what is known of it."""
+    """Lists every profile and every effect of a fault on a line of its own, and what it is."""
     listed = bare.run("sandbox", "--list")
     assert listed.code == 0
     lines = listed.out.splitlines()
-    assert [line.split()[:2] for line in lines] == [[p.name, p.ground] for p in PROFILES]
+    profiles = lines[: len(PROFILES)]
+    assert [line.split()[:2] for line in profiles] == [[p.name, p.ground] for p in PROFILES]
+    effects = {line.split()[0] for line in lines[len(PROFILES) :]}
+    rule = {"operation", "location", "nth", "probability", "times", "limit", "point"}
+    fields = {field.alias for field in attrs.fields(Fault)}
+    assert effects == fields - rule - {"retry_after", "body"}
+    assert all(damage in lines[-1] for damage in get_args(Damage))
+
+
+def test_a_list_that_lags(running):
+    """Shows a number that was bought when it is told to."""
+    with running("--list-lag", "600", "--location", "loc1=7") as service:
+        order = b'{"phoneNumber": "+18305551234"}'
+        path = "/phone-system/numbers/location/loc1/purchase"
+        assert service.ask(path, data=order)[0] == 201
+        assert service.ask()[1]["data"]["total"] == 7
 
 
 @pytest.mark.parametrize(

@@ -329,7 +329,7 @@ async def test_which_operation_and_location(call, sandbox):
 async def test_nth(session, sandbox):
     """Only the nth of the requests that it is about, since it was added."""
     await statuses(session, sandbox, 1)
-    sandbox.stock._taken.clear()
+    sandbox.reset()
     sandbox.faults.extend([Fault(nth=2, status=502), Fault(nth=4, status=504)])
     assert await statuses(session, sandbox, 5) == [201, 502, 201, 504, 201]
 
@@ -370,6 +370,37 @@ async def test_faults_add_up(session, sandbox, gate):
     assert (await buy(session, sandbox))[0] == 500
     assert gate.asked == [1, 2]
     assert_bought(sandbox, bought=True)
+
+
+@pytest.mark.parametrize("replays", [1, 3])
+async def test_a_replay(session, sandbox, gate, replays):
+    """The service acts, the request comes again later, and the last refusal is the answer."""
+    gate.open.set()
+    sandbox.faults.append(Fault(operation="purchase", point="after", replay=replays, delay=1))
+    status, headers, body = await buy(session, sandbox)
+    assert (status, json.loads(body)["message"]) == (400, "Phone number is no longer available")
+    assert gate.asked == [1]
+    assert headers["X-RateLimit-Remaining"] == "99"
+    assert len(sandbox.requests) == 1
+    assert_bought(sandbox, bought=True)
+
+
+async def test_a_replay_of_a_read(session, sandbox):
+    """A read that comes again is answered as the first one."""
+    sandbox.faults.append(Fault(point="after", replay=1))
+    async with session.get(f"{sandbox.url}{PATH}", headers=HEADERS) as response:
+        assert response.status == 200
+
+
+async def test_a_replay_whose_answer_is_lost(session, sandbox):
+    """The same fault, or another, has the last word on the answer."""
+    sandbox.faults.append(Fault(point="after", replay=1, damage="hang-up", times=1))
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await buy(session, sandbox)
+    assert_bought(sandbox, bought=True)
+    sandbox.faults.append(Fault(point="after", replay=1))
+    sandbox.faults.append(Fault(point="after", status=504))
+    assert (await buy(session, sandbox))[0] == 504
 
 
 async def test_a_refusal_can_be_lost_too(session, sandbox):
@@ -418,6 +449,9 @@ def test_a_constructors_faults_are_its_own():
         {"status": 500, "probability": 1.1},
         {"status": 500, "point": "amid"},
         {"damage": "explode"},
+        {"replay": 1},
+        {"replay": 0, "point": "after"},
+        {"replay": 1, "point": "after", "times": 0},
     ],
 )
 def test_faults_that_make_no_sense(options):

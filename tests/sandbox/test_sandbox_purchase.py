@@ -87,6 +87,41 @@ async def test_a_number_taken_meanwhile(caller, sandbox):
     assert sandbox.ledger == []
 
 
+async def test_a_number_that_the_location_has(caller, sandbox):
+    """A number that a location has already is gone for it, however it came by it."""
+    location = sandbox.location("loc1")
+    location.add(NUMBER)
+    answer = await caller.purchase("loc1", phoneNumber=NUMBER)
+    assert (answer.status, answer.body["message"]) == (400, GONE)
+    location.release(NUMBER)
+    assert (await caller.purchase("loc1", phoneNumber=NUMBER)).status == 201
+
+
+async def test_a_list_that_lags(call, version):
+    """A number that was bought is in the list, and in its total, so many seconds later."""
+    now = 1_750_000_000.0
+    async with Sandbox(clock=lambda: now, list_lag=2) as sandbox:
+        caller = call(sandbox, version=version)
+        before = await listed(caller, "loc1")
+        await caller.purchase("loc1", phoneNumber=NUMBER)
+        now += 1.9
+        page = await caller.page("loc1", pageSize=1000)
+        assert [number["phoneNumber"] for number in page["numbers"]] == before
+        assert page.get("total", len(before)) == len(before)
+        assert (await caller.page("loc1", searchFilter=NUMBER))["numbers"] == []
+        assert (await caller.purchase("loc1", phoneNumber=NUMBER)).status == 400
+        now += 0.1
+        assert await listed(caller, "loc1") == [*before, NUMBER]
+    assert sandbox.location("loc1").numbers[-1].phone_number == NUMBER
+
+
+async def test_only_what_was_bought_lags(call):
+    """A number that a test adds is in the list at once."""
+    async with Sandbox(list_lag=600) as sandbox:
+        sandbox.location("loc1").add(NUMBER)
+        assert (await listed(call(sandbox), "loc1"))[-1] == NUMBER
+
+
 @pytest.mark.parametrize(
     "number", ["+18305551235", "830236932", "18305551234", "+19995551234", "+1830555123", "x", "+1"]
 )
