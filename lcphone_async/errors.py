@@ -39,8 +39,10 @@ No error's text holds a token or a phone number.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from attrs import define, field
 
@@ -109,6 +111,9 @@ class APIError(LCPhoneError):
     """Seconds to wait before the next try, where the service says so."""
     hint: str | None = None
     """What this message mostly means, and what to do."""
+    extra: Mapping[str, Any] = field(factory=dict, repr=False)
+    """The body's other keys, such as `canonicalCode` and `resolution`, and a status in it that is
+    not the response's; without tokens and phone numbers."""
 
     def __str__(self) -> str:
         text = f"{self.method} {self.path}: {self.status}: {self.message}".lstrip(" :")

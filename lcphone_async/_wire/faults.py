@@ -38,6 +38,14 @@ _LONGEST_BODY = 2**20
 # Of a longer text, no more is looked at, as that takes time.
 _MOST_READ = 20 * _MAX_MESSAGE
 
+# A longer body has no keys worth keeping, nor have values that are nested deeper.
+_LONGEST_EXTRA = 2**16
+_DEEPEST_EXTRA = 8
+
+# What a body calls its message, best first; `error` mostly is the status's name.
+_MESSAGES = ("message", "msg", "error_description", "error")
+_STATUSES = ("statusCode", "status", "code")
+
 # A shorter token is a stand-in such as "test", and may be a part of any word.
 _SHORTEST_SECRET = 8
 
@@ -50,16 +58,33 @@ _BY_STATUS: dict[int, type[APIError]] = {
     429: RateLimitedError,
 }
 
+# The phone operations want a location's token, those of the app's installations an agency's.
+_KINDS = (
+    "an agency's where a location's is wanted",
+    "a location's where an agency's is wanted",
+)
+
 _VERSIONS = " or ".join(repr(version) for version in API_VERSIONS)
 
-# A part of the message in lower case, and what it means; `{scope}` is the operation's own.
+_WRONG_KIND = "the token is of the wrong kind, {kinds}: more scopes do not help"
+_NO_PHONE_SYSTEM = "connect LC Phone in the location's settings"
+
+# A part of the message in lower case, and what it means; `{scope}` and `{kinds}` depend on the
+# operation.
 _HINTS = (
     ("version header", f"set the client's api_version to {_VERSIONS}"),
     ("not accessible from this token", "the token is of another location: use this location's own"),
     ("does not have access to this location", "the token is of another location or agency"),
-    ("not authorized for this scope", "the token lacks the scope {scope}"),
+    (
+        "not authorized for this scope",
+        "the token lacks the scope {scope}, or it is of the wrong kind, {kinds}",
+    ),
+    ("user type mismatch", _WRONG_KIND),
+    ("authclass type", _WRONG_KIND),
+    ("forbidden resource", _WRONG_KIND),
     ("invalid token", "the token is wrong, expired or revoked: get a new one"),
-    ("phone system is not connected", "connect LC Phone in the location's settings"),
+    ("phone system is not connected", _NO_PHONE_SYSTEM),
+    ("no twilio account", _NO_PHONE_SYSTEM),
     ("no longer available", "somebody else took it: search again"),
     ("error code: 1010", "Cloudflare turned the request away for its User-Agent"),
     ("cloudflare", "Cloudflare, which stands before the service, answered this"),
@@ -78,7 +103,9 @@ _INVALID_GRANT = re.compile(
     r"|invalid refresh[ _]?token",
     re.IGNORECASE,
 )
-_NOT_CONNECTED = re.compile(r"phone system is not connected", re.IGNORECASE)
+_NOT_CONNECTED = re.compile(
+    r"phone system is not connected|no twilio account( was)? found", re.IGNORECASE
+)
 # Others (408, 425, 499, redirects, Cloudflare's 520 to 530) a proxy may send at any time.
 _REFUSALS = {400, 401, 402, 403, 404, 405, 409, 410, 413, 414, 415, 422, 429, 431}
 # The service reports its own timeouts under other statuses too, such as 401 "Command timed out".
@@ -89,6 +116,13 @@ _TIMED_OUT = re.compile(
     re.IGNORECASE,
 )
 _CREDENTIALS = re.compile(r"token|jwt|scope|version|location|authclass", re.IGNORECASE)
+_AUTHORIZATION = re.compile(
+    rf"{_CREDENTIALS.pattern}|auth|permission|credential|access|forbidden|expired|revoked"
+    r"|grant|client|api.?key",
+    re.IGNORECASE,
+)
+# A proxy's or the service's own trouble; 520 to 527 and 530 are Cloudflare's.
+_PASSING = {408, 425, 500, 502, 503, 504, *range(520, 528), 530}
 _LOOKS_LIKE_A_PHONE_NUMBER = re.compile(
     r"(\+|%2B)?\(?\d(?:[\s()./_\u2010-\u2015\ufffd-]*\d){6,}", re.IGNORECASE
 )
@@ -100,27 +134,42 @@ _TRACE_ID = re.compile(r"[\w.:-]+")
 def is_in_doubt(error: APIError) -> bool:
     """Whether the service may have acted on the request in spite of this response.
 
-    Of a 401 only one that names its reason (token, scope, version or location) is sure.
+    A 401 is sure only if it names its reason: token, scope, version or location.
     """
-    says = f"{error.error or ''} {error.message}"
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return False
+    says = _texts(error)
     if error.status == HTTPStatus.UNAUTHORIZED:
         if _INVALID_TOKEN.search(says):
             return False
         if not _CREDENTIALS.search(says):
             return True
-    is_sure = error.status in _REFUSALS
+    return bool(_TIMED_OUT.search(says)) or not _REFUSALS.issuperset(_statuses(error))
+
+
+def is_passing(error: APIError) -> bool:
+    """Whether the service had trouble that another try may not meet, so that a read is repeated.
+
+    It answers its own timeouts with any status.
+    """
+    says = _texts(error)
+    timed_out = bool(_TIMED_OUT.search(says))
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        is_of_token = _INVALID_TOKEN if timed_out else _AUTHORIZATION
+        return not is_of_token.search(says)
     is_limit = error.status == HTTPStatus.TOO_MANY_REQUESTS
-    return not is_sure or (not is_limit and bool(_TIMED_OUT.search(says)))
+    return error.status in _PASSING or (timed_out and not is_limit)
 
 
 def error_of(request: Request, answer: Answer, token: str | None) -> APIError:
     """The error that an answer outside 200 to 299 is; its text holds no secret."""
     answer = evolve(answer, body=answer.body[:_LONGEST_BODY])
     body = _object(answer.body)
-    messages = _messages(body, answer)
-    hint = _hint(request, answer, body, " ".join(messages))
+    told_as, messages = _messages(body, answer)
+    says = " ".join([*messages, *filter(_says, [body.get("error")])])
+    hint = _hint(request, answer, body, says)
     secrets = [token or "", *request.secrets]
-    error_class = _class_of(request, answer, messages)
+    error_class = _class_of(request, answer, says)
     wait = _wait(answer, error_class)
     if error_class is DailyQuotaExhaustedError:
         hint = _clock.daily_reset(wait)
@@ -133,7 +182,20 @@ def error_of(request: Request, answer: Answer, token: str | None) -> APIError:
         path=request.path,
         retry_after=wait,
         hint=_clean(hint, secrets),
+        extra=_extra(answer, body, told_as, secrets),
     )
+
+
+def _texts(error: APIError) -> str:
+    told = (error.error, error.message, *error.extra.values())
+    return " ".join(filter(_says, told))
+
+
+def _statuses(error: APIError) -> set[int]:
+    """The response's status, and those that its body names."""
+    told = (error.extra.get(name) for name in _STATUSES)
+    codes = range(200, 600)
+    return {error.status, *(code for code in told if isinstance(code, int) and code in codes)}
 
 
 def is_invalid_token(error: AuthenticationError) -> bool:
@@ -151,11 +213,11 @@ def is_invalid_grant(error: APIError) -> bool:
     return is_refusal and bool(_INVALID_GRANT.search(says))
 
 
-def _class_of(request: Request, answer: Answer, messages: list[str]) -> type[APIError]:
+def _class_of(request: Request, answer: Answer, says: str) -> type[APIError]:
     status = answer.status
-    if status == HTTPStatus.NOT_FOUND and any(map(_NOT_CONNECTED.search, messages)):
+    if status == HTTPStatus.NOT_FOUND and _NOT_CONNECTED.search(says):
         return PhoneSystemNotConnectedError
-    if request.is_purchase and _is_gone(status, messages):
+    if request.is_purchase and _is_gone(status, says):
         return NumberUnavailableError
     if status == HTTPStatus.TOO_MANY_REQUESTS and rate_limit(answer.headers).daily_remaining == 0:
         return DailyQuotaExhaustedError
@@ -164,27 +226,29 @@ def _class_of(request: Request, answer: Answer, messages: list[str]) -> type[API
     return _BY_STATUS.get(status, APIError)
 
 
-def _is_gone(status: int, messages: list[str]) -> bool:
+def _is_gone(status: int, says: str) -> bool:
     """Whether a purchase was refused because somebody else has the number.
 
     400 is documented; 404, 409 and 410 are what other clients guard against.
     """
     if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
-        return any(map(_NUMBER_GONE.search, messages))
+        return bool(_NUMBER_GONE.search(says))
     return status in {HTTPStatus.CONFLICT, HTTPStatus.GONE}
 
 
-def _messages(body: Mapping[str, Any], answer: Answer) -> list[str]:
-    """The body's `message` (a string or a list) or its other names, else what it seems to be."""
-    told = body.get("message") or body.get("msg") or body.get("error_description")
-    messages = [part for part in (told if isinstance(told, list) else [told]) if _says(part)]
-    if messages:
-        return messages
+def _messages(body: Mapping[str, Any], answer: Answer) -> tuple[str | None, list[str]]:
+    """The body's key that holds a message, and its texts; else what the body seems to be."""
+    for name in _MESSAGES:
+        told = body.get(name)
+        if messages := [
+            part for part in (told if isinstance(told, list) else [told]) if _says(part)
+        ]:
+            return name, messages
     text = answer.body.decode(errors="replace").strip()
     if text and not text.startswith(("<", "{", "[")):
-        return [text]
+        return None, [text]
     phrase = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else "Error"
-    return [f"{phrase}, with {'no message' if body else describe(answer.body)}"]
+    return None, [f"{phrase}, with {'no message' if body else describe(answer.body)}"]
 
 
 def _says(value: object) -> TypeGuard[str]:
@@ -199,7 +263,8 @@ def _hint(request: Request, answer: Answer, body: Mapping[str, Any], message: st
     # The service's own answers come through Cloudflare too, but they are JSON.
     heard = message if body else f"{message} {answer.headers.get('Server', '')}"
     found = next((hint for part, hint in _HINTS if part in heard.lower()), None)
-    return found and found.format(scope=request.scope)
+    of_agency = (request.scope or "").startswith("oauth.")
+    return found and found.format(scope=request.scope, kinds=_KINDS[of_agency])
 
 
 def _wait(answer: Answer, error_class: type[APIError]) -> float | None:
@@ -224,7 +289,40 @@ def _object(body: bytes) -> Mapping[str, Any]:
         return {}
     # The v3 list of locations wraps its errors: `{error: {code, message, resolution}}`.
     wrapped = document.get("error")
-    return {**wrapped, "error": wrapped.get("code")} if isinstance(wrapped, dict) else document
+    if not isinstance(wrapped, dict):
+        return document
+    name = wrapped.get("code")
+    return {**document, "error": name if isinstance(name, str) else None, **wrapped}
+
+
+def _extra(
+    answer: Answer, body: Mapping[str, Any], told_as: str | None, secrets: Iterable[str]
+) -> dict[str, Any]:
+    """The body's keys that the error has no field for."""
+    if len(answer.body) > _LONGEST_EXTRA:
+        return {}
+    held = {told_as}
+    held |= {name for name in ("error", "traceId") if isinstance(body.get(name), str | None)}
+    known = (answer.status, str(answer.status), body.get("error"))
+    held |= {name for name in _STATUSES if body.get(name) in known}
+    others = {name: value for name, value in body.items() if name not in held}
+    kept: dict[str, Any] = _kept(others, secrets)
+    return kept
+
+
+def _kept(value: Any, secrets: Iterable[str], depth: int = 0) -> Any:
+    """A JSON value whose texts are clean, and cut off where it is nested too deeply."""
+    if isinstance(value, str):
+        return _clean(value, secrets)
+    if depth == _DEEPEST_EXTRA and isinstance(value, dict | list):
+        return None
+    if isinstance(value, list):
+        return [_kept(part, secrets, depth + 1) for part in value]
+    if isinstance(value, dict):
+        return {
+            _clean(name, secrets): _kept(part, secrets, depth + 1) for name, part in value.items()
+        }
+    return value
 
 
 def _spelled(secret: str) -> re.Pattern[str]:

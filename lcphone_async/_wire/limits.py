@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ _DAY = 86_400_000
 # No count has more digits, and `int` takes long for very many.
 _MOST_DIGITS = 15
 
+# RFC 9110 knows whole seconds only, but services send "2.5" and "30.0" too.
+_SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{0,15})?")
+
 
 def rate_limit(headers: MultiMapping[str]) -> RateLimitStatus:
     """What the six limit headers say; one that is missing, no number or ambiguous says nothing."""
@@ -50,9 +54,9 @@ def retry_after(headers: MultiMapping[str]) -> float | None:
 
     A date is taken by the service's own clock, where the answer says what that shows.
     """
-    seconds = _count(headers, _RETRY_AFTER)
-    if seconds is not None:
-        return float(seconds)
+    said = _said(headers, _RETRY_AFTER).strip()
+    if _SECONDS.fullmatch(said):
+        return float(said)
     date = _date(headers, _RETRY_AFTER)
     if date is None:
         return None

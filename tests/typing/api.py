@@ -353,6 +353,7 @@ def errors(
     assert_type(api.message, str)
     assert_type(api.error, str | None)
     assert_type(api.trace_id, str | None)
+    assert_type(api.extra, Mapping[str, Any])
     assert_type(api.method, str)
     assert_type(api.path, str)
     assert_type(api.retry_after, float | None)

@@ -296,6 +296,16 @@ async def test_a_spent_day_says_when_it_resets(raw_server: RawServer, new_client
     assert "resets in 23:59:03" in str(error)
 
 
+@pytest.mark.parametrize(("sent", "seconds"), [("2.5", 2.5), ("30.0", 30), ("7", 7)])
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_wait_may_have_a_fraction(
+    v3: LCPhoneClient, raw_server: RawServer, status, sent, seconds
+):
+    """`Retry-After` comes in seconds, with a fraction or without."""
+    error = await refused(v3, raw_server, http_json({}, status, {"Retry-After": sent}))
+    assert error.retry_after == seconds
+
+
 ODD_ERRORS = [
     b"null",
     b"[]",
@@ -589,9 +599,9 @@ async def test_a_phone_number_that_is_a_key_is_not_shown(
         assert NUMBER not in texts(caught.value)
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, *range(520, 528), 530])
 async def test_a_read_is_tried_again(raw_server: RawServer, new_client, status):
-    """Reads: 429, 500, 502, 503, 504 are tried again."""
+    """Reads are tried again; 520 to 527 and 530 are Cloudflare's own words, as 502 to 504 are."""
     client = new_client(retry=RetryPolicy(max_tries=2, first_wait=0))
     headers = {"Retry-After": "0"}
     raw_server.reply(http(b"<html>", status, headers), http_json([]))

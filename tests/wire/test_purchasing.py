@@ -207,13 +207,18 @@ async def test_a_refusal_that_speaks_of_time_is_in_doubt(
         {"message": ["Bad Request", "it took longer than expected"]},
         {"message": "Bad Request", "error": "Request Timeout"},
         {"msg": "Command timed out"},
+        {"error": "Request timed out", "status": 400},
+        {"message": "Bad Request", "canonicalCode": "DEADLINE_EXCEEDED"},
+        {"error": {"code": 400, "message": "Bad Request", "resolution": "The call timed out"}},
+        {"message": "Bad Request", "statusCode": 504},
+        {"message": "Bad Request", "status": 520},
     ],
     ids=str,
 )
 async def test_the_time_may_stand_anywhere_in_a_refusal(
     v3: LCPhoneClient, raw_server: RawServer, body
 ):
-    """A list of messages, `error` and `msg` are read too."""
+    """A list of messages, `error`, `msg`, other keys and a status that differs are read too."""
     error = await purchase_error(v3, raw_server, http_json(body, 400))
     assert isinstance(error, PurchaseOutcomeUnknownError)
 

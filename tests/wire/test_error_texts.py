@@ -1,0 +1,187 @@
+"""`wire.md`: Errors: what their texts and other keys mean."""
+
+import json
+import re
+
+import pytest
+
+from lcphone_async import (
+    LCPhoneClient,
+    NotFoundError,
+    PermissionDeniedError,
+    PhoneSystemNotConnectedError,
+    RetryPolicy,
+)
+
+from .raw_server import RawServer, http, http_json
+from .test_errors import (
+    CLASSES,
+    EVERY_CALL,
+    HINTS_401,
+    LOCATION,
+    NUMBER,
+    SCOPES,
+    TOKEN,
+    refused,
+    texts,
+)
+
+NO_PHONE_SYSTEM = [
+    {"message": "No Twilio account found", "statusCode": 404},
+    {"message": "NO TWILIO ACCOUNT FOUND"},
+    {"message": ["No twilio account was found for this location"]},
+    {"error": "No Twilio account found", "status": 400},
+    {"message": "Not Found", "error": "No Twilio account found"},
+    {"msg": "Phone System is not connected to this account"},
+]
+
+
+@EVERY_CALL
+@pytest.mark.parametrize("body", NO_PHONE_SYSTEM, ids=str)
+async def test_404_is_no_twilio_account(client: LCPhoneClient, raw_server: RawServer, call, body):
+    """404 "No Twilio account found": the location has no phone system."""
+    error = await refused(client, raw_server, http_json(body, 404), call)
+    assert type(error) is PhoneSystemNotConnectedError
+    assert "LC Phone" in error.hint
+
+
+WRONG_KIND = [
+    (401, "Token's user type mismatch!"),
+    (401, "This authClass type is not allowed to access this scope. Please reach out to us"),
+    (403, "Token's user type mismatch!"),
+    (403, "This authClass type is not allowed to access this scope. Please reach out to us"),
+    (403, "Forbidden resource"),
+]
+
+
+@EVERY_CALL
+@pytest.mark.parametrize(("status", "message"), WRONG_KIND)
+async def test_a_token_of_the_wrong_kind_is_explained(
+    client: LCPhoneClient, raw_server: RawServer, call, status, message
+):
+    """An agency's token where a sub-account's is wanted; adding scopes does not help."""
+    body = {"message": message, "error": "No", "statusCode": status}
+    error = await refused(client, raw_server, http_json(body, status), call)
+    assert type(error) is CLASSES[status]
+    assert "wrong kind, an agency's where a location's is wanted" in error.hint
+    assert "more scopes do not help" in error.hint
+    assert error.hint in str(error)
+
+
+@EVERY_CALL
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_scope_has_two_causes(
+    client: LCPhoneClient, raw_server: RawServer, call, status
+):
+    """Often "not authorized for this scope" too: the token is of the wrong kind."""
+    body = {"statusCode": status, "message": "The token is not authorized for this scope."}
+    error = await refused(client, raw_server, http_json(body, status), call)
+    assert f"lacks the scope {SCOPES[call]}" in error.hint
+    assert "wrong kind, an agency's where a location's is wanted" in error.hint
+
+
+async def test_an_agency_s_call_wants_an_agency_s_token(v3: LCPhoneClient, raw_server: RawServer):
+    """The list of an app's locations is the other way round: it wants the agency's token."""
+    raw_server.reply(http_json({"message": "Forbidden resource", "statusCode": 403}, 403))
+    with pytest.raises(PermissionDeniedError) as caught:
+        [location async for location in v3.locations("company", "app")]
+    assert "a location's where an agency's is wanted" in caught.value.hint
+
+
+@EVERY_CALL
+@pytest.mark.parametrize(
+    ("status", "told", "extra"), [(400, 400, {}), (404, 400, {"status": 400}), (400, "400", {})]
+)
+async def test_an_error_may_have_no_message(
+    client: LCPhoneClient, raw_server: RawServer, call, status, told, extra
+):
+    """Only `error` and no `message`; a status in the body that differs from HTTP's."""
+    body = {"error": "Conversation provider not found", "status": told}
+    error = await refused(client, raw_server, http_json(body, status), call)
+    assert type(error) is CLASSES[status]
+    assert (error.status, error.message) == (status, "Conversation provider not found")
+    assert error.message in str(error)
+    assert error.extra == extra
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_v3_s_common_documents_have_no_error(
+    v3: LCPhoneClient, raw_server: RawServer, status
+):
+    """V3's common documents have 403 and 404 as `{message, statusCode}`."""
+    error = await refused(v3, raw_server, http_json({"message": "m", "statusCode": status}, status))
+    assert type(error) is CLASSES[status]
+    assert (error.message, error.error, error.extra) == ("m", None, {})
+
+
+AIP_EXTRA = {
+    "canonicalCode": "NOT_FOUND",
+    "resolution": "Check the location's ID",
+    "details": [{"reason": "GONE", "tries": 2, "at": None, "again": False}],
+}
+
+
+@pytest.mark.parametrize("code", ["LOCATION_NOT_FOUND", 404, "404"])
+@pytest.mark.parametrize("is_wrapped", [True, False])
+async def test_other_keys_of_an_error_are_kept(
+    client: LCPhoneClient, raw_server: RawServer, is_wrapped, code
+):
+    """An AIP envelope with `resolution` and `canonicalCode`."""
+    told = {"message": "No such location", "code": code, **AIP_EXTRA}
+    outer = {"traceId": "trace-1", "success": False}
+    body = {"error": told, **outer} if is_wrapped else {**told, "error": code, **outer}
+    error = await refused(client, raw_server, http_json(body, 404))
+    assert type(error) is NotFoundError
+    assert (error.message, error.trace_id) == ("No such location", "trace-1")
+    kept = {name: value for name, value in error.extra.items() if name != "error"}
+    assert kept == {**AIP_EXTRA, "success": False}
+
+
+@pytest.mark.parametrize("shown", [NUMBER, TOKEN, "+1 (830) 555-1234"])
+async def test_what_is_kept_of_an_error_holds_no_secret(raw_server: RawServer, new_client, shown):
+    """Never a token and never a phone number: nor one in another key."""
+    body = {"message": "m", shown: 1, "a": shown, "b": [{"c": f"of {shown}", f"x{shown}": [shown]}]}
+    error = await refused(new_client(TOKEN), raw_server, http_json(body, 400))
+    kept = json.dumps(error.extra)
+    assert shown not in kept + texts(error)
+    assert "5551234" not in re.sub(r"[^\d]", "", kept)
+    assert len(error.extra) == 3
+
+
+async def test_what_is_kept_of_an_error_has_bounds(v3: LCPhoneClient, raw_server: RawServer):
+    """Deep values and long bodies take neither the stack nor the event loop's time."""
+    deep = b'{"message": "m", "a": ' + b"[" * 500 + b"]" * 500 + b"}"
+    error = await refused(v3, raw_server, http(deep, 400))
+    assert (error.message, error.extra) == ("m", {"a": [[[[[[[None]]]]]]]})
+    long = http_json({"message": "m", "a": ["x"] * 100_000}, 400)
+    error = await refused(v3, raw_server, long)
+    assert (error.message, error.extra) == ("m", {})
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (401, "Command timed out"),
+        (401, "Something went wrong"),
+        (400, "request took longer than expected"),
+        (403, "Gateway Timeout"),
+    ],
+)
+async def test_a_timeout_under_another_status_passes(
+    raw_server: RawServer, new_client, status, message
+):
+    """401 "Command timed out": not a word about the token; it passes by itself."""
+    client = new_client(retry=RetryPolicy(max_tries=2, first_wait=0))
+    raw_server.reply(http_json({"message": message, "statusCode": status}, status), http_json([]))
+    assert await client.number_pools(LOCATION) == []
+    assert len(raw_server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "message", [*HINTS_401, WRONG_KIND[0][1], WRONG_KIND[1][1], "Unauthorized", "jwt expired"]
+)
+async def test_a_401_about_the_token_is_not_tried_again(raw_server: RawServer, new_client, message):
+    """401 covers a bad token, a wrong version, a wrong location and a missing scope."""
+    client = new_client(retry=RetryPolicy(max_tries=3, first_wait=0))
+    await refused(client, raw_server, http_json({"message": message, "statusCode": 401}, 401))
+    assert len(raw_server.requests) == 1
