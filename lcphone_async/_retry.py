@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterator
-from http import HTTPStatus
 from itertools import islice
 from typing import TypeVar
 
 from attrs import Attribute, field, frozen
 
-from . import _checks
+from . import _checks, _wire
 from ._line import in_bulk
 from .errors import (
     AnswerTooLargeError,
@@ -27,13 +26,6 @@ from .errors import (
 
 T = TypeVar("T")
 
-_PASSING = {
-    HTTPStatus.INTERNAL_SERVER_ERROR,
-    HTTPStatus.BAD_GATEWAY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    HTTPStatus.GATEWAY_TIMEOUT,
-}
-
 
 def _positive(_: object, attribute: Attribute[int], value: int) -> None:
     _checks.whole_number(attribute.name, value, 1)
@@ -47,11 +39,12 @@ def _seconds(_: object, attribute: Attribute[float], value: float) -> None:
 class RetryPolicy:
     """When a call is tried again, and for how long.
 
-    A read is tried again after a connection failure, a timeout, 429, 500, 502, 503 and 504.
-    A purchase only where it surely did not reach the service, or after 429. A call whose token
-    the service no longer takes is sent once more with a new one, besides these tries. The wait that
-    the service asks for is kept whole; where it asks for none, the wait is drawn between 0
-    and `first_wait`, doubled after each try up to `max_wait` (full jitter).
+    A read is tried again after a connection failure, a timeout, 408, 425, 429, 500, 502, 503, 504,
+    Cloudflare's 520 to 527 and 530, an error whose text speaks of a timeout, and a 401 that is not
+    about the token. A purchase is tried again only if it surely did not reach the service, or after
+    429. A call whose token the service no longer takes is sent once more with a new one, besides
+    these tries. The wait that the service asks for is kept whole; if it asks for none, the wait is
+    drawn between 0 and `first_wait`, doubled after each try up to `max_wait` (full jitter).
 
     A service that is down is not hammered: once `budget` tries of a client failed, its calls raise
     `CircuitOpenError` and send nothing, but for one every two seconds, until there is an answer.
@@ -78,7 +71,7 @@ def is_outage(error: LCPhoneError) -> bool:
     """Whether the service could not be reached, or had trouble of its own."""
     if isinstance(error, TransportError):
         return not isinstance(error, AnswerTooLargeError | ClientClosedError)
-    return isinstance(error, APIError) and error.status in _PASSING
+    return isinstance(error, APIError) and _wire.faults.is_passing(error)
 
 
 def may_repeat(error: LCPhoneError, *, repeatable: bool) -> bool:

@@ -171,8 +171,8 @@ def failures_of(circuit, *errors):
 
 
 NO_OUTAGES = [
-    AuthenticationError(401, "who"),
-    RateLimitedError(429, "slow down"),
+    AuthenticationError(401, "Invalid token"),
+    RateLimitedError(429, "slow down, or calls are timed out"),
     ServerError(501, "never"),
     ClientClosedError("GET", "/", "closed"),
 ]

@@ -9,10 +9,13 @@ from fake_clock import run
 from lcphone_async import (
     APIError,
     AuthenticationError,
+    BadRequestError,
     ClientClosedError,
     ConnectFailedError,
     DailyQuotaExhaustedError,
     LCPhoneError,
+    NotFoundError,
+    PermissionDeniedError,
     RateLimitedError,
     RequestTimeoutError,
     ResponseFormatError,
@@ -47,9 +50,20 @@ NOT_CONNECTED = ConnectFailedError("GET", "/", "refused")
 TIMED_OUT = RequestTimeoutError("GET", "/", "30 s")
 RESET = TransportError("GET", "/", "reset")
 LIMITED = RateLimitedError(429, "slow down")
-FAILED = [ServerError(status, "oops") for status in (500, 502, 503, 504)]
+FAILED = [ServerError(status, "oops") for status in (500, 502, 503, 504, *range(520, 528), 530)]
+TOO_LATE = [APIError(408, "oops"), APIError(425, "oops")]
+SPOKE_OF_TIME = [
+    AuthenticationError(401, "Command timed out"),
+    AuthenticationError(401, "Something went wrong"),
+    BadRequestError(400, "The request took longer than expected"),
+    NotFoundError(404, "Not Found", error="Gateway timeout"),
+]
 FINAL = [
-    AuthenticationError(401, "who"),
+    AuthenticationError(401, "Invalid token: it timed out"),
+    AuthenticationError(401, "Unauthorized"),
+    AuthenticationError(401, "version header is invalid"),
+    AuthenticationError(401, "invalid_grant"),
+    PermissionDeniedError(403, "Forbidden resource"),
     APIError(418, "teapot"),
     ServerError(501, "never"),
     ResponseFormatError("GET", "/", "$", "expected JSON"),
@@ -62,12 +76,12 @@ def names(errors):
     return [f"{type(error).__name__}-{getattr(error, 'status', '')}" for error in errors]
 
 
-READ_AGAIN = [NOT_CONNECTED, TIMED_OUT, RESET, LIMITED, *FAILED]
+READ_AGAIN = [NOT_CONNECTED, TIMED_OUT, RESET, LIMITED, *FAILED, *TOO_LATE, *SPOKE_OF_TIME]
 
 
 @pytest.mark.parametrize("error", READ_AGAIN, ids=names(READ_AGAIN))
 def test_reads_are_tried_again(error):
-    """Tries a read again after a connection failure, a timeout, 429, 500, 502, 503 and 504."""
+    """Tries a read again after no connection, a timeout, a limit and the service's own trouble."""
     assert failing_with(error)[0] == "answer"
 
 
@@ -83,7 +97,7 @@ def test_a_purchase_is_tried_again_where_the_service_has_not_acted(error):
     assert failing_with(error, repeatable=False)[0] == "answer"
 
 
-MAY_HAVE_ACTED = [TIMED_OUT, RESET, *FAILED]
+MAY_HAVE_ACTED = [TIMED_OUT, RESET, *FAILED, *TOO_LATE, *SPOKE_OF_TIME]
 
 
 @pytest.mark.parametrize("error", MAY_HAVE_ACTED, ids=names(MAY_HAVE_ACTED))
