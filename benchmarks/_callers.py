@@ -334,7 +334,7 @@ class Callers:
 
     async def settle(self) -> None:
         """Finds out what became of open purchases."""
-        await self.client.settle(late=LATE)
+        await self.client.reconcile(min_age=LATE)
 
     async def short_life(self) -> None:
         """Opens another client for a few calls, and closes it, be they answered or not."""

@@ -137,7 +137,7 @@ def live(url: str, book: Book, orders: list[Order], late: float) -> None:
     async def main() -> None:
         own = {"journal": PurchaseJournal(book.journal_path), "limiter": RateLimiter(**LIMITS)}
         async with LCPhoneClient("t", base_url=url, retry=RETRY, timeout=TIMEOUT, **own) as client:
-            await client.settle(late=late)
+            await client.reconcile(min_age=late)
             await asyncio.gather(*(task(client) for _ in range(TASKS)))
 
     asyncio.run(main())

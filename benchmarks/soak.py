@@ -281,7 +281,7 @@ async def run(soak: Soak, url: str) -> Rest:
     await soak.run()
     await steer(url, "DELETE", "faults")
     await asyncio.sleep(max(DELAYS) + 2 * TIMEOUT)  # what was on its way has arrived
-    await soak.callers.client.settle(late=0)
+    await soak.callers.client.reconcile(min_age=0)
     idle = await soak.at_rest()
     await soak.callers.client.close()
     return Rest(before, idle, await soak.at_rest())

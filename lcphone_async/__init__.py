@@ -43,7 +43,13 @@ if TYPE_CHECKING:
         TransportError,
         UnprocessableError,
     )
-    from .journal import Journal, PurchaseJournal, PurchaseRecord, PurchaseState
+    from .journal import (
+        Journal,
+        PurchaseJournal,
+        PurchaseRecord,
+        PurchaseState,
+        SpendingLimit,
+    )
     from .limiter import RateLimiter
     from .models import (
         AccountStatus,
@@ -122,6 +128,7 @@ __all__ = [
     "ResponseFormatError",
     "RetryPolicy",
     "ServerError",
+    "SpendingLimit",
     "SpendingLimitError",
     "StaticToken",
     "TokenSource",

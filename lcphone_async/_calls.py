@@ -42,6 +42,8 @@ class Tries:
     count: int = 0
     in_doubt: bool = False
     """Whether the service may have acted on a request, and its answer does not tell."""
+    is_refused: bool = False
+    """Whether the last request was answered by an error that seems to be clear."""
     before_each: Callable[[], Awaitable[None]] | None = None
     """What must be done before a request is sent, once there is a slot for it."""
     renewed: bool = False
@@ -172,6 +174,7 @@ class Calls:
             return answer
         refusal = await understood(_wire.faults.error_of, request, answer, token)
         tries.in_doubt = _wire.faults.is_in_doubt(refusal)
+        tries.is_refused = not tries.in_doubt
         self._circuit.learn(refusal)
         raise refusal
 

@@ -186,7 +186,7 @@ def limiter(name: str, value: T) -> T:
 
 def journal(name: str, value: T) -> T:
     """What keeps purchases."""
-    methods = ("past", "begin", "change", "settle", "records")
+    methods = ("past", "begin", "replace", "records")
     return having(name, value, "a PurchaseJournal", *methods)
 
 
@@ -303,6 +303,13 @@ def country_of(phone_number: str) -> str | None:
 
     region = phonenumbers.region_code_for_number(phonenumbers.parse(phone_number))
     return region if region and _is_country(region) else None
+
+
+def national_digits(phone_number: str) -> str:
+    """The digits of a number without its country's code."""
+    import phonenumbers
+
+    return phonenumbers.national_significant_number(phonenumbers.parse(phone_number))
 
 
 def e164(name: str, value: object) -> str:

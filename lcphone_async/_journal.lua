@@ -1,38 +1,71 @@
--- Keeps a purchase that begins, what its maker knows of it, or what was found of it, all at once.
+-- Keeps a purchase that begins, or replaces a record by the one that follows it, all at once.
 --
--- KEYS   open (a purchase for each field), settled (one for each id), bought (the last one made
---        for each field)
--- ARGV   the verb, the field, the purchase's id, its row, its state, and
---        to begin: the id of the last one made when the maker asked, or ''
---        to settle: the row as it was when the list was asked
--- Returns what is in the way of one that begins ('open' or 'bought') or '', and to settle the row
--- that is kept then.
-local open, settled, bought = KEYS[1], KEYS[2], KEYS[3]
-local verb, field, id, row, state, more = unpack(ARGV)
+-- KEYS   open (a row for each field), closed (a row for each id), bought (the last row for each
+--        field), refused (an id for each field), spent (of one currency: ids with their price,
+--        scored by the time of sending)
+-- ARGV   verb, field, id, row, state, sent (seconds), price (millionths, '' if not known), and
+--        begin: the id of the last one bought when the maker asked or '', the limit (millionths,
+--        '' for none), and the time from which purchases count
+--        replace: the version to be replaced
+-- Returns begin: '' or what is in the way, 'open', 'bought' or 'limit <millionths spent>'
+--         replace: '1' if the record was replaced, else ''
+local open, closed, bought, refused, spent = unpack(KEYS)
+local verb, field, id, row, state, sent, price, old, limit, since = unpack(ARGV)
 
-local function id_of(kept) return kept and cjson.decode(kept).id or '' end
+local function decoded(kept) return kept and cjson.decode(kept) or {} end
 
-local opened = redis.call('HGET', open, field)
-local is_other = opened and id_of(opened) ~= id
-local kept = opened and not is_other and opened or redis.call('HGET', settled, id)
+local opened = decoded(redis.call('HGET', open, field))
+local is_other = opened.id and opened.id ~= id
+local entry = id .. ' ' .. price
+
+local function spent_by_others()
+  local sum = 0
+  for _, other in ipairs(redis.call('ZRANGEBYSCORE', spent, since, '+inf')) do
+    if other ~= entry then sum = sum + tonumber(string.match(other, '%d+$')) end
+  end
+  return sum
+end
 
 if verb == 'begin' then
   if is_other then return 'open' end
-  if id_of(redis.call('HGET', bought, field)) ~= more then return 'bought' end
-elseif verb == 'settle' then
-  if kept ~= more then return kept or row end
-elseif state == 'not bought' then
-  -- What the list showed to be bought is bought, whatever the service answered.
-  if not kept or cjson.decode(kept).state == 'bought' then return '' end
+  if (decoded(redis.call('HGET', bought, field)).id or '') ~= old then return 'bought' end
+  if limit ~= '' then
+    local sum = spent_by_others()
+    if sum + tonumber(price) > tonumber(limit) then
+      return 'limit ' .. string.format('%.0f', sum)
+    end
+  end
+  local before = redis.call('HGET', refused, field)
+  if before and before ~= id then
+    local given_up = decoded(redis.call('HGET', closed, before))
+    if given_up.state == 'refused' then
+      given_up.state = 'not bought'
+      given_up.version = given_up.version + 1
+      redis.call('HSET', closed, before, cjson.encode(given_up))
+    end
+    redis.call('HDEL', refused, field)
+  end
+else
+  local kept = opened
+  if opened.id ~= id then kept = decoded(redis.call('HGET', closed, id)) end
+  if not kept.id or tostring(kept.version) ~= old then return '' end
+  if is_other and (state == 'sending' or state == 'unknown') then return '' end
 end
 
 if state == 'sending' or state == 'unknown' then
-  if is_other then return '' end  -- it was given up meanwhile, and must not end another
   redis.call('HSET', open, field, row)
-  redis.call('HDEL', settled, id)
+  redis.call('HDEL', closed, id)
 else
-  if opened and not is_other then redis.call('HDEL', open, field) end
-  redis.call('HSET', settled, id, row)
-  if state == 'bought' then redis.call('HSET', bought, field, row) end
+  if opened.id == id then redis.call('HDEL', open, field) end
+  redis.call('HSET', closed, id, row)
 end
-return verb == 'settle' and row or ''
+if state == 'bought' then redis.call('HSET', bought, field, row) end
+if state == 'refused' then redis.call('HSET', refused, field, id) end
+if price ~= '' then
+  if state == 'refused' or state == 'not bought' then
+    redis.call('ZREM', spent, entry)
+  else
+    redis.call('ZADD', spent, sent, entry)
+  end
+end
+return verb == 'replace' and '1' or ''

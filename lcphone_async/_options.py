@@ -9,7 +9,7 @@ from ._lazy import aiohttp
 from ._retry import RetryPolicy
 from ._token_sources import TokenCall, TokenSource
 from ._windows import Limiter
-from .journal import Journal
+from .journal import Journal, SpendingLimit
 
 
 class ClientOptions(TypedDict, total=False):
@@ -24,6 +24,7 @@ class ClientOptions(TypedDict, total=False):
     timeout: float | aiohttp.ClientTimeout | None
     max_body_size: int
     journal: Journal | None
+    spending_limit: SpendingLimit | None
     allow_http: bool
 
 

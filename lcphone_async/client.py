@@ -28,7 +28,7 @@ from ._tokens import Grant
 from ._windows import Limiter
 from ._wire import requests, token_requests
 from ._wire.requests import secret_text
-from .journal import Journal, MemoryJournal, PurchaseRecord
+from .journal import Journal, MemoryJournal, PurchaseRecord, SpendingLimit
 from .limiter import RateLimiter
 from .models import (
     ActiveNumber,
@@ -72,8 +72,8 @@ class LCPhoneClient:
       with its waits and its further attempts, is bounded by an `asyncio.timeout` around it.
     - `max_body_size`: bytes that an answer may have once it is unpacked; 64 MiB unless told
       otherwise. A larger one is not read to its end: `AnswerTooLargeError`.
-    - `journal`: where purchases are kept, such as a `PurchaseJournal`; without one in memory, as
-      long as they are not settled.
+    - `journal`: where purchases are kept, such as a `PurchaseJournal`; without one in memory.
+    - `spending_limit`: a `SpendingLimit` on the purchases in the journal; none unless given.
 
     Use it on one event loop, as an async context manager, or `await client.close()` at the end.
     Every call raises `LCPhoneError` for what goes wrong on the way (`lcphone_async.errors` draws
@@ -93,14 +93,18 @@ class LCPhoneClient:
         timeout: float | aiohttp.ClientTimeout | None = None,
         max_body_size: int = 64 * 2**20,
         journal: Journal | None = None,
+        spending_limit: SpendingLimit | None = None,
         allow_http: bool = False,
     ) -> None:
-        from ._purchases import Purchases
+        from ._purchases.intention import GuardedJournal
+        from ._purchases.purchase import Purchases
         from ._transport import Transport
 
         policy = RetryPolicy() if retry is None else checks.instance("retry", retry, RetryPolicy)
         budgets = RateLimiter() if limiter is None else checks.limiter("limiter", limiter)
         kept = MemoryJournal() if journal is None else checks.journal("journal", journal)
+        if spending_limit is not None:
+            checks.instance("spending_limit", spending_limit, SpendingLimit)
         source = token_source(token)
         self._transport = Transport(
             base_url,
@@ -113,7 +117,9 @@ class LCPhoneClient:
         self._calls = Calls(source, self._transport, budgets, policy)
         self._tokens = ClientTokenService.over(self._calls, self._transport)
         bind(source, self._tokens)
-        self._purchases = Purchases(self._calls, kept, policy.read_back_time)
+        self._purchases = Purchases(
+            self._calls, GuardedJournal(kept), policy.read_back_time, spending_limit
+        )
 
     @classmethod
     def from_env(cls, **options: Unpack[ClientOptions]) -> Self:
@@ -255,6 +261,25 @@ class LCPhoneClient:
         )
         return await self._available_numbers(request)
 
+    async def find_available(
+        self, location_id: str, phone_number: str, *, country_code: str | None = None
+    ) -> AvailableNumbers:
+        """Searches one number, with its price and the fingerprint that a purchase takes.
+
+        - `phone_number`: in E.164 format.
+        - `country_code`: ISO 3166-1 alpha-2; without it the one that the number belongs to.
+
+        Raises `NumberUnavailableError` if the number is not for sale, and `ValueError` if its
+        country is not known.
+        """
+        from ._purchases.listing import find_available
+
+        number = checks.e164("phone_number", phone_number)
+        country = checks.country_of(number) if country_code is None else country_code
+        if country is None:
+            raise ValueError("the country of this number is not known: pass its country_code")
+        return await find_available(self._calls, location_id, number, country)
+
     def search_countries(
         self,
         location_id: str,
@@ -306,6 +331,7 @@ class LCPhoneClient:
         payment_method_id: str | None = None,
         skip_location_kyc: bool | None = None,
         max_price: Decimal | int | None = None,
+        reference: str | None = None,
         dry_run: bool = False,
     ) -> Purchase:
         """Buys one number for a location. This spends money.
@@ -314,16 +340,21 @@ class LCPhoneClient:
           region, or any number in E.164 format.
         - `fingerprint_id`: that of the search's result.
         - `max_price`: a limit on the price that the search gave, a `Decimal` or an `int` in the
-          price's own currency; `ValueError` if the number costs more or does not say.
+          price's own currency.
+        - `reference`: free text of yours, such as an order or a chat, kept in the journal. Tasks
+          that buy the same number for the same reference share one purchase.
         - `dry_run`: check all that can be checked without spending, and buy nothing.
 
-        Where no clear answer comes, the number is looked for in the list, and a purchase that is
-        found there is returned as confirmed by reading back. Nothing else is ever bought in the
-        number's place, and however many tasks buy the same number, one request is sent.
+        If no clear answer comes, or the service refuses, the number is looked for in the list, as
+        a proxy may have sent the request twice; a purchase that is found there is returned as
+        confirmed by reading back. No other number is ever bought in the number's place.
 
         Raises `NumberAlreadyOwnedError` if the location has the number, `NumberUnavailableError`
-        if it is gone, `PurchaseInProgressError` if the journal holds an open purchase of it, and
-        `PurchaseOutcomeUnknownError` if it may be bought or not: then `settle` finds out.
+        if it is gone, `PriceTooHighError` if it costs more than `max_price` or has no price,
+        `SpendingLimitError` if the client's limit does not admit it, `PurchaseInProgressError` if
+        the journal holds an open purchase of it, `JournalUnavailableError` if the journal failed
+        before anything was sent, and `PurchaseOutcomeUnknownError` if the number may be bought or
+        not: then `reconcile` finds out.
         """
         # In their place, so that they are not among the locals of a traceback.
         payment_intent_id = secret_text("payment_intent_id", payment_intent_id)
@@ -345,10 +376,18 @@ class LCPhoneClient:
             stripe_account_id=stripe_account_id,
             payment_method_id=payment_method_id,
         )
-        if checks.switch("dry_run", dry_run):
-            await self._purchases.check(request)
-            return Purchase(request.phone_number, location_id, confirmed_by="dry run")
-        return await self._purchases.make(request)
+        from ._purchases.purchase import Wanted
+
+        said = checks.optional_text("reference", reference)
+        wanted = Wanted(request, *requests.price_of(number), said)
+        if not checks.switch("dry_run", dry_run):
+            return await self._purchases.buy(wanted)
+        await self._purchases.check(wanted)
+        await self._purchases.check_not_owned(wanted)
+        country = (request.json or {}).get("countryCode") or checks.country_of(request.phone_number)
+        if country is not None:
+            await self.find_available(location_id, request.phone_number, country_code=country)
+        return Purchase(request.phone_number, location_id, confirmed_by="dry run")
 
     async def purchase_many(
         self,
@@ -358,15 +397,17 @@ class LCPhoneClient:
         count: int,
         max_price: Decimal | int | None = None,
         order_id: str | None = None,
+        reference: str | None = None,
         **options: Unpack[PurchaseOptions],
     ) -> PurchaseOrder:
         """Buys `count` of the numbers that are offered, in their order. This spends money.
 
         - `offers`: results of searches, or single numbers. A number that is gone, owned already
           or above `max_price` is passed over for the next of these, never for any other.
-        - `order_id`: a name of your own. After a crash, call `settle`, then this again with the
-          same name and offers: what the client's journal holds of the order counts. One call at
-          a time may work on an order.
+        - `order_id`: a name of your own. After a crash, call `reconcile`, then this again with
+          the same name and offers: what the client's journal holds of the order counts. One call
+          at a time may work on an order.
+        - `reference`: free text of yours, kept in the journal with each purchase.
         - `options`: the other arguments of `purchase`, the same for each number.
 
         An error that concerns more than one number ends it and is given with what was bought.
@@ -375,28 +416,39 @@ class LCPhoneClient:
         order = None if order_id is None else checks.identifier("order_id", order_id)
         checks.path_part("location_id", location_id)
         checks.price("max_price", max_price)
+        said = checks.optional_text("reference", reference)
         given = cast("dict[str, Any]", options)
         given |= {name: secret_text(name, given[name]) for name in _PAYMENT & given.keys()}
-        from ._orders import fill_order, offered
+        from ._purchases.order import fill_order, offered
 
-        purchases = offered(location_id, checks.several("offers", offers), max_price, given)
+        numbers = checks.several("offers", offers)
+        purchases = offered(location_id, numbers, max_price, said, given)
         return await fill_order(
             self._purchases, location_id, *purchases, count=wanted, order_id=order
         )
 
-    async def settle(
-        self, journal: Journal | None = None, *, late: float = 300.0
+    async def reconcile(
+        self, journal: Journal | None = None, *, min_age: float = 300.0
     ) -> list[PurchaseRecord]:
         """Finds out what became of the open purchases of a journal; the client's own by default.
 
         Call it when a program starts that may have been killed, and after a purchase that was
-        cancelled or of unknown outcome. Each open purchase is given as it is now: bought if its
-        number is in the list; not bought if it is not and the POST was sent more than `late`
-        seconds ago; unknown if it may still arrive.
+        cancelled or of unknown outcome. It returns each purchase once that turned out to be
+        bought, or not bought: not in the list, and sent more than `min_age` seconds ago. It
+        returns each time a purchase that may still arrive (`is_open`). It leaves out what a
+        living process is making, for which it watches the journal for a few seconds. A purchase
+        that the service refused is returned only if it turned out to be bought.
+
+        Raises `JournalUnavailableError` if the journal fails.
         """
-        age = checks.seconds("late", late, zero=True)
-        kept = self._purchases.journal if journal is None else checks.journal("journal", journal)
-        return await self._purchases.settle(kept, age)
+        from ._purchases.intention import GuardedJournal
+        from ._purchases.reconcile import reconcile
+
+        age = checks.seconds("min_age", min_age, zero=True)
+        kept = self._purchases.journal
+        if journal is not None:
+            kept = GuardedJournal(checks.journal("journal", journal))
+        return await reconcile(self._calls, kept, self._purchases.own, age)
 
     async def number_pools(self, location_id: str) -> list[NumberPool]:
         """The number pools of a location."""

@@ -29,7 +29,7 @@ Everything else is an `LCPhoneError`:
      ├─ PriceTooHighError                 above `max_price` (a ValueError too): nothing was sent
      ├─ SpendingLimitError                above the client's `spending_limit`: nothing was sent
      ├─ NumberAlreadyOwnedError           the location has the number: nothing was bought
-     ├─ PurchaseInProgressError           the number is being bought, or was and is not settled
+     ├─ PurchaseInProgressError           the number is being bought, or was and is not reconciled
      ├─ PurchaseOutcomeUnknownError       the number may be bought or not
      ├─ RepeatedPageError                 a list whose pages do not move on
      └─ IncompleteListError               a list that ended before its total
@@ -293,7 +293,7 @@ class PurchaseInProgressError(LCPhoneError):
     def __str__(self) -> str:
         return (
             f"location {self.location_id} is buying this number already, or did and was "
-            "interrupted: nothing was sent (client.settle() tells what became of it)"
+            "interrupted: nothing was sent (client.reconcile() tells what became of it)"
         )
 
 
@@ -312,7 +312,7 @@ class PurchaseOutcomeUnknownError(LCPhoneError):
     def __str__(self) -> str:
         return (
             f"POST {self.path}: the number may be bought or not: {self.reason} "
-            "(do not buy it again before client.settle() has found out)"
+            "(do not buy it again before client.reconcile() has found out)"
         )
 
 

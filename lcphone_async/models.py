@@ -195,6 +195,8 @@ class Purchase:
     confirmed_by: Literal["answer", "read-back", "journal", "dry run"] = "answer"
     """The service's answer; the list, where it was found later; a journal, of an earlier run of
     an order; nothing, in a dry run."""
+    record_id: str | None = None
+    """Of the `PurchaseRecord` in the client's journal; `None` in a dry run."""
     extra: Mapping[str, Any] = _extra()
 
 
@@ -206,7 +208,7 @@ class PurchaseOrder:
     unavailable: tuple[str, ...] = ()
     """Numbers that were gone, owned already, or above the price."""
     unknown: tuple[str, ...] = ()
-    """Numbers that may be bought or not, until `settle` finds out; they count as bought."""
+    """Numbers that may be bought or not, until `reconcile` finds out; they count as bought."""
     error: LCPhoneError | None = None
     """What ended the order before its count was reached and all numbers were tried."""
 

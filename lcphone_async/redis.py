@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
+from decimal import ROUND_UP, Decimal
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +26,10 @@ from .errors import (
     JournalUnavailableError,
     NumberAlreadyOwnedError,
     PurchaseInProgressError,
+    SpendingLimitError,
     TokenUnavailableError,
 )
-from .journal import Past, PurchaseRecord
+from .journal import Past, PurchaseRecord, SpendingLimit
 from .limiter import RateLimiter, new_budget
 from .models import RateLimitStatus
 
@@ -178,7 +180,7 @@ class RedisSlot:
         self._window.answered(self._granted, counts=self._counts and was_sent)
 
 
-# Both at once, so that a purchase that is settled or opened again meanwhile is not missed.
+# Both at once, so that a purchase that is closed or opened again meanwhile is not missed.
 _ALL = """
 local rows = redis.call('HVALS', KEYS[1])
 for _, row in ipairs(redis.call('HVALS', KEYS[2])) do rows[#rows + 1] = row end
@@ -194,7 +196,7 @@ class RedisPurchaseJournal:
     """A journal in Redis, for services on several machines that buy the same numbers.
 
     One hash holds the open purchases, a field for each number of a location, so that only one can
-    be open; the others hold those that are settled, and the last one made of a number.
+    be open; others hold those that are closed, and the last one bought of a number.
 
     - `redis`: a client of redis-py's asyncio, for one Redis or Valkey, for a cluster, or of
       `Sentinel.master_for`.
@@ -219,33 +221,38 @@ class RedisPurchaseJournal:
         self._redis: Any = checks.redis_client("redis", redis)
         self._replicas = checks.whole_number("replicas", replicas, 0)
         check_one_slot(redis, checks.text("prefix", prefix))
+        self._prefix = prefix
         self._open = f"{prefix}open"
-        self._settled = f"{prefix}settled"
+        self._closed = f"{prefix}closed"
         self._bought = f"{prefix}bought"
+        self._refused = f"{prefix}refused"
 
     async def past(self, location_id: str, phone_number: str) -> Past:
-        """What is known of the number."""
+        """Returns what is known of the number."""
         return await _kept(self._past(f"{location_id} {phone_number}"))
 
-    async def begin(self, record: PurchaseRecord, past: Past) -> None:
+    async def begin(
+        self, record: PurchaseRecord, past: Past, limit: SpendingLimit | None = None
+    ) -> None:
         """Keeps a purchase before it is sent, each time."""
-        in_the_way = await _kept(self._begin(record, past.bought.id if past.bought else ""))
-        if in_the_way == b"open":
+        if limit is not None:
+            limit.check(record)
+        in_the_way = await _kept(self._begin(record, past, limit))
+        if in_the_way == "open":
             raise PurchaseInProgressError(record.location_id, record.phone_number)
-        if in_the_way == b"bought":
+        if in_the_way == "bought":
             raise NumberAlreadyOwnedError(record.location_id, record.phone_number)
+        if limit is not None and in_the_way.startswith("limit "):
+            spent = Decimal(in_the_way.removeprefix("limit ")) / _MILLION
+            raise SpendingLimitError(Decimal(limit.amount), limit.currency, spent, record.price)
 
-    async def change(self, record: PurchaseRecord) -> None:
-        """Keeps what whoever makes a purchase knows of it."""
-        await self._run("change", record)
-
-    async def settle(self, record: PurchaseRecord, found: PurchaseRecord) -> PurchaseRecord:
-        """Keeps what was found of an open purchase, unless it has changed since."""
-        return _record(await self._run("settle", found, _row(record)))
+    async def replace(self, old: PurchaseRecord, new: PurchaseRecord) -> bool:
+        """Keeps `new` if it holds the version of `old`."""
+        return await _kept(self._run("replace", new, old.version)) == "1"
 
     async def records(self) -> list[PurchaseRecord]:
-        """Every purchase, oldest first."""
-        rows = await _kept(self._redis.eval(_ALL, 2, self._open, self._settled))
+        """Returns every purchase, oldest first."""
+        rows = await _kept(self._redis.eval(_ALL, 2, self._open, self._closed))
         return sorted(map(_record, rows), key=lambda record: record.sent_at)
 
     async def _past(self, field: str) -> Past:
@@ -254,21 +261,46 @@ class RedisPurchaseJournal:
         bought = await self._redis.hget(self._bought, field)
         return Past(bool(is_open), bought and _record(bought))
 
-    async def _begin(self, record: PurchaseRecord, last: str) -> bytes:
+    async def _begin(self, record: PurchaseRecord, past: Past, limit: SpendingLimit | None) -> str:
+        amount: object = ""
+        since: object = "-inf"
+        if limit is not None:
+            amount = _millionths(Decimal(limit.amount))
+            since = "-inf" if limit.since is None else limit.since.timestamp()
         await check_eviction(self._redis, self._open)
-        return await self._run("begin", record, last, replicas=self._replicas)
+        last = past.bought.id if past.bought else ""
+        return await self._run("begin", record, last, amount, since, replicas=self._replicas)
 
-    async def _run(self, verb: str, record: PurchaseRecord, *more: str, replicas: int = 0) -> bytes:
-        """What the script answers to the verb."""
-        field = f"{record.location_id} {record.phone_number}"
-        answer = await acknowledged(
+    async def _run(
+        self, verb: str, record: PurchaseRecord, *more: object, replicas: int = 0
+    ) -> str:
+        """What the script returns."""
+        spent = f"{self._prefix}spent:{record.currency}"
+        reply = await acknowledged(
             self._redis,
             _JOURNAL,
-            [self._open, self._settled, self._bought],
-            [verb, field, record.id, _row(record), record.state.value, *more],
+            [self._open, self._closed, self._bought, self._refused, spent],
+            [
+                verb,
+                f"{record.location_id} {record.phone_number}",
+                record.id,
+                _row(record),
+                record.state.value,
+                record.sent_at.timestamp(),
+                "" if record.price is None else _millionths(record.price),
+                *more,
+            ],
             replicas,
         )
-        return answer.encode() if isinstance(answer, str) else answer
+        return reply if isinstance(reply, str) else reply.decode()
+
+
+_MILLION = 1_000_000
+
+
+def _millionths(amount: Decimal) -> int:
+    """An amount of money as a whole number, which Lua adds up without rounding."""
+    return int((amount * _MILLION).to_integral_value(ROUND_UP))
 
 
 async def _kept(work: Awaitable[T]) -> T:

@@ -6,7 +6,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from lcphone_async import LCPhoneClient, PurchaseJournal, PurchaseRecord, RetryPolicy
+from lcphone_async import (
+    LCPhoneClient,
+    PurchaseJournal,
+    PurchaseRecord,
+    PurchaseState,
+    RetryPolicy,
+)
 from lcphone_async.sandbox import Fault, Sandbox
 
 PLACE, NUMBER = "loc1", "+18305551234"
@@ -16,7 +22,7 @@ PATIENT = RetryPolicy(max_tries=1, read_back_time=5)
 
 
 class HeldJournal(PurchaseJournal):
-    """A journal whose disk can be made to wait, or to fail, when it begins, ends or settles."""
+    """A journal whose disk can be made to wait, or to fail, when it begins or replaces a record."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -25,17 +31,14 @@ class HeldJournal(PurchaseJournal):
         self.go_on = threading.Event()
         self.error: Exception | None = None
 
-    def _begin(self, record: PurchaseRecord, past: Any) -> bool:
+    def _begin(self, record: PurchaseRecord, *rest: Any) -> bool:
         self._disk("begin")
-        return super()._begin(record, past)
+        return super()._begin(record, *rest)
 
-    def _change(self, record: PurchaseRecord) -> None:
-        self._disk("end")
-        super()._change(record)
-
-    def _settle(self, record: PurchaseRecord, found: PurchaseRecord) -> PurchaseRecord:
-        self._disk("settle")
-        return super()._settle(record, found)
+    def _replace(self, old: PurchaseRecord, new: PurchaseRecord) -> bool:
+        if new.state != PurchaseState.SENDING:  # else it only shows that the maker lives
+            self._disk("replace")
+        return super()._replace(old, new)
 
     def _disk(self, moment: str) -> None:
         if moment != self.hold:

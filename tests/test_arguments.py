@@ -7,7 +7,7 @@ them until the tables below say what is wrong for it.
 import enum
 import inspect
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from math import inf, nan
 from pathlib import Path
@@ -33,6 +33,7 @@ from lcphone_async import (
     PurchaseJournal,
     RateLimiter,
     RetryPolicy,
+    SpendingLimit,
     auth,
     journal,
     models,
@@ -125,7 +126,7 @@ WRONG = {
     "journal": [*NO_OBJECT, PurchaseJournal],
     "key": [None, *NO_TEXT],
     "last_part": MAYBE_TEXT,
-    "late": TIME_OR_ZERO,
+    "min_age": TIME_OR_ZERO,
     "lease": TIME,
     "limiter": [*NO_OBJECT, RateLimiter, SimpleNamespace(slot=print, status=print)],
     "local_share": [*NO_OBJECT, RateLimiter],
@@ -174,6 +175,8 @@ WRONG = {
     "prices": MAYBE_PATH,
     "query": MAYBE_TEXT,
     "read_back_time": TIME_OR_ZERO,
+    "reference": MAYBE_TEXT,
+    "replicas": whole(0),
     "redirect_uri": MAYBE_TEXT,
     "redis": [None, *NO_OBJECT, Redis, BlockingRedis()],
     "refresh_token": maybe(NO_TOKEN),
@@ -202,7 +205,15 @@ WRONG = {
     "LCPhoneClient.locations.page_size": whole(1, 100),
     "LCPhoneClient.api_version": [None, *NO_VERSION],
     "LCPhoneClient.base_url": [None, *NO_URL],
+    "LCPhoneClient.find_available.country_code": maybe(COUNTRY),
+    "LCPhoneClient.find_available.phone_number": [
+        wrong for wrong in NO_NUMBER if not isinstance(wrong, AvailableNumber)
+    ],
     "LCPhoneClient.purchase.country_code": maybe(COUNTRY),
+    "LCPhoneClient.spending_limit": [*NO_OBJECT, SpendingLimit],
+    "SpendingLimit.amount": [None, *NO_PRICE],
+    "SpendingLimit.currency": [None, *NO_TEXT, "", "US", "dollars", "U$D"],
+    "SpendingLimit.period": [5, 1.5, "x", timedelta(0), timedelta(-1), timedelta, object()],
     "LCPhoneClient.purchase_many.offers": [None, *NO_LIST, *([one] for one in NO_NUMBER)],
     "LCPhoneClient.rate_limit.location_id": NAME,
     "LCPhoneClient.timeout": [
@@ -283,6 +294,7 @@ GOOD = {
     "LCPhoneClient.active_number_pages": {"location_id": "loc1"},
     "LCPhoneClient.active_numbers": {"location_id": "loc1"},
     "LCPhoneClient.active_numbers_page": {"location_id": "loc1"},
+    "LCPhoneClient.find_available": {"location_id": "loc1", "phone_number": NUMBER},
     "LCPhoneClient.exchange_code": {"code": "code", **APP},
     "LCPhoneClient.locations": {"company_id": "c", "app_id": "a"},
     "LCPhoneClient.number_pools": {},
@@ -291,7 +303,7 @@ GOOD = {
     "LCPhoneClient.rate_limit": {},
     "LCPhoneClient.search_available": {"location_id": "loc1", "country_code": "US"},
     "LCPhoneClient.search_countries": {"location_id": "loc1", "country_codes": ["US"]},
-    "LCPhoneClient.settle": {},
+    "LCPhoneClient.reconcile": {},
     "LocationSettings": {},
     "OAuthSettings": {},
     "OAuthTokens": APP,
@@ -308,6 +320,7 @@ GOOD = {
     "Rule": RULE,
     "Sandbox": {},
     "Sandbox.location": {},
+    "SpendingLimit": {"amount": 1},
     "StaticToken": {},
     "TokenSettings": {},
     "audit": {"locations": ["loc1"], "store": "none.duckdb"},
@@ -347,7 +360,7 @@ CALLED_BY_THE_CLIENT = {
     )
     for name in dir(protocol)
     if name[0] != "_"
-}
+} | {"check", "spent"}  # of a SpendingLimit, by journals
 UNCHECKED = {
     "Fault.concerns.location": "asked by the sandbox",
     "Fault.concerns.operation": "asked by the sandbox",

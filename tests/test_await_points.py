@@ -343,7 +343,7 @@ async def left_unknown(scene):
 @operation(["bought"], before=left_unknown)
 async def settling(scene):
     scene.is_told = True
-    return [record.state.value for record in await scene.client.settle()]
+    return [record.state.value for record in await scene.client.reconcile()]
 
 
 # Tokens
@@ -489,7 +489,7 @@ async def is_true(scene, outcome):
     if outcome.error is not None and not scene.is_told:
         assert "bought" not in {record.state for record in records}  # nobody was told
     async with scene.new_client() as client:
-        await client.settle(late=0)
+        await client.reconcile(min_age=0)
     assert paid == {r.phone_number for r in await scene.records() if r.state == "bought"}
     assert not [record for record in await scene.records() if record.is_open]
 
@@ -534,7 +534,7 @@ async def runs(operation, sandbox, journal, folder, port):
         in_the_way.check(outcome, operation.gives)
         await in_the_way.loop.is_idle()
         await is_free(scene.limiter)
-        if scene.client._purchases.journal is journal:
+        if scene.client._purchases.journal.inner is journal:
             await is_true(scene, outcome)
         async with scene.new_client() as another:
             assert len(await another.number_pools(scene.place)) == POOLS

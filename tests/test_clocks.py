@@ -56,11 +56,13 @@ async def test_a_purchase_of_unknown_outcome(shop, time_of_day, jump):
     with pytest.raises(PurchaseOutcomeUnknownError):
         await shop.client().purchase(PLACE, NUMBER)
     time_of_day.ahead = jump
-    assert [record.state for record in await shop.client().settle()] == ["unknown"]
+    assert [record.state for record in await shop.client().reconcile()] == ["unknown"]
     with pytest.raises(PurchaseInProgressError):
         await shop.client().purchase(PLACE, NUMBER)
     await asyncio.sleep(0.1)
-    assert [record.state for record in await shop.client().settle(late=0.05)] == ["not bought"]
+    assert [record.state for record in await shop.client().reconcile(min_age=0.05)] == [
+        "not bought"
+    ]
 
 
 @JUMPS
@@ -72,7 +74,7 @@ async def test_a_purchase_under_way(shop, time_of_day, jump):
     await shop.struck(slow)
     time_of_day.ahead = jump
     other = shop.client(journal=shop.journal_of_another())
-    assert [record.state for record in await other.settle()] == ["unknown"]
+    assert [record.state for record in await other.reconcile()] == ["unknown"]
     with pytest.raises(PurchaseInProgressError):
         await other.purchase(PLACE, NUMBER)
     assert (await buying).confirmed_by == "answer"
@@ -99,8 +101,8 @@ async def test_a_record_of_the_future(shop, time_of_day):
     time_of_day.ahead = timedelta()
     of_another = "UPDATE purchases SET id = 'of another process'"
     await shop.journal._run(shop.journal._database.execute, of_another)
-    assert [record.state for record in await shop.client().settle()] == ["unknown"]
-    assert [record.state for record in await shop.client().settle(late=0)] == ["not bought"]
+    assert [record.state for record in await shop.client().reconcile()] == ["unknown"]
+    assert [record.state for record in await shop.client().reconcile(min_age=0)] == ["not bought"]
 
 
 @pytest.mark.parametrize("jump", [YEARS, -YEARS], ids=str)

@@ -623,5 +623,5 @@ async def test_a_purchase_that_is_bounded_as_a_whole(raw_server):
         with pytest.raises(TimeoutError):
             async with deadline:
                 await client.purchase(PLACE, NUMBER)
-        assert [record.state for record in await client.settle()] == ["unknown"]
+        assert [record.state for record in await client.reconcile()] == ["unknown"]
     assert [request.method for request in raw_server.requests] == ["POST"]

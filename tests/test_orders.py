@@ -112,7 +112,7 @@ async def test_an_order_goes_on_after_a_crash(sandbox, client, found):
     task.cancel()  # bought one, and is not told; the second's answer did not come
     with pytest.raises(asyncio.CancelledError):
         await task
-    settled = await client.settle()
+    settled = await client.reconcile()
     assert [record.state for record in settled] == [PurchaseState.BOUGHT] * 2
     order = await client.purchase_many("a", [found], count=3, order_id="o")
     assert [purchase.number for purchase in order.bought] == numbers(found, 3) == paid_for(sandbox)
@@ -186,7 +186,7 @@ async def test_whoever_is_cut_off_learns_what_was_bought(sandbox, journal, found
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        settled = await client.settle()
+        settled = await client.reconcile()
     bought = [record for record in settled if record.state == PurchaseState.BOUGHT]
     assert [record.phone_number for record in bought] == numbers(found, 2) == paid_for(sandbox)
 

@@ -19,6 +19,7 @@ from lcphone_async import (
     AvailableNumber,
     BadRequestError,
     ConnectFailedError,
+    JournalUnavailableError,
     LCPhoneClient,
     LCPhoneError,
     NotFoundError,
@@ -26,6 +27,7 @@ from lcphone_async import (
     NumberUnavailableError,
     PermissionDeniedError,
     Price,
+    PriceTooHighError,
     PurchaseInProgressError,
     PurchaseOutcomeUnknownError,
     RateLimitedError,
@@ -78,7 +80,7 @@ async def test_1_owned_by_another_location(shop):
     with pytest.raises(NumberUnavailableError):
         await client.purchase(PLACE, NUMBER)
     assert shop.paid == [NUMBER]
-    assert await shop.states() == ["bought", "not bought"]
+    assert await shop.states() == ["bought", "refused"]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ async def test_5_busy_until_settled(shop, kept_in):
     with pytest.raises(PurchaseInProgressError):
         await client.purchase(PLACE, NUMBER)
     assert shop.posts == 1
-    assert [record.state for record in await client.settle(late=0)] == ["not bought"]
+    assert [record.state for record in await client.reconcile(min_age=0)] == ["not bought"]
     await client.purchase(PLACE, NUMBER)
     assert (shop.paid, shop.posts) == ([NUMBER], 2)
 
@@ -186,7 +188,7 @@ async def test_5_busy_though_listed(shop):
         await client.purchase(PLACE, NUMBER)
     with pytest.raises(PurchaseInProgressError):
         await client.purchase(PLACE, NUMBER, dry_run=True)
-    assert [record.state for record in await client.settle()] == ["bought"]
+    assert [record.state for record in await client.reconcile()] == ["bought"]
 
 
 async def test_6_bought_meanwhile(shop):
@@ -236,7 +238,7 @@ async def test_7_sent_when_there_is_a_slot(shop):
     client = shop.client(limiter=RateLimiter(1, 1.0))
     buying = asyncio.create_task(client.purchase(PLACE, NUMBER))
     await until(lambda: shop.sandbox.requests)  # the look-up
-    assert await shop.client().settle(late=0) == []
+    assert await shop.client().reconcile(min_age=0) == []
     looked_at = datetime.now(UTC)
     await buying
     (record,) = await shop.journal.records()
@@ -245,9 +247,9 @@ async def test_7_sent_when_there_is_a_slot(shop):
 
 
 async def test_7_not_durable(shop):
-    """Where the journal cannot be written nothing is sent."""
+    """If the journal cannot be written, nothing is sent, and the error says so."""
     shop.journal.hold, shop.journal.error = "begin", OSError("disk full")
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(JournalUnavailableError, match=r"nothing was sent: disk full"):
         await shop.client().purchase(PLACE, NUMBER)
     assert (shop.posts, shop.paid, await shop.states()) == (0, [], [])
 
@@ -263,15 +265,15 @@ async def test_8_again_after_429(shop):
     assert (shop.paid, shop.posts, await shop.states()) == ([NUMBER], 3, ["bought"])
 
 
-async def test_8_given_up_between_two_tries(shop):
-    """A purchase that another client's `settle` gave up is kept anew before it is sent again."""
+async def test_8_given_up_between_two_tries(shop, stalled):
+    """A purchase that another client's `reconcile` gave up is kept anew before it is sent again."""
     refused = Fault(operation="purchase", status=429, retry_after=1, times=1)
     shop.fails(refused)
     client = shop.client(retry=RetryPolicy(max_tries=3), limiter=RateLimiter(100, 0.1))
     buying = asyncio.create_task(client.purchase(PLACE, NUMBER))
     await until(lambda: shop.posts == 1)
     other = shop.client(journal=shop.journal_of_another())
-    assert [record.state for record in await other.settle(late=0)] == ["not bought"]
+    assert [record.state for record in await other.reconcile(min_age=0)] == ["not bought"]
     on_its_way = Fault(operation="purchase", delay=0.2)
     shop.fails(on_its_way)
     await shop.struck(on_its_way)
@@ -280,14 +282,14 @@ async def test_8_given_up_between_two_tries(shop):
     assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
 
 
-async def test_8_bought_between_two_tries(shop):
+async def test_8_bought_between_two_tries(shop, stalled):
     """A number that another client bought while this one waited to try again is not sent again."""
     shop.fails(Fault(operation="purchase", status=429, retry_after=1, times=1))
     client = shop.client(retry=RetryPolicy(max_tries=3), limiter=RateLimiter(100, 0.1))
     buying = asyncio.create_task(client.purchase(PLACE, NUMBER))
     await until(lambda: shop.posts == 1)
     other = shop.client(journal=shop.journal_of_another())
-    await other.settle(late=0)
+    await other.reconcile(min_age=0)
     await other.purchase(PLACE, NUMBER)
     with pytest.raises(NumberAlreadyOwnedError):
         await buying
@@ -301,8 +303,8 @@ class Closing(HeldJournal):
         super().__init__(shop.path)
         self.sandbox = shop.sandbox
 
-    async def begin(self, record, past):
-        await super().begin(record, past)
+    async def begin(self, record, past, limit=None):
+        await super().begin(record, past, limit)
         await self.sandbox.close()
 
 
@@ -412,14 +414,14 @@ async def test_10_refused_to_two_tasks(shop):
 
 
 async def test_9_kept_by_a_journal_that_fails(shop):
-    """Where 'bought' cannot be written the caller is told, and the purchase is to be settled."""
-    shop.journal.hold, shop.journal.error = "end", OSError("disk full")
+    """If `bought` cannot be written, the caller learns that money may be spent, and reconciles."""
+    shop.journal.hold, shop.journal.error = "replace", OSError("disk full")
     client = shop.client()
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(PurchaseOutcomeUnknownError, match="disk full"):
         await client.purchase(PLACE, NUMBER)
     assert (shop.paid, await shop.states()) == ([NUMBER], ["sending"])
     shop.journal.hold = None
-    assert [record.state for record in await client.settle()] == ["bought"]
+    assert [record.state for record in await client.reconcile()] == ["bought"]
 
 
 REFUSALS = {
@@ -436,18 +438,23 @@ REFUSALS = {
 @pytest.mark.parametrize("damage", [None, "html"])
 @pytest.mark.parametrize("status", REFUSALS)
 async def test_10_refused(shop, status, damage):
-    """A refusal is the end, be it the service's or a proxy's: nothing was bought."""
+    """A refusal is raised if the list does not show the number; `reconcile` has no news of it."""
     shop.fails(Fault(operation="purchase", status=status, damage=damage))
+    client = shop.client()
     with pytest.raises(REFUSALS[status]) as caught:
-        await shop.client().purchase(PLACE, NUMBER)
+        await client.purchase(PLACE, NUMBER)
     assert caught.value.status == status
-    assert (shop.paid, shop.posts, await shop.states()) == ([], 1, ["not bought"])
+    assert (shop.paid, shop.posts, await shop.states()) == ([], 1, ["refused"])
+    assert await client.reconcile() == []
+    assert await shop.states() == ["refused"]
+    assert await client.reconcile(min_age=0) == []
+    assert await shop.states() == ["not bought"]
 
 
 async def test_10_refused_with_a_journal_that_fails(shop, caplog):
     """A journal that cannot be written does not hide why nothing was bought."""
     shop.sandbox.stock.take(NUMBER)
-    shop.journal.hold, shop.journal.error = "end", OSError("disk full")
+    shop.journal.hold, shop.journal.error = "replace", OSError("disk full")
     with pytest.raises(NumberUnavailableError):
         await shop.client().purchase(PLACE, NUMBER)
     assert await shop.states() == ["sending"]
@@ -455,13 +462,65 @@ async def test_10_refused_with_a_journal_that_fails(shop, caplog):
     assert NUMBER not in caplog.text
 
 
-@pytest.mark.parametrize("status", [400, 409, 429])
-async def test_10_refused_by_a_service_that_acted(shop, status):
-    """A service that acts and says that it did not is believed: this much is assumed of it."""
+@pytest.mark.parametrize("contract", ["v3", "2021-07-28"])
+@pytest.mark.parametrize("status", [400, 402, 404, 405, 409, 410, 413, 422])
+async def test_12_refused_after_it_took_effect(shop, status, contract):
+    """A refusal proves nothing: a proxy may have sent the POST twice, so the list decides."""
     shop.fails(Fault(operation="purchase", point="after", status=status))
-    with pytest.raises(APIError):
-        await shop.client().purchase(PLACE, NUMBER)
-    assert (shop.paid, await shop.states()) == ([NUMBER], ["not bought"])
+    purchase = await shop.client(api_version=contract).purchase(PLACE, NUMBER)
+    assert (purchase.number, purchase.confirmed_by) == (NUMBER, "read-back")
+    assert (shop.paid, shop.posts, await shop.states()) == ([NUMBER], 1, ["bought"])
+
+
+LAGGING = Fault(operation="active", nth=2, status=200, body={"numbers": [], "total": 0})
+
+
+@pytest.mark.parametrize("min_age", [0, 300])
+@pytest.mark.parametrize("status", [400, 429])
+async def test_17_refused_and_a_list_that_lags(shop, status, min_age):
+    """A refused purchase that turns up in the list later is told by `reconcile`, once."""
+    shop.fails(Fault(operation="purchase", point="after", status=status), LAGGING)
+    client = shop.client()
+    with pytest.raises(APIError) as caught:
+        await client.purchase(PLACE, NUMBER)
+    assert caught.value.status == status
+    assert await shop.states() == ["refused"]
+    shop.fails()
+    (record,) = await client.reconcile(min_age=min_age)
+    assert (record.state, record.told) == ("bought", True)
+    assert await client.reconcile() == []
+
+
+async def test_10_one_look_after_a_refusal(shop):
+    """A refusal costs one request more; that of a token, and a 429, cost none."""
+    no_access = {"message": "The token does not have access to this location"}
+    for status, body, looks in (
+        (400, None, 2),
+        (403, None, 2),
+        (403, no_access, 1),
+        (429, None, 1),
+    ):
+        shop.fails(Fault(operation="purchase", status=status, body=body))
+        before = len(shop.sandbox.requests)
+        with pytest.raises(APIError):
+            await shop.client().purchase(PLACE, NUMBER)
+        sent = [record.method for record in shop.sandbox.requests[before:]]
+        assert sent == ["GET", "POST", *["GET"] * (looks - 1)]
+
+
+async def test_10_refused_twice(shop):
+    """Of a number that was refused twice, only the newer purchase is looked at again."""
+    shop.fails(Fault(operation="purchase", point="after", status=429), LAGGING)
+    client = shop.client()
+    for error in (RateLimitedError, NumberUnavailableError):
+        with pytest.raises(error):
+            await client.purchase(PLACE, NUMBER, reference=error.__name__)
+        shop.fails(*(Fault(operation="active", status=503) for _ in range(1)))
+    shop.fails()
+    (record,) = await client.reconcile()
+    assert (record.state, record.reference) == ("bought", "NumberUnavailableError")
+    assert await shop.states() == ["not bought", "bought"]
+    assert shop.paid == [NUMBER]
 
 
 async def test_10_gone(shop):
@@ -471,7 +530,7 @@ async def test_10_gone(shop):
     shop.sandbox.stock.take(found.numbers[0].phone_number)
     with pytest.raises(NumberUnavailableError):
         await client.purchase(PLACE, found.numbers[0], fingerprint_id=found.fingerprint_id)
-    assert (shop.paid, shop.posts, await shop.states()) == ([], 1, ["not bought"])
+    assert (shop.paid, shop.posts, await shop.states()) == ([], 1, ["refused"])
 
 
 async def test_too_dear(shop):
@@ -479,9 +538,12 @@ async def test_too_dear(shop):
     client = shop.client()
     found = await client.search_available(PLACE, "US", first_part="830")
     price = found.numbers[0].price.price
-    for number, limit in ((found.numbers[0], price - Decimal("0.01")), (NUMBER, 1000)):
-        with pytest.raises(ValueError, match="max_price"):
+    dear = (found.numbers[0], price - Decimal("0.01"), price)
+    for number, limit, expected in (dear, (NUMBER, 1000, None)):
+        with pytest.raises(PriceTooHighError, match="max_price") as caught:
             await client.purchase(PLACE, number, max_price=limit)
+        assert isinstance(caught.value, ValueError)
+        assert (caught.value.price, caught.value.max_price) == (expected, limit)
     assert [record.path.endswith("available") for record in shop.sandbox.requests] == [True]
     assert (shop.paid, await shop.states()) == ([], [])
     await client.purchase(PLACE, found.numbers[0], max_price=price)
@@ -559,7 +621,7 @@ async def test_13_not_found(shop, what):
     assert (error.location_id, error.phone_number) == (PLACE, NUMBER)
     assert error.fingerprint_id == "f1"
     assert NUMBER not in str(error)
-    assert "client.settle()" in str(error)
+    assert "client.reconcile()" in str(error)
     assert (shop.paid, shop.posts, await shop.states()) == ([], 1, ["unknown"])
     (record,) = await shop.journal.records()
     assert record.reason == error.reason
@@ -593,9 +655,9 @@ async def test_13_not_found_in_time(shop):
     client = shop.client(timeout=TIMEOUT)
     with pytest.raises(PurchaseOutcomeUnknownError):
         await client.purchase(PLACE, NUMBER)
-    assert [record.state for record in await client.settle()] == ["unknown"]
+    assert [record.state for record in await client.reconcile()] == ["unknown"]
     await until(lambda: shop.paid)
-    assert [record.state for record in await client.settle()] == ["bought"]
+    assert [record.state for record in await client.reconcile()] == ["bought"]
     assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
 
 
@@ -644,7 +706,7 @@ async def test_errors_tell_whether_anything_may_be_bought(shop):
             await client.purchase(PLACE, NUMBER)
         is_open = any(record.is_open for record in await shop.journal.records())
         assert is_open == isinstance(caught.value, PurchaseOutcomeUnknownError)
-        await client.settle(late=0)
+        await client.reconcile(min_age=0)
     assert shop.paid == []
 
 

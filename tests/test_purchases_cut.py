@@ -1,4 +1,4 @@
-"""Purchases cut short at each stage, and what `settle` finds out: arrows 15 to 19."""
+"""Purchases cut short at each stage, and what `reconcile` finds out: arrows 15 to 19."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,6 @@ from lcphone_async import (
     LCPhoneClient,
     LCPhoneError,
     NumberAlreadyOwnedError,
-    PurchaseInProgressError,
     PurchaseOutcomeUnknownError,
     RateLimiter,
     RetryPolicy,
@@ -79,7 +78,7 @@ STAGES = [
         sent=True,
         acts=True,
     ),
-    Stage("ending", hold="end", sent=True, acts=True),
+    Stage("ending", hold="replace", sent=True, acts=True),
 ]
 
 each_stage = pytest.mark.parametrize("stage", STAGES, ids=str)
@@ -127,17 +126,17 @@ def client_for(shop, stage, **options):
 async def finds_out(shop, stage, client):
     """Fails unless `settle` tells what the ledger says, and the number may be bought after that."""
     shop.fails()
-    settled = await client.settle(late=3600)
+    settled = await client.reconcile(min_age=3600)
     if not stage.sent:
         assert settled == []
     elif not stage.acts:
         assert [record.state for record in settled] == ["unknown"]
-        assert [record.state for record in await client.settle(late=0)] == ["not bought"]
+        assert [record.state for record in await client.reconcile(min_age=0)] == ["not bought"]
     else:
         await until(lambda: shop.paid)
-        settled = [record for record in settled if not record.is_open] or await client.settle()
+        settled = [record for record in settled if not record.is_open] or await client.reconcile()
         assert [record.state for record in settled] == ["bought"]
-    assert await client.settle() == []
+    assert await client.reconcile() == []
     assert shop.paid == ([NUMBER] if stage.acts else [])
     if stage.acts:
         with pytest.raises(NumberAlreadyOwnedError):
@@ -160,54 +159,54 @@ async def test_15_cancelled(shop, stage):
 @pytest.mark.parametrize("stage", [each for each in STAGES if each.sent and not each.hold], ids=str)
 async def test_15_cancelled_while_the_journal_stands_still(shop, stage, monkeypatch, caplog):
     """Whoever cancels is not held up by the journal, and finds out nevertheless."""
-    monkeypatch.setattr("lcphone_async._purchases._LAST_WORD", 0.05)
+    monkeypatch.setattr("lcphone_async._purchases.intention._LAST_WORD", 0.05)
     client = client_for(shop, stage)
     async with held_up(shop, client, stage) as buying:
-        shop.journal.hold = "end"
+        shop.journal.hold = "replace"
         buying.cancel()
         async with asyncio.timeout(5):
             await asyncio.wait([buying])
     assert buying.cancelled()
-    assert "is left to be settled" in caplog.text
+    assert "is left open in the journal" in caplog.text
     assert NUMBER not in caplog.text
     await finds_out(shop, stage, client)
 
 
 async def test_15_cancelled_while_the_journal_stands_still_before_it_was_sent(shop, monkeypatch):
     """What the journal begins after its caller was cancelled is open, and is given up in time."""
-    monkeypatch.setattr("lcphone_async._purchases._LAST_WORD", 0.05)
+    monkeypatch.setattr("lcphone_async._purchases.intention._LAST_WORD", 0.05)
     client = shop.client()
     async with held_up(shop, client, Stage("intending", hold="begin")) as buying:
         buying.cancel()
         async with asyncio.timeout(5):
             await asyncio.wait([buying])
     assert buying.cancelled()
-    assert [record.state for record in await client.settle(late=0)] == ["not bought"]
-    assert (shop.posts, await client.settle()) == (0, [])
+    assert [record.state for record in await client.reconcile(min_age=0)] == ["not bought"]
+    assert (shop.posts, await client.reconcile()) == (0, [])
 
 
 async def test_15_cancelled_while_bought_is_written(shop, monkeypatch):
     """Whoever cancels then waits for the journal: it must not say what nobody is told."""
-    monkeypatch.setattr("lcphone_async._purchases._LAST_WORD", 0.01)
+    monkeypatch.setattr("lcphone_async._purchases.intention._LAST_WORD", 0.01)
     client = shop.client()
-    async with held_up(shop, client, Stage("ending", hold="end")) as buying:
+    async with held_up(shop, client, Stage("ending", hold="replace")) as buying:
         buying.cancel()
         await asyncio.sleep(0.1)
         assert not buying.done()
     assert buying.cancelled()
-    assert [record.state for record in await client.settle()] == ["bought"]
+    assert [record.state for record in await client.reconcile()] == ["bought"]
 
 
 async def test_15_the_loop_ends_while_bought_is_written(shop):
     """Opens the purchase again also where all tasks are cancelled at once, as at a loop's end."""
-    async with held_up(shop, shop.client(), Stage("ending", hold="end")) as buying:
+    async with held_up(shop, shop.client(), Stage("ending", hold="replace")) as buying:
         buying.cancel()
         await asyncio.sleep(0.05)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()  # those of the sandbox's connections, too
         await asyncio.sleep(0.05)
     assert buying.cancelled()
-    assert [record.state for record in await shop.client().settle()] == ["bought"]
+    assert [record.state for record in await shop.client().reconcile()] == ["bought"]
 
 
 @each_stage_without_a_file
@@ -238,7 +237,7 @@ async def test_15_closed(shop, stage):
     client = client_for(shop, stage, retry=for_hours)
     async with held_up(shop, client, stage) as buying:
         await client.close()
-    if stage.hold == "end":
+    if stage.hold == "replace":
         assert (await buying).confirmed_by == "answer"
         assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
         return
@@ -348,11 +347,11 @@ async def test_17_listed(shop):
     """A purchase whose number is in the list is bought, and is told once."""
     await left_unknown(shop, acted=True)
     client = shop.client()
-    (record,) = await client.settle()
+    (record,) = await client.reconcile()
     assert (record.state, record.is_open) == ("bought", False)
     assert (record.location_id, record.phone_number) == (PLACE, NUMBER)
     assert await shop.states() == ["bought"]
-    assert await client.settle() == []
+    assert await client.reconcile() == []
 
 
 async def test_17_listed_of_another_journal(shop, tmp_path):
@@ -360,14 +359,14 @@ async def test_17_listed_of_another_journal(shop, tmp_path):
     await left_unknown(shop, acted=True)
     with contextlib.closing(HeldJournal(tmp_path / "another.db")) as own:
         client = shop.client(journal=own)
-        assert await client.settle() == []
-        assert [record.state for record in await client.settle(shop.journal)] == ["bought"]
+        assert await client.reconcile() == []
+        assert [record.state for record in await client.reconcile(shop.journal)] == ["bought"]
 
 
 async def test_18_not_listed_and_old(shop):
-    """A purchase that is older than `late` and not in the list was not made."""
+    """A purchase that is older than `min_age` and not in the list was not made."""
     await left_unknown(shop, acted=False)
-    (record,) = await shop.client().settle(late=0)
+    (record,) = await shop.client().reconcile(min_age=0)
     assert (record.state, record.reason) == ("not bought", "it is not in the list")
     assert await shop.states() == ["not bought"]
 
@@ -376,7 +375,7 @@ async def test_19_not_listed_and_young(shop):
     """A purchase that is not in the list yet stays open, with its reason, until it is late."""
     await left_unknown(shop, acted=False)
     (before,) = await shop.journal.records()
-    (record,) = await shop.client().settle()
+    (record,) = await shop.client().reconcile()
     assert (record.state, record.reason) == ("unknown", before.reason)
     assert await shop.states() == ["unknown"]
 
@@ -386,7 +385,7 @@ async def test_19_unreadable(shop):
     await left_unknown(shop, acted=True)
     await left_unknown(shop, acted=False, place="loc2")
     shop.fails(Fault(operation="active", location=PLACE, status=401))
-    first, second = await shop.client().settle(late=0)
+    first, second = await shop.client().reconcile(min_age=0)
     assert (first.location_id, first.is_open) == (PLACE, True)
     assert "401" in first.reason
     assert (second.location_id, second.state) == ("loc2", "not bought")
@@ -401,43 +400,126 @@ async def test_a_purchase_under_way_is_not_settled(shop, kept_in):
     client = shop.client(**({} if kept_in == "file" else {"journal": None}))
     buying = asyncio.create_task(client.purchase(PLACE, NUMBER))
     await shop.struck(on_its_way)
-    assert [record.state for record in await client.settle(late=0)] == ["sending"]
+    assert await client.reconcile(min_age=0) == []
     assert (await buying).confirmed_by == "answer"
-    assert await client.settle() == []
+    assert await client.reconcile() == []
 
 
-@pytest.mark.parametrize("late", [3600, 0])
-async def test_a_settle_that_looked_too_early(shop, late):
+@pytest.mark.parametrize("min_age", [3600, 0])
+@pytest.mark.parametrize("kept_in", ["file", "memory"])
+async def test_a_purchase_of_a_living_process_is_left_alone(shop, min_age, kept_in):
+    """While its maker lives, a purchase is told to its caller and to no `reconcile`."""
+    on_its_way = Fault(operation="purchase", delay=1.5)
+    shop.fails(on_its_way)
+    journal = MemoryJournal() if kept_in == "memory" else shop.journal
+    other = journal if kept_in == "memory" else shop.journal_of_another()
+    buying = asyncio.create_task(shop.client(journal=journal).purchase(PLACE, NUMBER))
+    await shop.struck(on_its_way)
+    assert await shop.client(journal=other).reconcile(min_age=min_age) == []
+    assert not buying.done()
+    assert (await buying).confirmed_by == "answer"
+    assert await shop.client(journal=other).reconcile(min_age=min_age) == []
+    assert [record.state for record in await journal.records()] == ["bought"]
+
+
+async def test_a_look_that_was_too_early(shop, stalled):
     """A look before the service acted changes nothing that became known meanwhile."""
-    on_its_way = Fault(operation="purchase", delay=0.3)
-    slow_list = Fault(operation="active", point="after", delay=0.6)
+    on_its_way = Fault(operation="purchase", delay=1)
+    slow_list = Fault(operation="active", point="after", delay=1)
     shop.fails(on_its_way)
     buying = asyncio.create_task(shop.client().purchase(PLACE, NUMBER))
     await shop.struck(on_its_way)
     shop.sandbox.faults.append(slow_list)
-    settling = asyncio.create_task(shop.client().settle(late=late))
+    reconciling = asyncio.create_task(shop.client().reconcile(min_age=0))
     await shop.struck(slow_list)
     await buying
-    assert [record.state for record in await settling] == ["bought"]
+    assert await reconciling == []
     assert await shop.states() == ["bought"]
 
 
+@pytest.mark.parametrize("min_age", [3600, 0])
+async def test_a_maker_that_stood_still(shop, stalled, min_age):
+    """A purchase that `reconcile` has told as bought is not returned to its caller as well."""
+    on_its_way = Fault(operation="purchase", point="after", delay=2)
+    shop.fails(on_its_way)
+    buying = asyncio.create_task(shop.client().purchase(PLACE, NUMBER))
+    await shop.struck(on_its_way)
+    (record,) = await shop.client().reconcile(min_age=min_age)
+    assert record.state == "bought"
+    with pytest.raises(PurchaseOutcomeUnknownError, match="a reconcile has told"):
+        await buying
+    assert await shop.states() == ["bought"]
+    assert await shop.client().reconcile() == []
+
+
+async def test_a_maker_that_was_given_up(shop, stalled):
+    """What a `reconcile` gave up and the service sold all the same is told to the caller."""
+    on_its_way = Fault(operation="purchase", delay=1.5)
+    shop.fails(on_its_way)
+    buying = asyncio.create_task(shop.client().purchase(PLACE, NUMBER))
+    await shop.struck(on_its_way)
+    assert [record.state for record in await shop.client().reconcile(min_age=0)] == ["not bought"]
+    assert (await buying).confirmed_by == "answer"
+    assert await shop.states() == ["bought"]
+
+
+async def test_workers_that_start_together_tell_once(shop):
+    """Of three processes that start after a kill, one tells of the purchase."""
+    shop.fails(STAGES[5].faults[0])
+    arguments = (shop.sandbox.url, str(shop.path), PLACE, NUMBER)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, *arguments)
+    await shop.struck(STAGES[5].faults[0])
+    process.kill()
+    await process.wait()
+    shop.fails()
+    workers = [shop.client(journal=shop.journal_of_another()) for _ in range(3)]
+    told = await asyncio.gather(*(worker.reconcile() for worker in workers))
+    assert [record.state for records in told for record in records] == ["bought"]
+
+
+async def test_an_order_that_is_killed_is_told(shop):
+    """What an order had bought before its process was killed is told by `reconcile`, once."""
+    slow = Fault(operation="purchase", nth=3, delay=60)
+    shop.fails(slow)
+    arguments = (shop.sandbox.url, str(shop.path), PLACE)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", ORDER, *arguments)
+    await shop.struck(slow)
+    living = await shop.client().reconcile()
+    process.kill()
+    await process.wait()
+    shop.fails()
+    assert living == []
+    assert await shop.states() == ["bought", "bought", "sending"]
+    told = await shop.client().reconcile()
+    assert [record.state for record in told] == ["bought", "bought", "unknown"]
+    assert {record.phone_number for record in told[:2]} == set(shop.paid)
+    assert [record.state for record in await shop.client().reconcile(min_age=0)] == ["not bought"]
+
+
+ORDER = """
+import asyncio, sys
+from lcphone_async import LCPhoneClient, PurchaseJournal
+from lcphone_async._purchases import intention
+
+intention.RENEWAL = 0.1
+
+async def main(url, path, place):
+    async with LCPhoneClient("token", base_url=url, journal=PurchaseJournal(path)) as client:
+        found = await client.search_available(place, "US")
+        await client.purchase_many(place, [found], count=3)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
 async def test_18_not_while_it_is_sent_again(shop):
-    """A purchase whose next POST went out during the look is not given up."""
+    """A purchase that waits to be sent again has a living maker, and is not given up."""
     shop.fails(Fault(operation="purchase", status=429, retry_after=1, times=1))
     client = shop.client(retry=RetryPolicy(max_tries=3), limiter=RateLimiter(100, 0.1))
     buying = asyncio.create_task(client.purchase(PLACE, NUMBER))
     await until(lambda: shop.posts == 1)
-    slow_list = Fault(operation="active", point="after", delay=1.5)
-    on_its_way = Fault(operation="purchase", delay=1)
-    shop.fails(slow_list, on_its_way)
     other = shop.client(journal=shop.journal_of_another())
-    settling = asyncio.create_task(other.settle(late=0))
-    await shop.struck(on_its_way)
-    assert [record.state for record in await settling] == ["sending"]
-    shop.fails()
-    with pytest.raises(PurchaseInProgressError):
-        await other.purchase(PLACE, NUMBER)
+    assert await other.reconcile(min_age=0) == []
     await buying
     assert shop.paid == [NUMBER]
 
@@ -446,16 +528,16 @@ async def test_19_a_slow_look(shop):
     """The age of a purchase is that at which the list was asked, however late it answers."""
     await left_unknown(shop, acted=False)
     shop.fails(Fault(operation="active", delay=1.5))
-    assert [record.state for record in await shop.client().settle(late=1)] == ["unknown"]
+    assert [record.state for record in await shop.client().reconcile(min_age=1)] == ["unknown"]
 
 
 async def test_18_of_a_clock_that_was_ahead(shop):
-    """With `late=0` a purchase is given up whatever the clock said when it was sent."""
+    """With `min_age=0` a purchase is given up whatever the clock said when it was sent."""
     await left_unknown(shop, acted=False)
     ahead = "UPDATE purchases SET sent_at = '2999-01-01T00:00:00+00:00'"
     await shop.journal._run(shop.journal._database.execute, ahead)
-    assert [record.state for record in await shop.client().settle()] == ["unknown"]
-    assert [record.state for record in await shop.client().settle(late=0)] == ["not bought"]
+    assert [record.state for record in await shop.client().reconcile()] == ["unknown"]
+    assert [record.state for record in await shop.client().reconcile(min_age=0)] == ["not bought"]
 
 
 async def test_19_no_token(shop):
@@ -467,13 +549,13 @@ async def test_19_no_token(shop):
     await left_unknown(shop, acted=True)
     await left_unknown(shop, acted=False, place="loc2")
     async with LCPhoneClient(tokens, base_url=shop.sandbox.url) as client:
-        settled = await client.settle(shop.journal, late=0)
+        settled = await client.reconcile(shop.journal, min_age=0)
     assert [record.state for record in settled] == ["unknown", "not bought"]
 
 
 async def test_15_cancelled_twice(shop):
     """Whoever is cancelled again while that is written down can find out nevertheless."""
-    shop.journal.hold = "end"
+    shop.journal.hold = "replace"
     buying = asyncio.create_task(shop.client().purchase(PLACE, NUMBER))
     await until(shop.journal.reached.is_set)
     for _ in range(3):
@@ -482,7 +564,7 @@ async def test_15_cancelled_twice(shop):
     shop.journal.go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await buying
-    assert [record.state for record in await shop.client().settle()] == ["bought"]
+    assert [record.state for record in await shop.client().reconcile()] == ["bought"]
 
 
 async def cancelled_until_it_ends(task):
@@ -498,18 +580,18 @@ async def test_a_settle_cancelled_again_and_again(shop):
     """Leaves each purchase that nobody was told of to the next one, not only the first."""
     client = shop.client()
     await an_order_left(shop, client)
-    shop.journal.hold = "settle"
-    settling = asyncio.create_task(client.settle())
+    shop.journal.hold = "replace"
+    settling = asyncio.create_task(client.reconcile())
     await until(shop.journal.reached.is_set)
     shop.journal.go_on.set()
     await cancelled_until_it_ends(settling)
-    assert [record.state for record in await client.settle()] == ["bought", "bought", "unknown"]
+    assert [record.state for record in await client.reconcile()] == ["bought", "bought", "unknown"]
 
 
 async def test_an_order_cancelled_again_and_again(shop):
     """Leaves each of its purchases to be told by `settle`, not only the first."""
     await an_order_left(shop, shop.client())
-    settled = await shop.client().settle()
+    settled = await shop.client().reconcile()
     assert [record.state for record in settled] == ["bought", "bought", "unknown"]
 
 
@@ -550,7 +632,7 @@ async def test_a_limiter_that_fails_after_the_answer(shop):
         await buying
     assert await shop.states() == ["unknown"]
     limiter.fails = False
-    assert [record.state for record in await client.settle()] == ["bought"]
+    assert [record.state for record in await client.reconcile()] == ["bought"]
 
 
 async def test_a_settle_in_memory_that_looked_too_early(shop):
@@ -560,12 +642,12 @@ async def test_a_settle_in_memory_that_looked_too_early(shop):
     slow_list = Fault(operation="active", delay=0.3)
     shop.fails(slow_list)
     one, other = (shop.client(journal=journal, retry=ONCE) for _ in range(2))
-    settling = asyncio.create_task(one.settle())
+    settling = asyncio.create_task(one.reconcile())
     await shop.struck(slow_list)
     shop.fails()
-    await other.settle()
+    assert [record.state for record in await other.reconcile()] == ["bought"]
     shop.sandbox.location(PLACE).release(NUMBER)
-    assert [record.state for record in await settling] == ["bought"]
+    assert await settling == []
     assert [record.state for record in await journal.records()] == ["bought"]
 
 

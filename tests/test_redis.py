@@ -4,10 +4,8 @@ import asyncio
 import gc
 from bisect import bisect_left
 from contextlib import suppress
-from datetime import UTC, datetime
 
 import pytest
-from attrs import evolve
 from redis.asyncio import Redis
 from redis_server import RedisServer
 
@@ -16,10 +14,8 @@ from lcphone_async import (
     CircuitOpenError,
     DailyQuotaExhaustedError,
     LCPhoneClient,
-    NumberAlreadyOwnedError,
     OAuthTokens,
     PurchaseInProgressError,
-    PurchaseRecord,
     PurchaseState,
     RateLimiter,
     RateLimitStatus,
@@ -505,84 +501,13 @@ async def test_a_journal_for_many_machines(server):
         buying.cancel()
         with pytest.raises(asyncio.CancelledError):
             await buying
-        (open_still,) = await second.settle()
+        (open_still,) = await second.reconcile()
         assert open_still.state == PurchaseState.UNKNOWN
         sandbox.location("a").add(NUMBER)
-        (settled,) = await second.settle()
-        assert (settled.state, await first.settle()) == (PurchaseState.BOUGHT, [])
+        (settled,) = await second.reconcile()
+        assert (settled.state, await first.reconcile()) == (PurchaseState.BOUGHT, [])
         assert [record.id for record in await RedisPurchaseJournal(one).records()] == [settled.id]
         assert len(sandbox.ledger) == 1
-
-
-@pytest.mark.parametrize(
-    ("changes", "state"),
-    [
-        (["bought", "unknown"], "unknown"),  # its caller was cancelled before being told
-        (["bought", "not bought"], "bought"),
-        (["unknown", "bought"], "bought"),
-        (["not bought"], "not bought"),
-    ],
-    ids=" ".join,
-)
-async def test_the_last_word_on_a_purchase(server, changes, state):
-    """Keeps one record of each purchase, and what is bought stays bought."""
-    async with Redis(port=server.port) as redis:
-        await redis.flushall()
-        journal = RedisPurchaseJournal(redis)
-        record = PurchaseRecord.new("a", NUMBER)
-        await journal.begin(record, NOTHING)
-        for change in changes:
-            await journal.change(record.now(PurchaseState(change)))
-        (kept,) = await journal.records()
-        assert kept.state == state
-        assert await redis.hexists("{lcphone:purchases}:open", f"a {NUMBER}") == kept.is_open
-
-
-async def test_a_number_bought_since_the_look_up_is_not_begun(server):
-    """Counts what was bought, so that the clocks of the machines do not matter."""
-    async with Redis(port=server.port) as redis:
-        await redis.flushall()
-        journal = RedisPurchaseJournal(redis)
-        past = await journal.past("a", NUMBER)
-        other = evolve(PurchaseRecord.new("a", NUMBER), sent_at=datetime(1999, 1, 1, tzinfo=UTC))
-        await journal.begin(other, past)
-        assert (await journal.past("a", NUMBER)).is_open
-        await journal.change(evolve(other, state=PurchaseState.BOUGHT))
-        with pytest.raises(NumberAlreadyOwnedError):
-            await journal.begin(PurchaseRecord.new("a", NUMBER), past)
-        past = await journal.past("a", NUMBER)
-        assert past == Past(is_open=False, bought=evolve(other, state=PurchaseState.BOUGHT))
-        await journal.begin(PurchaseRecord.new("a", NUMBER), past)
-
-
-async def test_a_purchase_is_begun_again_before_each_try(server):
-    """Keeps one record of a purchase that is sent again, also where it was given up meanwhile."""
-    async with Redis(port=server.port) as redis:
-        await redis.flushall()
-        journal = RedisPurchaseJournal(redis)
-        record = PurchaseRecord.new("a", NUMBER)
-        await journal.begin(record, NOTHING)
-        await journal.change(record.now(PurchaseState.NOT_BOUGHT))
-        again = record.sent_again()
-        await journal.begin(again, NOTHING)
-        await journal.begin(again, NOTHING)
-        assert await journal.records() == [again]
-
-
-async def test_an_old_purchase_does_not_end_a_newer_one(server):
-    """Leaves the open purchase of the same number alone when an earlier one is settled late."""
-    async with Redis(port=server.port) as redis:
-        await redis.flushall()
-        journal = RedisPurchaseJournal(redis)
-        first = PurchaseRecord.new("a", NUMBER)
-        await journal.begin(first, NOTHING)
-        await journal.change(first.now(PurchaseState.NOT_BOUGHT))
-        second = PurchaseRecord.new("a", NUMBER)
-        await journal.begin(second, NOTHING)
-        await journal.change(first.now(PurchaseState.NOT_BOUGHT))
-        await journal.change(first.now(PurchaseState.UNKNOWN))
-        with pytest.raises(PurchaseInProgressError):
-            await journal.begin(PurchaseRecord.new("a", NUMBER), NOTHING)
 
 
 def client_with(sandbox, journal):

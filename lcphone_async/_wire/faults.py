@@ -115,6 +115,7 @@ _TIMED_OUT = re.compile(
     r"|socket hang ?up|\beconn(reset|aborted)\b",
     re.IGNORECASE,
 )
+_FORBIDDEN_RESOURCE = "Forbidden resource"
 _CREDENTIALS = re.compile(r"token|jwt|scope|version|location|authclass", re.IGNORECASE)
 _AUTHORIZATION = re.compile(
     rf"{_CREDENTIALS.pattern}|auth|permission|credential|access|forbidden|expired|revoked"
@@ -159,6 +160,19 @@ def is_passing(error: APIError) -> bool:
         return not is_of_token.search(says)
     is_limit = error.status == HTTPStatus.TOO_MANY_REQUESTS
     return error.status in _PASSING or (timed_out and not is_limit)
+
+
+def is_final_refusal(error: APIError) -> bool:
+    """Whether an error of a POST is that of the first one, had a proxy sent it twice.
+
+    A refused token is, as it would have been refused at first, and a 429 counts as one. Any other
+    refusal may be of a second POST, after a first one that had an effect.
+    """
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return True
+    is_about_access = error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+    says = f"{error.error or ''} {error.message}"
+    return is_about_access and bool(_CREDENTIALS.search(says) or _FORBIDDEN_RESOURCE in says)
 
 
 def error_of(request: Request, answer: Answer, token: str | None) -> APIError:

@@ -12,6 +12,7 @@ from attrs import define
 
 from .. import _checks as checks
 from .._secrets import Secret
+from ..errors import PriceTooHighError
 from ..models import AvailableNumber, NumberType, Price
 from .names import camel
 
@@ -159,7 +160,8 @@ def purchase(
         "payment_method_id": payment_method_id,
     }
     known = number if isinstance(number, AvailableNumber) else AvailableNumber(number)
-    _check_price(known, max_price)
+    if max_price is not None and is_above(known, max_price):
+        raise PriceTooHighError(*price_of(known), max_price)
     kind = _known_type(known) if number_type is None else number_type
     body = {
         "phoneNumber": checks.e164("number", known.phone_number),
@@ -186,26 +188,21 @@ def is_above(number: AvailableNumber | str, max_price: Decimal | int | None) -> 
     limit = checks.price("max_price", max_price)
     if limit is None:
         return False
-    price = _price(number) if isinstance(number, AvailableNumber) else None
+    price, _ = price_of(number)
     return price is None or price > limit
 
 
-def _check_price(number: AvailableNumber, max_price: Decimal | int | None) -> None:
-    if not is_above(number, max_price):
-        return
-    price = _price(number)
-    if price is None:
-        raise ValueError("max_price cannot be checked: the number does not say its price")
-    raise ValueError(f"the number costs {price}, above max_price {max_price}")
-
-
-def _price(number: AvailableNumber) -> Decimal | None:
-    """What it costs; `None` where it does not say, or says what is no price."""
-    known = _known_price(number)
+def price_of(number: AvailableNumber | str) -> tuple[Decimal | None, str | None]:
+    """Its price a month and the currency; `None` for each that it does not say, or says wrongly."""
+    known = _known_price(number) if isinstance(number, AvailableNumber) else None
+    if known is None:
+        return None, None
     try:
-        return None if known is None else checks.price("number.price.price", known.price)
+        price = checks.price("number.price.price", known.price)
     except ValueError:
-        return None
+        price = None
+    currency = checks.known_text("number.price.price_unit", known.price_unit)
+    return price, currency and currency.upper()
 
 
 def _known_price(number: AvailableNumber) -> Price | None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from typing import Any
 
 import click
 
 from .. import _checks as checks
 from ..client import LCPhoneClient
-from ..errors import PurchaseInProgressError, PurchaseOutcomeUnknownError
+from ..errors import (
+    JournalUnavailableError,
+    NumberUnavailableError,
+    PurchaseInProgressError,
+    PurchaseOutcomeUnknownError,
+)
 from ..models import AvailableNumber, Purchase
 from .journals import CommandJournal
 from .output import plain
 from .service import complain
-
-_TYPES = ("local", "tollFree", "mobile")
-_LONGEST_CODE = len("+123")
 
 
 async def look_up(
@@ -25,20 +26,17 @@ async def look_up(
 ) -> tuple[AvailableNumber, str | None]:
     """The number as a search shows it, and that search's fingerprint.
 
-    Where the search does not show it, only the number itself is known. Raises `ValueError` if it
-    is no number or its country must be told.
+    If the search does not show it, only the number itself is known. Raises `ValueError` if it is
+    no number or its country must be told.
     """
-    checks.e164("NUMBER", phone_number)
-    found = await client.search_available(
-        location_id,
-        country or _country_of(phone_number),
-        number_types=_TYPES,
-        last_part=phone_number[_LONGEST_CODE:],
-    )
-    for number in found.numbers:
-        if number.phone_number == phone_number:
-            return number, found.fingerprint_id
-    return AvailableNumber(phone_number), None
+    country = country or checks.country_of(checks.e164("NUMBER", phone_number))
+    if country is None:
+        raise ValueError("the country of this number is not known here: name it with --country")
+    try:
+        found = await client.find_available(location_id, phone_number, country_code=country)
+    except NumberUnavailableError:
+        return AvailableNumber(phone_number), None
+    return found.numbers[0], found.fingerprint_id
 
 
 async def purchase(
@@ -48,7 +46,7 @@ async def purchase(
     offer: AvailableNumber,
     **options: Any,
 ) -> Purchase:
-    """Buys it. Where that leaves it open, says how to find out what became of it."""
+    """Buys it. If that leaves it open, says how to find out what became of it."""
     number = offer.phone_number
     try:
         return await client.purchase(location_id, offer, **options)
@@ -56,39 +54,30 @@ async def purchase(
         complain(_in_doubt(number, "interrupted", journal))
         raise
     except PurchaseOutcomeUnknownError as error:
-        problem = _in_doubt(number, error.reason, journal)
-    except sqlite3.Error as error:  # the purchase was sent by then
-        problem = _in_doubt(number, f"journal {journal.path}: {error}", journal)
+        lost = isinstance(error.__cause__, JournalUnavailableError)
+        where = f"journal {journal.path}: " if lost else ""
+        problem = _in_doubt(number, where + error.reason, journal)
     except PurchaseInProgressError:
         problem = (
-            f"{number} is being bought already, or was and is not settled: nothing was sent. "
-            f"`{journal.settling}` finds out what became of it"
+            f"{number} is being bought already, or was and is not reconciled: nothing was sent. "
+            f"`{journal.reconciling}` finds out what became of it"
         )
     complain(problem)
     raise click.exceptions.Exit(1)
 
 
-async def settle(client: LCPhoneClient) -> bool:
-    """Finds out what became of the open purchases and says it of each; whether all are settled."""
-    settled = await client.settle()
-    for record in settled:
+async def reconcile(client: LCPhoneClient) -> bool:
+    """Says of each open purchase what became of it; returns whether none is open still."""
+    records = await client.reconcile()
+    for record in records:
         later = "look again later" if record.is_open else None
         outcome = ": ".join(filter(None, (record.state, record.reason, later)))
         click.echo(plain(f"{record.phone_number} for {record.location_id}: {outcome}"), err=True)
-    return not any(record.is_open for record in settled)
+    return not any(record.is_open for record in records)
 
 
 def _in_doubt(phone_number: str, reason: str, journal: CommandJournal) -> str:
     return (
         f"{phone_number} may be bought or not ({reason}). Do not buy it again: "
-        f"`{journal.settling}` finds out"
+        f"`{journal.reconciling}` finds out"
     )
-
-
-def _country_of(phone_number: str) -> str:
-    import phonenumbers
-
-    region = phonenumbers.region_code_for_number(phonenumbers.parse(phone_number))
-    if region is None or not region.isalpha():  # 001 is no country's
-        raise ValueError("the country of this number is not known here: name it with --country")
-    return region

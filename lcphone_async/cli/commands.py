@@ -18,7 +18,7 @@ from ..models import AvailableNumber
 from . import tables
 from .account import locations, login, whoami
 from .audit import audit
-from .buying import look_up, purchase, settle
+from .buying import look_up, purchase, reconcile
 from .journals import journal_option, kept_in, opened
 from .output import json_lines, new_console, plain, write, write_rich
 from .service import INTERRUPTED, Service, complain, finish, of_location, of_service
@@ -236,10 +236,10 @@ def purchases(service: Service, *, path: Path | None, settling: bool, as_json: b
     One that was interrupted, or got no clear answer, stays open until --settle has found out by
     looking for its number in the location's list. The exit code is 1 if it is still unknown then.
     """
-    all_settled = True
+    all_known = True
     if settling:
         with opened(path) as journal:
-            all_settled = service.run(settle, journal)
+            all_known = service.run(reconcile, journal)
     records, file = kept_in(path)
 
     async def show() -> None:
@@ -250,7 +250,7 @@ def purchases(service: Service, *, path: Path | None, settling: bool, as_json: b
             await write(f"\n{len(records):,} purchases in {plain(file)}\n")
 
     finish(show())
-    if not all_settled:
+    if not all_known:
         raise click.exceptions.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""The journal of the command: every purchase that is made with it, settled or not."""
+"""The journal of the command: every purchase that is made with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from ..journal import Past, PurchaseJournal, PurchaseRecord, read_records
+from ..errors import JournalUnavailableError
+from ..journal import PurchaseJournal, PurchaseRecord, read_records
 from .output import plain
 
 
@@ -23,26 +24,12 @@ class CommandJournal(PurchaseJournal):
         self.path = path
 
     @property
-    def settling(self) -> str:
+    def reconciling(self) -> str:
         """The command that finds out what became of its open purchases."""
         command = ["lcphone", "purchases", "--settle"]
         if self.path != _default_path():
             command += ["--journal", str(self.path)]
         return shlex.join(command)
-
-    async def past(self, location_id: str, phone_number: str) -> Past:
-        """What is known of the number, or says that nothing is sent."""
-        try:
-            return await super().past(location_id, phone_number)
-        except sqlite3.Error as error:
-            raise _unusable(self.path, f"{error}: nothing was sent") from None
-
-    async def begin(self, record: PurchaseRecord, past: Past) -> None:
-        """Keeps a purchase before it is sent, or says that nothing is."""
-        try:
-            await super().begin(record, past)
-        except sqlite3.Error as error:
-            raise _unusable(self.path, f"{error}: nothing was sent") from None
 
 
 journal_option = click.option(
@@ -69,8 +56,8 @@ def opened(path: Path | None) -> Iterator[CommandJournal]:
     with closing(journal):
         try:
             yield journal
-        except sqlite3.Error as error:
-            raise _unusable(file, error) from None
+        except JournalUnavailableError as error:
+            raise _unusable(file, f"{error.reason}: nothing was sent") from None
 
 
 def kept_in(path: Path | None) -> tuple[list[PurchaseRecord], Path]:

@@ -252,7 +252,7 @@ async def test_a_purchase_without_a_token_is_not_sent(v3):
     async with v3.client(v3.tokens(), retry=ONE_TRY) as client:
         with pytest.raises(TokenUnavailableError):
             await client.purchase("loc1", "+18305551234")
-        assert await client.settle() == []
+        assert await client.reconcile() == []
 
 
 @pytest.mark.parametrize(

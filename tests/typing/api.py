@@ -1,7 +1,7 @@
 """The public surface as a user's type checker sees it; mypy runs this file, nothing else does."""
 
 from collections.abc import AsyncGenerator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, assert_type
 
@@ -82,6 +82,7 @@ async def construct(session: aiohttp.ClientSession) -> None:
         timeout=aiohttp.ClientTimeout(total=5),
         max_body_size=2**20,
         journal=lc.PurchaseJournal("purchases.db"),
+        spending_limit=lc.SpendingLimit(Decimal(50), currency="USD", period=timedelta(days=1)),
     )
     async with client as entered:
         assert_type(entered, lc.LCPhoneClient)
@@ -183,6 +184,7 @@ async def operations(client: lc.LCPhoneClient) -> None:
             payment_method_id="pm",
             skip_location_kyc=False,
             max_price=Decimal("1.15"),
+            reference="order 7",
             dry_run=True,
         ),
         lc.Purchase,
@@ -203,8 +205,19 @@ async def operations(client: lc.LCPhoneClient) -> None:
     assert_type(order.unavailable, tuple[str, ...])
     assert_type(order.unknown, tuple[str, ...])
     assert_type(order.error, lc.LCPhoneError | None)
+    assert_type(order.bought[0].record_id, str | None)
+    assert_type(
+        await client.find_available("location", "+18305551234", country_code="US"),
+        lc.AvailableNumbers,
+    )
     journal = lc.PurchaseJournal("purchases.db")
-    assert_type(await client.settle(journal, late=60), list[lc.PurchaseRecord])
+    assert_type(await client.reconcile(journal, min_age=60), list[lc.PurchaseRecord])
+    for record in await journal.records():
+        assert_type(record.reference, str | None)
+        assert_type(record.price, Decimal | None)
+        assert_type(record.currency, str | None)
+        assert_type(record.told, bool)
+        assert_type(record.is_open, bool)
     assert_type(await client.number_pools("location"), list[lc.NumberPool])
     assert_type(client.rate_limit("location"), lc.RateLimitStatus)
     assert_type(
