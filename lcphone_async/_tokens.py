@@ -14,6 +14,14 @@ from .errors import TokenUnavailableError
 # A token is renewed so many seconds before it expires, or in the last tenth of its life.
 _AHEAD = 300.0
 
+# Seconds until a new token that is refused, as the one before it was, may be replaced: the first
+# wait, which doubles with each refusal in a row, and the longest.
+_FIRST_BACKOFF = 1.0
+_LONGEST_BACKOFF = 300.0
+
+# A refusal after so many seconds is no refusal in a row: the token was good before.
+_WAS_GOOD = 3600.0
+
 # Seconds since the epoch: the year 9999, after which there is no date.
 _END_OF_TIME = 253_402_300_800.0
 
@@ -50,6 +58,10 @@ class TokenPair:
     """When it is time to renew it."""
     began_with: str | None = None
     """A digest of the refresh token that a person gave, of which this one descends."""
+    granted_at: float | None = None
+    """When the service gave it, in seconds since the epoch; `None` for what a person gave."""
+    refusals: int = 0
+    """How many access tokens in a row the service had refused before it gave this one."""
     refreshing: str | None = None
     """In a store: the mark of the process that is refreshing these tokens."""
 
@@ -82,6 +94,7 @@ class TokenPair:
         asked_at: float,
         refresh_token: str | None = None,
         began_with: str | None = None,
+        refusals: int = 0,
     ) -> Self:
         """What the service gave; the refresh token stays where it gave no other."""
         lives = grant.expires_in if grant.expires_in and grant.expires_in > 0 else None
@@ -92,6 +105,8 @@ class TokenPair:
             expires_at,
             _due(asked_at, expires_at),
             began_with,
+            asked_at,
+            refusals,
         )
 
     @property
@@ -106,6 +121,18 @@ class TokenPair:
     def is_due(self, now: float) -> bool:
         """Whether it is time to renew it."""
         return self.is_expired(now) or (self.due_at is not None and now >= self.due_at)
+
+    def may_be_replaced(self, now: float) -> bool:
+        """Whether another token may be asked for if this one is refused, or not so soon."""
+        if self.granted_at is None or not self.refusals:
+            return True
+        backoff = min(_FIRST_BACKOFF * 2.0 ** min(self.refusals - 1, 20), _LONGEST_BACKOFF)
+        return abs(now - self.granted_at) >= backoff  # another machine's clock may be ahead
+
+    def refusals_with_this(self, now: float) -> int:
+        """How many tokens in a row were refused, if this one is refused now."""
+        was_good = self.granted_at is None or now >= self.granted_at + _WAS_GOOD
+        return 1 if was_good else self.refusals + 1
 
     def to_text(self) -> Secret:
         """All of it, to be kept."""
@@ -126,6 +153,8 @@ class TokenPair:
                 _time(fields.get("expires_at")),
                 _time(fields.get("due_at")),
                 _text(fields.get("began_with")),
+                _time(fields.get("granted_at")),
+                int(_time(fields.get("refusals")) or 0),
                 _text(fields.get("refreshing")),
             )
         except (

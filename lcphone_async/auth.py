@@ -53,9 +53,6 @@ __all__ = [
 
 _logger = logging.getLogger("lcphone_async")
 
-# Where a token that replaced a refused one is refused so soon, no other will do better.
-_YOUNG = 1.0
-
 # No refresh takes so many seconds: a store whose lock is held for longer hangs.
 _LOCK_WAIT = 120.0
 
@@ -122,7 +119,6 @@ class OAuthTokens(ServiceTokens):
         cooldown = checks.seconds("failure_cooldown", failure_cooldown)
         self._flight: Flight[TokenPair] = Flight(cooldown)
         self._pair: TokenPair | None = None
-        self._replaced_at = -_YOUNG
         self._refused: str | None = None
         self._used_up: dict[str, AuthorizationLostError] = {}
         # New tokens that are not stored yet, and the refresh token whose place they take.
@@ -143,8 +139,8 @@ class OAuthTokens(ServiceTokens):
 
     async def renew(self, location_id: str, refused: str) -> str:
         """Another access token than the one that was refused."""
-        is_young = asyncio.get_running_loop().time() < self._replaced_at + _YOUNG
-        if self._pair is not None and self._pair.access_token == refused and not is_young:
+        pair = self._pair
+        if pair is not None and pair.access_token == refused and pair.may_be_replaced(time.time()):
             self._refused = refused
         return await self.token(location_id)
 
@@ -201,14 +197,13 @@ class OAuthTokens(ServiceTokens):
                 return await self._theirs(TokenUnavailableError(reason))
             try:
                 async with mark.kept(lease_of(self._store)):
-                    self._unsaved = (kept.refresh_token, await self._ask(service, candidates))
+                    pair = await self._ask(service, candidates, self._refusals(kept))
+                    self._unsaved = (kept.refresh_token, pair)
             except AuthorizationLostError as error:
                 return await self._theirs(error)
             text = mark.text
         pair = await self._saved(text, self._unsaved[1])
         self._unsaved = None
-        if self._refused is not None:
-            self._replaced_at = asyncio.get_running_loop().time()
         return pair
 
     def _has_unsaved(self, text: str | None) -> bool:
@@ -255,7 +250,14 @@ class OAuthTokens(ServiceTokens):
         async with _in_time(_STORE_WAIT):
             return await self._store.replace(old, new)
 
-    async def _ask(self, service: TokenService, candidates: dict[str, str]) -> TokenPair:
+    def _refusals(self, kept: TokenPair) -> int:
+        """How many access tokens in a row were refused, up to the one that is to be replaced."""
+        is_refused = kept.access_token is not None and kept.access_token == self._refused
+        return kept.refusals_with_this(time.time()) if is_refused else 0
+
+    async def _ask(
+        self, service: TokenService, candidates: dict[str, str], refusals: int
+    ) -> TokenPair:
         """Sends the refresh token, and where it is refused one that was given since."""
         for refresh_token, began_with in candidates.items():
             asked_at = time.time()
@@ -264,7 +266,7 @@ class OAuthTokens(ServiceTokens):
             except AuthorizationLostError as error:
                 self._used_up[refresh_token] = error.with_traceback(None)
             else:
-                return TokenPair.granted(grant, asked_at, refresh_token, began_with)
+                return TokenPair.granted(grant, asked_at, refresh_token, began_with, refusals)
         raise self._used_up[refresh_token]
 
     def _candidates(self, kept: TokenPair) -> dict[str, str]:
@@ -326,14 +328,20 @@ class _Place:
 
     flight: Flight[TokenPair]
     pair: TokenPair | None = None
-    replaced_at: float = -_YOUNG
-    """When a token was refused that another is to replace."""
+    is_refused: bool = False
+    """Whether the service calls its access token invalid, so that another is to replace it."""
 
     def token(self) -> str | None:
         """The token, where it is good for a while yet."""
-        if self.pair is None or self.pair.is_due(time.time()):
+        if self.pair is None or self.is_refused or self.pair.is_due(time.time()):
             return None
         return self.pair.bearer
+
+    def refusals(self) -> int:
+        """How many access tokens in a row were refused, up to the one that is to be replaced."""
+        if self.pair is None or not self.is_refused:
+            return 0
+        return self.pair.refusals_with_this(time.time())
 
 
 class AgencyTokens(ServiceTokens):
@@ -388,7 +396,8 @@ class AgencyTokens(ServiceTokens):
             return token
 
         async def ask(service: TokenService) -> TokenPair:
-            place.pair = await self._ask(service, location_id)
+            place.pair = await self._ask(service, location_id, place.refusals())
+            place.is_refused = False
             return place.pair
 
         return (await place.flight.join(self._service, ask)).bearer
@@ -398,11 +407,9 @@ class AgencyTokens(ServiceTokens):
         if location_id == self._company_id:
             return await renewed(self._source, location_id, refused) or refused
         place = self._place(location_id)
-        now = asyncio.get_running_loop().time()
-        if place.pair is not None and place.pair.access_token == refused:
-            if now < place.replaced_at + _YOUNG:
-                return refused
-            place.pair, place.replaced_at = None, now
+        pair = place.pair
+        if pair is not None and pair.access_token == refused and pair.may_be_replaced(time.time()):
+            place.is_refused = True
         return await self.token(location_id)
 
     def _place(self, location_id: str) -> _Place:
@@ -412,14 +419,14 @@ class AgencyTokens(ServiceTokens):
             self._places.popitem(last=False)
         return place
 
-    async def _ask(self, service: TokenService, location_id: str) -> TokenPair:
+    async def _ask(self, service: TokenService, location_id: str, refusals: int) -> TokenPair:
         asked_at = time.time()
         try:
             grant = await service.location_token(self._company_id, location_id, self._source)
         except LCPhoneError as error:
             failure = _unavailable(error)
         else:
-            return TokenPair.granted(grant, asked_at)
+            return TokenPair.granted(grant, asked_at, refusals=refusals)
         raise failure
 
 
