@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from hashlib import sha1
 from typing import Any, TypeVar
 
 from ._extras import extra
@@ -16,9 +17,12 @@ with extra("redis"):
     from redis.exceptions import (
         AuthenticationError,
         NoPermissionError,
+        NoScriptError,
         RedisClusterException,
         RedisError,
+        SlotNotCoveredError,
     )
+    from redis.exceptions import ConnectionError as RedisConnectionError
 
 T = TypeVar("T")
 
@@ -98,6 +102,50 @@ def check_one_slot(redis: object, prefix: str) -> None:
         f"{prefix}b".encode()
     ):
         raise ValueError("prefix must hold a hash tag for a cluster, such as '{lcphone}:'")
+
+
+class Script:
+    """A script that is asked for often, on one key, by its hash."""
+
+    def __init__(self, redis: Any, text: str) -> None:
+        self._redis = redis
+        self._text = text
+        self._hash = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(self, key: str, args: Sequence[Any]) -> Any:
+        """Returns what the script returns."""
+        try:
+            return await self._run(key, args)
+        except RedisConnectionError:  # perhaps a connection that was idle for too long
+            if not isinstance(self._redis, RedisCluster):
+                raise
+            return await self._run(key, args)
+
+    async def _run(self, key: str, args: Sequence[Any]) -> Any:
+        # If a cluster's client picks the shard itself, it tries again for seconds, and each time
+        # asks for the shards anew: calls on other shards would time out.
+        shard = _shard_of(self._redis, key)
+        target = {} if shard is None else {"target_nodes": shard}
+        call = (1, key, *args)
+        try:
+            return await self._redis.execute_command("EVALSHA", self._hash, *call, **target)
+        except NoScriptError:
+            return await self._redis.execute_command("EVAL", self._text, *call, **target)
+
+
+def server_of(redis: object, key: str) -> str:
+    """The name of the shard that has a key, or nothing if there is only one server."""
+    node = _shard_of(redis, key)
+    return "" if node is None else str(node.name)
+
+
+def _shard_of(redis: object, key: str) -> Any:
+    if not isinstance(redis, RedisCluster):
+        return None
+    try:
+        return redis.get_node_from_key(key)
+    except SlotNotCoveredError:  # it has not been asked for its shards yet
+        return None
 
 
 async def answer(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import defaultdict
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import define, field
 
 from ._budget import Budget
 from ._line import Line
-from ._redis_server import told
+from ._redis_server import Script, server_of, told
 from .errors import BudgetUnavailableError, DailyQuotaExhaustedError
 from .models import RateLimitStatus
 
@@ -41,13 +42,15 @@ class Link:
     def __init__(
         self, redis: Redis | RedisCluster, timeout: float, *, has_local_share: bool
     ) -> None:
-        self._script: Any = redis.register_script(_SCRIPT)
+        self._redis = redis
+        self._script = Script(redis, _SCRIPT)
         self._timeout = timeout
-        self._down_until = 0.0
-        self._reason = ""
+        # Each server that could not be reached: until when it is left alone, and why.
+        self._down: dict[str, tuple[float, str]] = {}
         self.has_local_share = has_local_share
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._free = asyncio.Semaphore(_VISITS_AT_ONCE)
+        # For each server, so that one that is down holds up no visits to another.
+        self._free: defaultdict[str, asyncio.Semaphore] = defaultdict(_visits_at_once)
         self.process = secrets.token_hex(6)
 
     def come_here(self) -> asyncio.AbstractEventLoop:
@@ -59,7 +62,8 @@ class Link:
         if loop is not self._loop:
             if self._loop is not None and self._loop.is_running():
                 raise BudgetUnavailableError("the limiter is in use on another event loop")
-            self._loop, self._free = loop, asyncio.Semaphore(_VISITS_AT_ONCE)
+            self._loop = loop
+            self._free.clear()
         return loop
 
     async def visit(
@@ -69,20 +73,32 @@ class Link:
 
         That limit is the strictest of those that answers told of late, to whichever process: its
         requests and its seconds, 0 if none did.
-        Raises `BudgetUnavailableError`, at once while Redis was found to be down just now.
+        Raises `BudgetUnavailableError`, at once while the server was found to be down just now: of
+        a cluster, only the shard that has the key.
         """
-        now = asyncio.get_running_loop().time
-        if now() < self._down_until:
-            raise BudgetUnavailableError(self._reason)
-        try:
-            async with self._free, asyncio.timeout(self._timeout):
-                answer = await self._script(keys=[key], args=arguments)
-        except Exception as error:  # clients of clusters raise more than their own errors
-            self._reason = f"Redis: {told(error, self._timeout)}"
-            self._down_until = now() + _LEFT_ALONE
-            raise BudgetUnavailableError(self._reason) from error
+        server = server_of(self._redis, key)
+        self._raise_if_down(server)
+        async with self._free[server]:
+            self._raise_if_down(server)  # it may have been found out in the meantime
+            try:
+                async with asyncio.timeout(self._timeout):
+                    answer = await self._script.run(key, arguments)
+            except Exception as error:  # clients of clusters raise more than their own errors
+                reason = f"Redis: {told(error, self._timeout)}"
+                until = asyncio.get_running_loop().time() + _LEFT_ALONE
+                self._down[server] = until, reason
+                raise BudgetUnavailableError(reason) from error
         granted, wait, lost, requests, period = map(int, answer)
         return granted, wait / 1000, bool(lost), (requests, period / 1000)
+
+    def _raise_if_down(self, server: str) -> None:
+        until, reason = self._down.get(server, (0.0, ""))
+        if asyncio.get_running_loop().time() < until:
+            raise BudgetUnavailableError(reason)
+
+
+def _visits_at_once() -> asyncio.Semaphore:
+    return asyncio.Semaphore(_VISITS_AT_ONCE)
 
 
 @define(eq=False)
