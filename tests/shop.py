@@ -53,9 +53,9 @@ class HeldJournal(PurchaseJournal):
 class Shop:
     """One sandbox and one journal file, for as long as the `async with` block lasts."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **options: Any) -> None:
         self.path = path
-        self.sandbox = Sandbox(period=0.1)  # so that a 429 passes soon
+        self.sandbox = Sandbox(period=0.1, **options)  # so that a 429 passes soon
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()

@@ -1,0 +1,230 @@
+"""A purchase that something in between sends twice: real proxies, and the sandbox's replays.
+
+The first POST buys, the second is refused, and the client sees the refusal. What a proxy must not
+do, and what becomes of it if it does, is in `docs/proxies.md`.
+"""
+
+from datetime import timedelta
+
+import pytest
+from proxies import TIMEOUT_MS, HAProxy, Nginx
+from shop import NUMBER, PATIENT, PLACE, Shop, until
+from yarl import URL
+
+from lcphone_async import APIError, NumberUnavailableError, PurchaseOutcomeUnknownError
+from lcphone_async.sandbox import Fault
+
+CONTRACTS = ["v3", "2021-07-28"]
+SLOW = 4 * TIMEOUT_MS / 1000
+LOST = [
+    {"delay": SLOW},
+    {"damage": "reset"},
+    {"damage": "hang-up"},
+    {"status": 500},
+    {"status": 502},
+    {"status": 503},
+    {"status": 504},
+    {"damage": "stall"},
+]
+REPLAY = Fault(operation="purchase", point="after", replay=1)
+
+
+@pytest.fixture
+async def shop(tmp_path):
+    async with Shop(tmp_path / "purchases.db") as shop:
+        yield shop
+
+
+@pytest.fixture(params=[HAProxy, Nginx])
+async def proxy(request, shop, tmp_path):
+    """A proxy in front of the shop's sandbox that sends a POST again whose response it lost."""
+    if request.param.path() is None:
+        pytest.skip(f"{request.param.program} is not installed")
+    with request.param(tmp_path, URL(shop.sandbox.url).port) as running:
+        yield running
+
+
+def offered(shop):
+    """Three numbers for sale."""
+    numbers = (f"+1830555{line}" for line in range(1234, 9999))
+    found = (number for number in numbers if shop.sandbox.stock.find(number))
+    return [next(found) for _ in range(3)]
+
+
+def lost(fault, times=1):
+    """The fault after the service sold the number, so often."""
+    return Fault(operation="purchase", point="after", times=times, **fault)
+
+
+# Behind a proxy
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+@pytest.mark.parametrize("fault", LOST, ids=str)
+async def test_behind_a_proxy(shop, proxy, fault, contract):
+    """A purchase that a proxy repeats is bought: the list says so, against the refusal."""
+    shop.fails(lost(fault))
+    client = shop.client(base_url=proxy.url, api_version=contract)
+    purchase = await client.purchase(PLACE, NUMBER)
+    assert (purchase.number, purchase.confirmed_by) == (NUMBER, "read-back")
+    await until(lambda: shop.posts == 2)  # else the proxy repeated nothing
+    assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
+    assert await client.reconcile(min_age=0) == []
+
+
+@pytest.mark.parametrize("fault", LOST, ids=str)
+async def test_an_order_behind_a_proxy(shop, proxy, fault):
+    """An order of one number buys one, and no second in place of one that a proxy repeated."""
+    offers = offered(shop)
+    shop.fails(lost(fault))
+    order = await shop.client(base_url=proxy.url).purchase_many(PLACE, offers, count=1)
+    assert [purchase.number for purchase in order.bought] == shop.paid == offers[:1]
+    assert (order.unknown, order.unavailable, order.error) == ((), (), None)
+    await until(lambda: shop.posts == 2)
+    assert await shop.states() == ["bought"]
+
+
+async def test_behind_a_proxy_that_loses_all(shop, proxy):
+    """A purchase whose repetitions are lost too, so that a 5xx comes out, is read back."""
+    shop.fails(lost({"delay": SLOW}, times=None))
+    client = shop.client(base_url=proxy.url, retry=PATIENT)
+    purchase = await client.purchase(PLACE, NUMBER)
+    assert (purchase.confirmed_by, shop.paid) == ("read-back", [NUMBER])
+    assert await shop.states() == ["bought"]
+
+
+async def test_behind_a_proxy_with_a_first_that_acts_late(shop, proxy):
+    """If the repeated POST is the one that buys, its response is believed."""
+    shop.fails(Fault(operation="purchase", delay=SLOW, times=1))
+    purchase = await shop.client(base_url=proxy.url).purchase(PLACE, NUMBER)
+    assert purchase.confirmed_by == "answer"
+    await until(lambda: shop.posts == 2)
+    assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
+
+
+async def test_gone_behind_a_proxy(shop, proxy):
+    """A number that is gone is unavailable there too: nothing is bought, after one look."""
+    shop.sandbox.stock.take(NUMBER)
+    shop.fails(lost({"damage": "reset"}))
+    with pytest.raises(NumberUnavailableError):
+        await shop.client(base_url=proxy.url).purchase(PLACE, NUMBER)
+    assert shop.paid == []
+    methods = [record.method for record in shop.sandbox.requests]
+    assert methods == ["GET", "POST", "POST", "GET"]
+
+
+async def test_an_order_of_numbers_that_are_gone(shop, proxy):
+    """The next number is bought in place of one that is really gone."""
+    offers = offered(shop)
+    shop.sandbox.stock.take(offers[0])
+    order = await shop.client(base_url=proxy.url).purchase_many(PLACE, offers, count=1)
+    assert [purchase.number for purchase in order.bought] == shop.paid == offers[1:2]
+    assert order.unavailable == (offers[0],)
+
+
+# Replays of the sandbox's own
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+@pytest.mark.parametrize("profile", [(), "gone-404", "gone-409", "gone-410", "message-list"])
+async def test_each_word_for_gone(tmp_path, profile, contract):
+    """However the service words the refusal of the second POST, the first one is found."""
+    async with Shop(tmp_path / "purchases.db", profile=profile) as shop:
+        shop.fails(REPLAY)
+        purchase = await shop.client(api_version=contract).purchase(PLACE, NUMBER)
+        assert (purchase.number, purchase.confirmed_by) == (NUMBER, "read-back")
+        assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
+
+
+REFUSALS = [
+    *(
+        {"status": status}
+        for status in (400, 402, 403, 404, 405, 406, 409, 410, 412, 413, 422, 451)
+    ),
+    {"status": 400, "body": {"message": "Bad request"}},
+    {"status": 422, "body": {"message": ["phoneNumber must be available"], "statusCode": 422}},
+    {"status": 403, "body": "<html><h1>403 Forbidden</h1></html>"},
+    {"status": 400, "body": {"message": "The request took longer than expected"}},
+    {"status": 401, "body": {"message": "Command timed out", "statusCode": 401}},
+    {"status": 401},
+    {"status": 401, "body": "<html><h1>401</h1></html>"},
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
+async def test_each_refusal(shop, refusal):
+    """No refusal proves by itself that nothing was bought."""
+    shop.fails(lost(refusal, times=None))
+    purchase = await shop.client().purchase(PLACE, NUMBER)
+    assert (purchase.confirmed_by, shop.paid) == ("read-back", [NUMBER])
+    assert (shop.posts, await shop.states()) == (1, ["bought"])
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
+async def test_an_order_and_each_refusal(shop, refusal):
+    """An order of one number buys no second in place of one that was refused after it was sold."""
+    offers = offered(shop)
+    shop.fails(lost(refusal))
+    order = await shop.client().purchase_many(PLACE, offers, count=1)
+    assert [purchase.number for purchase in order.bought] == shop.paid == offers[:1]
+
+
+@pytest.mark.parametrize("min_age", [0, 300])
+async def test_a_list_that_lags(shop, min_age):
+    """A refusal is told if the list does not show the number yet; `reconcile` finds it later."""
+    shop.sandbox._state.list_lag = timedelta(hours=1)
+    shop.fails(REPLAY)
+    client = shop.client()
+    with pytest.raises(NumberUnavailableError):
+        await client.purchase(PLACE, NUMBER)
+    assert shop.paid == [NUMBER]
+    if min_age:
+        assert await client.reconcile(min_age=min_age) == []
+    shop.sandbox._state.list_lag = timedelta()
+    (record,) = await client.reconcile(min_age=min_age)
+    assert (record.phone_number, record.state) == (NUMBER, "bought")
+    assert await client.reconcile(min_age=0) == []
+    assert await shop.states() == ["bought"]
+
+
+async def test_a_list_that_lags_for_longer_than_min_age(shop):
+    """A refusal that is older than `min_age` is final."""
+    shop.sandbox._state.list_lag = timedelta(hours=1)
+    shop.fails(REPLAY)
+    client = shop.client()
+    with pytest.raises(NumberUnavailableError):
+        await client.purchase(PLACE, NUMBER)
+    await client.reconcile(min_age=0)
+    assert await shop.states() == ["not bought"]
+
+
+async def test_a_number_that_is_gone(shop):
+    """A true refusal is raised after one look, and nothing is bought then or later."""
+    shop.sandbox.stock.take(NUMBER)
+    client = shop.client()
+    with pytest.raises(NumberUnavailableError):
+        await client.purchase(PLACE, NUMBER)
+    assert [record.method for record in shop.sandbox.requests] == ["GET", "POST", "GET"]
+    assert await client.reconcile() == []
+    assert (shop.paid, shop.posts) == ([], 1)
+
+
+async def test_a_list_that_cannot_be_read(shop):
+    """If the list cannot be read after the refusal, no later look is spared."""
+    shop.fails(REPLAY, Fault(operation="active", nth=2, status=503))
+    client = shop.client()
+    with pytest.raises((NumberUnavailableError, PurchaseOutcomeUnknownError)):
+        await client.purchase(PLACE, NUMBER)
+    assert [record.state for record in await client.reconcile()] == ["bought"]
+
+
+@pytest.mark.parametrize("status", [401, 429])
+async def test_refusals_that_are_believed(shop, status):
+    """A 429, and a 401 that names the token, are told at once; `reconcile` looks all the same."""
+    told = {"message": "Invalid token: access token is invalid"} if status == 401 else None
+    shop.fails(lost({"status": status, "body": told}, times=None))
+    client = shop.client()
+    with pytest.raises(APIError) as caught:
+        await client.purchase(PLACE, NUMBER)
+    assert caught.value.status == status
+    assert [record.state for record in await client.reconcile()] == ["bought"]
