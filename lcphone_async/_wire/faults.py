@@ -85,6 +85,7 @@ _HINTS = (
     ("invalid token", "the token is wrong, expired or revoked: get a new one"),
     ("phone system is not connected", _NO_PHONE_SYSTEM),
     ("no twilio account", _NO_PHONE_SYSTEM),
+    ("location is not active", "no token is given for it until the agency activates it again"),
     ("no longer available", "somebody else took it: search again"),
     ("error code: 1010", "Cloudflare turned the request away for its User-Agent"),
     ("cloudflare", "Cloudflare, which stands before the service, answered this"),

@@ -11,6 +11,7 @@ from wire.raw_server import http_json
 from lcphone_async import (
     AuthenticationError,
     AuthorizationLostError,
+    BadRequestError,
     ClientClosedError,
     LCPhoneClient,
     OAuthTokens,
@@ -25,6 +26,7 @@ from lcphone_async.token_store import MemoryTokenStore
 from .conftest import CLIENT_ID, CLIENT_SECRET, HOUR
 
 ONE_TRY = RetryPolicy(max_tries=1)
+INACTIVE = r"400: Location is not active \(no token .* until the agency activates it again\)"
 EMPTY = http_json({"numbers": [], "total": 0})
 
 
@@ -268,6 +270,27 @@ async def test_a_lost_answer_within_the_grace(lenient, damage):
     assert lenient.outcomes() == ["issued", "repeated"]
 
 
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, *range(520, 528), 530])
+async def test_a_lost_answer_that_a_proxy_replaced(lenient, status):
+    """Asks again at once, as Cloudflare's statuses tell as little as 502 what became of it."""
+    fault = Fault(operation="token", point="after", status=status, body="<html>", times=1)
+    lenient.sandbox.faults.append(fault)
+    async with lenient.client(lenient.tokens()) as client:
+        await client.number_pools("loc1")
+    assert lenient.outcomes() == ["issued", "repeated"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_a_refresh_that_timed_out_within_the_service(lenient, status):
+    """Asks again at once where the service's words are of a timeout, whatever the status."""
+    body = {"message": "Command timed out", "statusCode": status}
+    fault = Fault(operation="token", point="after", status=status, body=body, times=1)
+    lenient.sandbox.faults.append(fault)
+    async with lenient.client(lenient.tokens()) as client:
+        await client.number_pools("loc1")
+    assert lenient.outcomes() == ["issued", "repeated"]
+
+
 async def test_a_lost_answer_without_a_grace(v3):
     """Says that the app must be authorized again where the lost answer is not given twice."""
     v3.sandbox.faults.append(Fault(operation="token", point="after", damage="reset", times=1))
@@ -282,12 +305,13 @@ async def test_a_lost_answer_without_a_grace(v3):
 
 
 async def test_a_location_that_is_suspended(v3):
-    """Raises what the service says, and goes on once the location is active again."""
+    """Asks once, says what to do, and goes on once the location is active again."""
     v3.oauth.suspended.add("loc1")
     async with v3.client(v3.tokens(failure_cooldown=0.01)) as client:
-        with pytest.raises(TokenUnavailableError, match="Location is not active") as caught:
+        with pytest.raises(TokenUnavailableError, match=INACTIVE) as caught:
             await client.number_pools("loc1")
-        assert not isinstance(caught.value, AuthorizationLostError)
+        assert (type(caught.value), caught.value.status) == (TokenUnavailableError, 400)
+        assert v3.asked() == 1
         v3.oauth.suspended.discard("loc1")
         await asyncio.sleep(0.05)
         await client.number_pools("loc1")
@@ -595,6 +619,16 @@ async def test_the_answer_to_a_code_may_take_its_time(v3, monkeypatch):
             v3.oauth.authorize("loc1"), client_id=CLIENT_ID, client_secret=CLIENT_SECRET
         )
     assert v3.oauth.access(grant.access_token)
+
+
+async def test_the_code_of_a_location_that_is_suspended(v3):
+    """Says what to do where the location of a code is not active."""
+    code = v3.oauth.authorize("loc1")
+    v3.oauth.suspended.add("loc1")
+    async with v3.client("pit-unused") as client:
+        with pytest.raises(BadRequestError, match=INACTIVE):
+            await client.exchange_code(code, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+    assert v3.asked() == 1
 
 
 @pytest.mark.parametrize("argument", ["code", "client_id", "client_secret"])
