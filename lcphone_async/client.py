@@ -16,7 +16,7 @@ from . import _wire
 from ._bodies import understood
 from ._calls import Calls
 from ._lazy import aiohttp
-from ._locations import LocationsWalk, walk_locations
+from ._locations import walk_locations
 from ._options import ClientOptions, PurchaseOptions
 from ._paging import Walk, numbers_of, walk_pages
 from ._retry import RetryPolicy
@@ -457,31 +457,47 @@ class LCPhoneClient:
         return await understood(_wire.answers.number_pools, request, answer)
 
     def locations(
-        self, company_id: str, app_id: str, *, query: str | None = None, page_size: int = 100
+        self,
+        company_id: str,
+        app_id: str,
+        *,
+        query: str | None = None,
+        is_installed: bool | None = True,
+        location_id: str | None = None,
+        version_id: str | None = None,
+        plan_id: str | None = None,
+        on_trial: bool | None = None,
+        restrict_to_user_locations: bool | None = None,
+        page_size: int = 100,
     ) -> AsyncGenerator[Location, None]:
         """Every location of an agency where the app is installed, each once.
 
         It wants a token of the agency, such as `AgencyTokens` have.
 
         - `query`: a part of the location's name.
+        - `is_installed`: `False` for the locations without the app.
+        - `location_id`, `version_id`, `plan_id`, `on_trial`: one location, one version of the app,
+          one plan, or those on trial.
+        - `restrict_to_user_locations`: only those that the token's user may see; v3 alone.
         - `page_size`: locations a page, 1 to 100.
 
         Raises `RepeatedPageError` if the service keeps giving the same page, and
-        `IncompleteListError`, after all were handed out, if there were fewer than it had promised.
+        `IncompleteListError`, after all were handed out, if the service said that there are more.
         """
-
-        def request(start: str) -> Request:
-            return token_requests.locations(
-                self._transport.api_version,
-                company_id,
-                app_id,
-                query=query,
-                page_size=page_size,
-                start=start,
-            )
-
-        walk = LocationsWalk(request("").path, page_size)
-        return walk_locations(self._calls, request, walk)
+        filters = token_requests.locations(
+            self._transport.api_version,
+            company_id,
+            app_id,
+            query=query,
+            is_installed=is_installed,
+            location_id=location_id,
+            version_id=version_id,
+            plan_id=plan_id,
+            on_trial=on_trial,
+            restrict_to_user_locations=restrict_to_user_locations,
+            page_size=page_size,
+        )
+        return walk_locations(self._send, filters)
 
     async def exchange_code(
         self,

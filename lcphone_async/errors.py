@@ -333,12 +333,17 @@ class IncompleteListError(LCPhoneError):
 
     path: str
     seen: int
-    """Distinct numbers that were handed out."""
+    """Distinct numbers or locations that came."""
     total: int
-    """Numbers that the last page promised."""
+    """How many the service promised."""
+    what: str = "numbers"
+    """What the list is of: `numbers` or `locations`."""
+    at_least: bool = False
+    """Whether the service said only that there are more, so that `total` may be too small."""
 
     def __str__(self) -> str:
+        total = f"at least {self.total}" if self.at_least else f"{self.total}"
         return (
-            f"GET {self.path}: the list ended after {self.seen} of {self.total} numbers "
+            f"GET {self.path}: the list ended after {self.seen} of {total} {self.what} "
             "(it may have changed during the walk: walk it again)"
         )

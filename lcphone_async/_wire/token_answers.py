@@ -28,10 +28,12 @@ class LocationsPage:
     """One page of the locations where an app is installed."""
 
     locations: tuple[Location, ...]
-    next_start: str | None
-    """Where to go on; `None` after the last page."""
-    total: int | None
-    """How many the list has; the 2021-07-28 contract gives another figure."""
+    total: int | None = None
+    """How many the list has, or how many locations the agency has, with and without the app."""
+    has_next: bool | None = None
+    """v3: whether there is a next page, if it says so."""
+    next_token: str | None = None
+    """v3: where the next page starts."""
 
 
 def grant(request: Request, answer: Answer) -> Grant:
@@ -57,8 +59,8 @@ def grant(request: Request, answer: Answer) -> Grant:
     return read_answer(request, answer, read)
 
 
-def locations(request: Request, answer: Answer, start: str, page_size: int) -> LocationsPage:
-    """A page that began at `start`, from `locations` and `count` or `items` and `pagination`."""
+def locations(request: Request, answer: Answer) -> LocationsPage:
+    """A page, from `locations` and `count` or `items` and `pagination`."""
 
     def read(document: Any) -> LocationsPage:
         fields, where = _unwrapped(document)
@@ -66,11 +68,15 @@ def locations(request: Request, answer: Answer, start: str, page_size: int) -> L
         if not isinstance(fields.get(name), list):
             raise MismatchError("an array", f"{where}.{name}", kind(fields.get(name)))
         listed = structure(fields[name], tuple[Location, ...], f"{where}.{name}")
-        if isinstance(paging := fields.get("pagination"), Mapping):
-            following, total = _next_token(paging), _whole(paging.get("totalRecords"))
-        else:
-            following, total = _next_skip(start, len(listed), page_size, fields), None
-        return LocationsPage(listed, following, total)
+        if not isinstance(paging := fields.get("pagination"), Mapping):
+            return LocationsPage(listed, _whole(fields.get("count")))
+        has_next, token = paging.get("hasNextPage"), paging.get("nextPageToken")
+        return LocationsPage(
+            listed,
+            _whole(paging.get("totalRecords")),
+            has_next if isinstance(has_next, bool) else None,
+            _id(token),
+        )
 
     return read_answer(request, answer, read)
 
@@ -124,23 +130,6 @@ def _either(fields: Mapping[str, Any], name: str) -> Any:
     """The value of a field in snake_case or, where that is absent, in camelCase."""
     value = fields.get(name)
     return fields.get(camel(name)) if value in _ABSENT else value
-
-
-def _next_token(paging: Mapping[str, Any]) -> str | None:
-    token = paging.get("nextPageToken")
-    if not isinstance(token, str) or not token or paging.get("hasNextPage") is False:
-        return None
-    return token
-
-
-def _next_skip(start: str, given: int, page_size: int, fields: Mapping[str, Any]) -> str | None:
-    """A page may be short because the service has a smaller limit: only `count` tells."""
-    following = int(start or 0) + given
-    count = _whole(fields.get("count"))
-    is_short = given < page_size
-    if not given or (is_short and (count is None or following >= count)):
-        return None
-    return str(following)
 
 
 def _whole(value: Any) -> int | None:

@@ -5,12 +5,15 @@ v3 takes JSON in camelCase where 2021-07-28 takes a form in snake_case.
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from collections.abc import Mapping
+
+from attrs import evolve, frozen
 
 from .. import _checks as checks
 from .._secrets import Secret
 from .names import camel
 from .requests import Request
+from .requests import _query as encoded
 
 MAX_PAGE_SIZE = 100
 
@@ -69,27 +72,79 @@ def location_token(api_version: str, company_id: str, location_id: str) -> Reque
     )
 
 
-def locations(
-    api_version: str, company_id: str, app_id: str, *, query: str | None, page_size: int, start: str
-) -> Request:
-    """`GET /oauth/installed-locations`, or `/oauth/installedLocations`, from a page on.
+@frozen
+class LocationsQuery:
+    """A list of an agency's locations, whose pages are requests."""
 
-    `start` is where the page before it said to go on, and empty for the first.
-    """
-    is_v3 = api_version == _V3
-    path = "/oauth/installed-locations" if is_v3 else "/oauth/installedLocations"
-    company = checks.identifier("company_id", company_id)
-    size = str(checks.whole_number("page_size", page_size, 1, MAX_PAGE_SIZE))
-    parameters = {
-        "companyId": company,
-        "appId": checks.identifier("app_id", app_id),
-        "isInstalled": "true",
-        "query": checks.optional_text("query", query),
-        "pageSize" if is_v3 else "limit": size,
-        "pageToken" if is_v3 else "skip": start or (None if is_v3 else "0"),
-    }
-    sent = {name: value for name, value in parameters.items() if value is not None}
-    return Request("GET", path, path, company, "oauth.readonly", query=urlencode(sent))
+    api_version: str
+    company_id: str
+    app_id: str
+    page_size: int
+    is_installed: bool | None
+    filters: Mapping[str, str | bool | None]
+    """The others, by their names on the wire."""
+
+    @property
+    def path(self) -> str:
+        """The list's path under this contract."""
+        return "/oauth/installed-locations" if self.by_token else "/oauth/installedLocations"
+
+    @property
+    def by_token(self) -> bool:
+        """Whether each page tells where the next one starts; otherwise pages are by offset."""
+        return self.api_version == _V3
+
+    def page(self, start: str) -> Request:
+        """The request for the page at a start: a page token, an offset, or "" for the first."""
+        size, begin = ("pageSize", "pageToken") if self.by_token else ("limit", "skip")
+        query = encoded(
+            companyId=self.company_id,
+            appId=self.app_id,
+            isInstalled=self.is_installed,
+            **self.filters,
+            **{size: str(self.page_size), begin: start or (None if self.by_token else "0")},
+        )
+        return Request("GET", self.path, self.path, self.company_id, "oauth.readonly", query=query)
+
+    def of_all(self, *, is_installed: bool) -> LocationsQuery:
+        """The list of all the agency's locations with the app, or without it."""
+        return evolve(self, is_installed=is_installed, filters={})
+
+
+def locations(
+    api_version: str,
+    company_id: str,
+    app_id: str,
+    *,
+    query: str | None = None,
+    is_installed: bool | None = True,
+    location_id: str | None = None,
+    version_id: str | None = None,
+    plan_id: str | None = None,
+    on_trial: bool | None = None,
+    restrict_to_user_locations: bool | None = None,
+    page_size: int = MAX_PAGE_SIZE,
+) -> LocationsQuery:
+    """`GET /oauth/installed-locations`, or `/oauth/installedLocations`, with its filters."""
+    if restrict_to_user_locations is not None and api_version != _V3:
+        raise ValueError("restrict_to_user_locations is a filter of the api_version 'v3' alone")
+    return LocationsQuery(
+        api_version,
+        checks.identifier("company_id", company_id),
+        checks.identifier("app_id", app_id),
+        checks.whole_number("page_size", page_size, 1, MAX_PAGE_SIZE),
+        checks.flag("is_installed", is_installed),
+        {
+            "query": checks.optional_text("query", query),
+            "locationId": checks.optional_text("location_id", location_id),
+            "versionId": checks.optional_text("version_id", version_id),
+            "planId": checks.optional_text("plan_id", plan_id),
+            "onTrial": checks.flag("on_trial", on_trial),
+            "restrictToUserLocations": checks.flag(
+                "restrict_to_user_locations", restrict_to_user_locations
+            ),
+        },
+    )
 
 
 def _token(api_version: str, *, client_id: str, **fields: str | None) -> Request:

@@ -122,10 +122,22 @@ def whoami(service: Service, *, location_id: str | None, as_json: bool) -> None:
 @click.option("--company", metavar="ID", envvar="LCPHONE_COMPANY_ID", show_envvar=True)
 @click.option("--app", "app_id", metavar="ID", envvar="LCPHONE_APP_ID", show_envvar=True)
 @click.option("--query", metavar="TEXT", help="A part of the location's name.")
+@click.option(
+    "--not-installed", "is_installed", flag_value=False, default=True, help="Those without the app."
+)
+@click.option("--version-id", metavar="ID", help="Those with this version of the app.")
+@click.option("--plan-id", metavar="ID", help="Those with this plan.")
+@click.option("--on-trial", is_flag=True, default=None, help="Those on trial.")
+@click.option(
+    "--restrict-to-user-locations",
+    is_flag=True,
+    default=None,
+    help="Those that the token's user may see; v3 alone.",
+)
 @_json
 @of_service
 def locations(
-    service: Service, *, company: str | None, app_id: str | None, query: str | None, as_json: bool
+    service: Service, *, company: str | None, app_id: str | None, as_json: bool, **filters: Any
 ) -> None:
     """List the locations of an agency where an app is installed.
 
@@ -148,7 +160,7 @@ def locations(
             count += len(rows)
 
         rows: list[Location] = []
-        async with aclosing(client.locations(company, app_id, query=query)) as found:
+        async with aclosing(client.locations(company, app_id, **filters)) as found:
             async for location in found:
                 rows.append(location)
                 if len(rows) == _ROWS_AT_ONCE:

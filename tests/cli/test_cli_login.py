@@ -201,6 +201,30 @@ def test_a_code_that_is_no_good(outside, app, journal):
     unseen(app, outcome)
 
 
+def test_filters_of_locations(outside, app):
+    """Sends the filters that were given, and no others."""
+    code = app.oauth.authorize()
+    outside.run("login", "--client-id", "app-1", "--agency", given=code)
+    outside.run("locations", "--app", "app-1")
+    plain = {"companyId": COMPANY, "appId": "app-1", "isInstalled": "true", "pageSize": "100"}
+    assert dict(app.requests[-1].query) == plain
+    filters = {"--version-id": "v1", "--plan-id": "p1", "--query": "q"}
+    flags = ["--not-installed", "--on-trial", "--restrict-to-user-locations"]
+    given = [each for pair in filters.items() for each in pair]
+    outside.run("locations", "--app", "app-1", *flags, *given)
+    assert dict(app.requests[-1].query) == {
+        **plain,
+        "isInstalled": "false",
+        "query": "q",
+        "versionId": "v1",
+        "planId": "p1",
+        "onTrial": "true",
+        "restrictToUserLocations": "true",
+    }
+    old = outside.run("locations", "--app", "app-1", "--api-version", "2021-07-28", *flags)
+    assert "api_version 'v3' alone" in old.complaint
+
+
 def test_locations_wants_to_know_the_agency(outside):
     """Says what to name."""
     outcome = outside.run("locations", "--app", "a")

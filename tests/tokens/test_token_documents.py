@@ -115,7 +115,7 @@ def test_every_example_of_locations_decodes(contract):
     for body in bodies:
         listed = body.get("items") or body["locations"]
         answer = Answer(200, {}, json.dumps(body).encode())
-        read = token_answers.locations(ASKED, answer, "", 100)
+        read = token_answers.locations(ASKED, answer)
         assert [location.id for location in read.locations] == [each["_id"] for each in listed]
         assert not any(location.extra for location in read.locations)
 

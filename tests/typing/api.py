@@ -221,7 +221,18 @@ async def operations(client: lc.LCPhoneClient) -> None:
     assert_type(await client.number_pools("location"), list[lc.NumberPool])
     assert_type(client.rate_limit("location"), lc.RateLimitStatus)
     assert_type(
-        client.locations("company", "app", query="text", page_size=100),
+        client.locations(
+            "company",
+            "app",
+            query="text",
+            is_installed=None,
+            location_id="location",
+            version_id="version",
+            plan_id="plan",
+            on_trial=False,
+            restrict_to_user_locations=True,
+            page_size=100,
+        ),
         AsyncGenerator[lc.Location, None],
     )
 
@@ -377,6 +388,8 @@ def errors(
     assert_type(unknown.sent_at, datetime)
     assert_type(short.seen, int)
     assert_type(short.total, int)
+    assert_type(short.what, str)
+    assert_type(short.at_least, bool)
     assert_type(again.page, int)
     assert_type(no_token.reason, str)
     assert_type(no_token.status, int | None)

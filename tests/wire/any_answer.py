@@ -32,13 +32,13 @@ _LIST = requests.active_numbers(
     include_rcs_sender_ids=None,
 )
 _LOCATIONS = {
-    version: token_requests.locations(version, "com", "app", query=None, page_size=100, start="")
+    version: token_requests.locations(version, "com", "app", page_size=100).page("")
     for version in API_VERSIONS
 }
 
 
 def _read_locations(request: Request, answer: Answer) -> Any:
-    return token_answers.locations(request, answer, "", 100)
+    return token_answers.locations(request, answer)
 
 
 def _read_list(request: Request, answer: Answer) -> Any:
