@@ -82,7 +82,7 @@ async def _abandoned(
         return records
     await asyncio.sleep(3 * intention.RENEWAL)
     held = {record.id: record for record in await journal.records()}
-    return [record for record in records if record.id not in fresh or held[record.id] == record]
+    return [record for record in records if record.id not in fresh or held.get(record.id) == record]
 
 
 def _is_fresh(record: PurchaseRecord) -> bool:
