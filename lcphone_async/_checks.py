@@ -17,6 +17,7 @@ from math import isfinite
 from typing import Any, Literal, TypeVar, cast, get_args
 from urllib.parse import quote
 
+from ._countries import COUNTRY_CODES, MEANT, national_part
 from .models import NumberType
 
 T = TypeVar("T")
@@ -34,6 +35,10 @@ _MAX_LENGTH = 8_000
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+# What people write between digits, and the invisible signs that come along when they copy one.
+_SEPARATORS = re.compile(r"[\s()\[\]./\u00ad\u200b-\u2015\u202a-\u202e\u2060-\u2069\u2212\ufeff-]+")
+_NO_LETTER = re.compile(r"[\W_]+")
 
 # What a base URL may be: without credentials, a query or a fragment there is nothing in it that
 # two parsers of URLs could understand in two ways (RFC 3986, 3.2.2 and 3.3).
@@ -247,7 +252,16 @@ def price(name: str, value: object) -> Decimal | None:
 
 
 def country_code(name: str, value: object) -> str:
-    """Two letters (ISO 3166-1 alpha-2), in upper case."""
+    """The code of a country (ISO 3166-1 alpha-2), in upper case."""
+    code = known_country_code(name, value)
+    if code not in COUNTRY_CODES:
+        hint = f": did you mean {MEANT[code]}?" if code in MEANT else ""
+        raise ValueError(f"{name}: no country has the code {code}{hint}")
+    return code
+
+
+def known_country_code(name: str, value: object) -> str:
+    """A country's code of the service's own: any two letters, in upper case."""
     code = string(name, value)
     if not _is_country(code):
         raise ValueError(f"{name} must be two letters, such as US")
@@ -256,6 +270,33 @@ def country_code(name: str, value: object) -> str:
 
 def _is_country(code: str) -> bool:
     return len(code) == 2 and code.isascii() and code.isalpha()  # noqa: PLR2004  # ISO's own
+
+
+def first_digits(name: str, value: object, country: str) -> str | None:
+    """The digits with which a national number begins, without the country's calling code."""
+    start = _digits(name, value, plus="+")
+    if not start:
+        return start
+    try:
+        return national_part(country, start)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+
+
+def digits(name: str, value: object) -> str | None:
+    """Some digits of a number; `None` leaves the parameter out."""
+    return _digits(name, value)
+
+
+def _digits(name: str, value: object, plus: str = "") -> str | None:
+    said = optional_text(name, value)
+    if not said:
+        return said
+    bare = _SEPARATORS.sub("", said)
+    numerals = bare.removeprefix(plus)
+    if not (numerals.isdecimal() and numerals.isascii()):
+        raise ValueError(f"{name} must be digits of a number, such as 813")
+    return bare
 
 
 def several(name: str, values: object) -> list[Any]:
@@ -270,7 +311,7 @@ def number_types(name: str, values: Iterable[str] | None) -> str | None:
     """Number types as the one comma-separated value that the service reads."""
     if values is None:
         return None
-    types = [number_type(name, value) for value in several(name, values)]
+    types = dict.fromkeys(number_type(name, value) for value in several(name, values))
     if not types:
         raise ValueError(f"{name} is empty: pass None to leave it to the service")
     return ",".join(types)
@@ -286,7 +327,7 @@ def _number_type(name: str, said: str) -> str:
     spelled = identifier(name, said)
     if "," in spelled:
         raise ValueError(f"{name} holds a comma: pass each type on its own")
-    squeezed = spelled.casefold().replace("-", "").replace(" ", "")
+    squeezed = _NO_LETTER.sub("", spelled).casefold()
     return next((known for known in NumberType if known.casefold() == squeezed), spelled)
 
 

@@ -241,11 +241,11 @@ class LCPhoneClient:
     ) -> AvailableNumbers:
         """Numbers of one country that can be bought, about 30 at the most.
 
-        - `country_code`: ISO 3166-1 alpha-2.
+        - `country_code`: ISO 3166-1 alpha-2, such as `GB`.
         - `number_types`: of `local`, `tollFree` and `mobile`; without any the service was seen
           to answer with an empty list.
-        - `first_part`, `last_part`, `anywhere`: digits that the number begins with, ends with
-          or holds.
+        - `first_part`, `last_part`, `anywhere`: digits of the national number. A calling code is
+          taken off `first_part` if it is the country's, else it raises `ValueError`.
         - `sms_enabled`, `mms_enabled`, `voice_enabled`: what it must be able to do.
         """
         request = requests.available_numbers(
@@ -298,7 +298,7 @@ class LCPhoneClient:
 
         A country that is named twice is searched once; one that fails gives its error and the
         others go on. `concurrency` is how many run at once; the other arguments are those of
-        `search_available`.
+        `search_available`. A `first_part` with `+` must suit each of the countries.
         """
         searches = requests_by_country(
             location_id,

@@ -115,12 +115,13 @@ def available_numbers(
     voice_enabled: bool | None = None,
 ) -> Request:
     """`GET /phone-system/numbers/location/{locationId}/available`."""
+    country = checks.country_code("country_code", country_code)
     query = _query(
-        countryCode=checks.country_code("country_code", country_code),
+        countryCode=country,
         numberTypes=checks.number_types("number_types", number_types),
-        firstPart=checks.optional_text("first_part", first_part),
-        lastPart=checks.optional_text("last_part", last_part),
-        anywhere=checks.optional_text("anywhere", anywhere),
+        firstPart=checks.first_digits("first_part", first_part, country),
+        lastPart=checks.digits("last_part", last_part),
+        anywhere=checks.digits("anywhere", anywhere),
         smsEnabled=checks.flag("sms_enabled", sms_enabled),
         mmsEnabled=checks.flag("mms_enabled", mms_enabled),
         voiceEnabled=checks.flag("voice_enabled", voice_enabled),
@@ -220,7 +221,7 @@ def _country(number: AvailableNumber, given: object) -> str | None:
         return checks.country_code("country_code", given)
     if number.iso_country is None:
         return None
-    return checks.country_code("number.iso_country", number.iso_country)
+    return checks.known_country_code("number.iso_country", number.iso_country)
 
 
 def _either(name: str, given: object, known: object) -> str | None:

@@ -107,7 +107,7 @@ def numbers(
 @lcphone.command()
 @click.argument("countries", metavar="COUNTRY...", nargs=-1, required=True)
 @click.option("--type", "types", metavar="TYPE", multiple=True, help="local, tollFree or mobile.")
-@click.option("--first-part", metavar="DIGITS", help="What the number begins with.")
+@click.option("--first-part", metavar="DIGITS", help="What the national number begins with.")
 @click.option("--last-part", metavar="DIGITS", help="What it ends with.")
 @click.option("--anywhere", metavar="DIGITS", help="What it holds.")
 @click.option("--sms", "sms_enabled", is_flag=True, default=None, help="It must carry SMS.")

@@ -87,6 +87,35 @@ def test_search_passes_its_filters_on(lcphone, lcphone_sandbox):
     }
 
 
+def test_search_cleans_its_filters(lcphone, lcphone_sandbox):
+    """Finds what people write: spaces, brackets, the country's code, a type in any spelling."""
+    options = ("--type", "TOLL_FREE", "--type", "toll-free", "--last-part", "0-0")
+    lcphone.run("search", "us", "--first-part", "+1 (312)", *options)
+    (request,) = lcphone_sandbox.requests
+    assert dict(request.query) == {
+        "countryCode": "US",
+        "numberTypes": "tollFree",
+        "firstPart": "312",
+        "lastPart": "00",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["UK"], "no country has the code UK: did you mean GB?"),
+        (["US", "XX"], "no country has the code XX"),
+        (["US", "--first-part", "+44 20"], "country code"),
+        (["US", "--last-part", "FLOWERS"], "last_part must be digits"),
+        (["US", "--anywhere", "555*"], "anywhere must be digits"),
+    ],
+)
+def test_search_refuses_what_finds_nothing(lcphone, lcphone_sandbox, arguments, reason):
+    """Says in one line what is wrong, before anything is sent."""
+    assert reason in lcphone.run("search", *arguments).complaint
+    assert lcphone_sandbox.requests == []
+
+
 def test_search_as_tables(lcphone):
     """Shows a table for each country, with place, price and fingerprint."""
     shown = lcphone.run("search", "US", "CA").out

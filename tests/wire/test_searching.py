@@ -1,8 +1,11 @@
 """`wire.md`: Searching."""
 
+import phonenumbers
 import pytest
 
-from lcphone_async import LCPhoneClient, NotFoundError
+from lcphone_async import LCPhoneClient, NotFoundError, NumberType
+from lcphone_async import _checks as checks
+from lcphone_async._countries import COUNTRY_CODES
 
 from .raw_server import RawRequest, RawServer, http_json
 
@@ -82,12 +85,180 @@ async def test_bools_go_out_in_lower_case(
     assert raw_server.request.parameters[wire_name] == sent
 
 
-@pytest.mark.parametrize("value", ["8&lastPart=1", "8#1", "8+1", "8%31", "8=1", "8 1", "ü"])
-async def test_a_filter_stays_one_parameter(client: LCPhoneClient, raw_server: RawServer, value):
-    """No value leaves its parameter."""
+NO_DIGITS = [
+    *("8&lastPart=1", "8#1", "8%31", "8=1", "ü", "831*", "*831", "FLOWERS", "831x", "831?", "8_1"),
+    *(
+        "8+31",
+        "++1",
+        "+",
+        "()",
+        "- -",
+        "8,1",
+        "8;1",
+        "\u0668\u0661\u0663",
+        "\uff18\uff11\uff13",
+        "813\n",
+    ),
+]
+
+
+@pytest.mark.parametrize("name", ["first_part", "last_part", "anywhere"])
+@pytest.mark.parametrize("value", NO_DIGITS)
+async def test_a_part_is_digits(client: LCPhoneClient, raw_server: RawServer, name, value):
+    """Letters, `*` and the like find nothing: `ValueError` before anything is sent."""
+    with pytest.raises(ValueError, match=name):
+        await client.search_available(LOCATION, "US", **{name: value})
+    with pytest.raises(ValueError, match=name):
+        client.search_countries(LOCATION, ["US"], **{name: value})
+    assert not raw_server.connections
+
+
+@pytest.mark.parametrize("name", ["first_part", "last_part", "anywhere"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "813555",
+            "813-555",
+            "(813) 555",
+            "813 555",
+            " 813555 ",
+            "813.555",
+            "813/555",
+            "[813]555",
+        ),
+        *("813\u2011555", "813\u2013555", "813\u2212555", "813\u00a0555", "\u202a813555\u202c"),
+    ],
+)
+async def test_a_part_is_sent_as_digits(client: LCPhoneClient, raw_server: RawServer, name, value):
+    """Spaces, dashes and brackets are taken off."""
+    wire_name = {"first_part": "firstPart", "last_part": "lastPart"}.get(name, name)
     raw_server.reply(http_json(EMPTY))
-    await client.search_available(LOCATION, "US", number_types=None, first_part=value)
-    assert raw_server.request.parameters == {"countryCode": "US", "firstPart": value}
+    await client.search_available(LOCATION, "US", number_types=None, **{name: value})
+    assert raw_server.request.parameters == {"countryCode": "US", wire_name: "813555"}
+
+
+FIRST_PARTS = [
+    *(("US", value, "813") for value in ("813", "1813", "+1813", "+1 (813)", "1-813", "001 813")),
+    ("US", "1 813 555 1234", "8135551234"),
+    *(("CA", value, "416") for value in ("416", "1416", "+1416")),
+    *(("JM", value, "876") for value in ("876", "1876", "+1 876")),
+    *(("GB", value, "20") for value in ("20", "020", "4420", "+4420", "+44 (0)20", "0044 20")),
+    ("GB", "1813", "1813"),  # the area code 01813
+    *(("DE", value, "30") for value in ("30", "030", "+4930", "0049 30")),
+    ("DE", "4921", "4921"),  # the area code 04921
+    ("DE", "+49 4921", "4921"),
+    *(("FR", value, "140") for value in ("140", "0140", "+33140")),
+    ("FR", "331", "331"),
+    *(("IT", value, "06") for value in ("06", "+3906")),  # its zero belongs to the number
+    ("IN", "9122", "9122"),
+    ("IN", "91 98123 45678", "9812345678"),
+    ("AU", "+61 4", "4"),
+    ("MX", "+52 55", "55"),
+    ("RU", "812", "812"),
+]
+
+
+@pytest.mark.parametrize(("country", "given", "sent"), FIRST_PARTS)
+async def test_the_country_s_code_is_taken_off(
+    client: LCPhoneClient, raw_server: RawServer, country, given, sent
+):
+    """`firstPart` is national: `813` finds numbers, `1813` and `+1813` find none."""
+    raw_server.reply(http_json(EMPTY))
+    await client.search_available(LOCATION, country, first_part=given)
+    assert raw_server.request.parameters["firstPart"] == sent
+
+
+@pytest.mark.parametrize(
+    ("country", "given"),
+    [("US", "+44"), ("US", "+4420"), ("GB", "+1813"), ("GB", "+4"), ("JM", "+1"), ("US", "1")],
+)
+async def test_another_country_s_code_is_refused(
+    client: LCPhoneClient, raw_server: RawServer, country, given
+):
+    """A code that is another country's, or nothing but a code, is a `ValueError`."""
+    with pytest.raises(ValueError, match=r"first_part .* country code"):
+        await client.search_available(LOCATION, country, first_part=given)
+    assert not raw_server.connections
+
+
+async def test_each_country_has_its_own_first_part(client: LCPhoneClient, raw_server: RawServer):
+    """What is one country's code are another's digits."""
+    raw_server.reply(http_json(EMPTY))
+    searches = client.search_countries(LOCATION, ["US", "CA", "GB"], first_part="1813")
+    assert len([search async for search in searches]) == 3
+    sent = {r.parameters["countryCode"]: r.parameters["firstPart"] for r in raw_server.requests}
+    assert sent == {"US": "813", "CA": "813", "GB": "1813"}
+
+
+async def test_a_code_must_suit_each_country(client: LCPhoneClient, raw_server: RawServer):
+    """`+1813` is of the US and not of GB: nothing is sent."""
+    with pytest.raises(ValueError, match="GB, \\+44"):
+        client.search_countries(LOCATION, ["US", "GB"], first_part="+1813")
+    assert not raw_server.connections
+
+
+def test_a_number_s_own_beginning_stays():
+    """No digits are taken off that a number of the country begins with, whatever they look like."""
+    for country in phonenumbers.SUPPORTED_REGIONS:
+        for kind in (phonenumbers.PhoneNumberType.FIXED_LINE, phonenumbers.PhoneNumberType.MOBILE):
+            example = phonenumbers.example_number_for_type(country, kind)
+            if example is None:
+                continue
+            national = phonenumbers.national_significant_number(example)
+            for length in range(1, len(national) + 1):
+                start = national[:length]
+                for given in (start, f"+{example.country_code}{start}"):
+                    assert checks.first_digits("first_part", given, country) == start, country
+
+
+SPELLINGS = {
+    "tollFree": ["tollFree", "toll-free", "TOLL_FREE", "toll free", "Toll-Free", "TOLLFREE"],
+    "local": ["local", "LOCAL", " Local "],
+    "mobile": ["mobile", "MOBILE", NumberType.MOBILE],
+    "national": ["national", "National"],
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"), [(given, sent) for sent, each in SPELLINGS.items() for given in each]
+)
+async def test_number_types_in_any_known_spelling(
+    client: LCPhoneClient, raw_server: RawServer, given, sent
+):
+    """`local`, `tollFree`, `mobile` in search and purchase; `toll-free` in the list."""
+    raw_server.reply(http_json(EMPTY))
+    await client.search_available(LOCATION, "US", number_types=[given])
+    assert raw_server.request.parameters["numberTypes"] == sent
+
+
+async def test_an_unknown_number_type_is_sent(client: LCPhoneClient, raw_server: RawServer):
+    """New ones may come."""
+    raw_server.reply(http_json(EMPTY))
+    await client.search_available(LOCATION, "US", number_types=["voIP-New"])
+    assert raw_server.request.parameters["numberTypes"] == "voIP-New"
+
+
+@pytest.mark.parametrize(
+    ("code", "meant"), [("UK", "GB"), ("uk", "GB"), ("EN", "GB"), ("EL", "GR"), ("XX", None)]
+)
+async def test_a_country_is_one_of_the_list(
+    client: LCPhoneClient, raw_server: RawServer, code, meant
+):
+    """A code that no country has: `ValueError` before anything is sent, with the code meant."""
+    told = f"no country has the code {code.upper()}" + (f": did you mean {meant}" if meant else "$")
+    with pytest.raises(ValueError, match=f"country_code: {told}"):
+        await client.search_available(LOCATION, code)
+    with pytest.raises(ValueError, match=f"country_codes: {told}"):
+        client.search_countries(LOCATION, ["US", code])
+    with pytest.raises(ValueError, match=f"country_code: {told}"):
+        await client.purchase(LOCATION, "+18305551234", country_code=code)
+    assert not raw_server.connections
+
+
+def test_every_country_with_phone_numbers_is_in_the_list():
+    """No country is refused whose numbers the numbering plans know."""
+    assert phonenumbers.SUPPORTED_REGIONS <= COUNTRY_CODES
 
 
 @pytest.mark.parametrize("body", [EMPTY, {"numbers": []}, {"data": {"numbers": []}}, []], ids=str)

@@ -1,0 +1,71 @@
+"""Countries: their codes, and the digits with which their phone numbers begin."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+
+# ISO 3166-1 alpha-2. AC, TA and XK have phone numbers, but no official code.
+_CODES = (
+    "AC AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ "
+    "BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO "
+    "DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU "
+    "GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW "
+    "KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU "
+    "MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW "
+    "PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TA TC TD "
+    "TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE "
+    "YT ZA ZM ZW"
+)
+COUNTRY_CODES = frozenset(_CODES.split())
+
+# Codes that people write for a country, and its own.
+MEANT = {"EL": "GR", "EN": "GB", "JA": "JP", "UK": "GB"}
+
+
+def national_part(country: str, start: str) -> str:
+    """What a number's start says behind the country's calling code and its trunk prefix.
+
+    Digits with which a number of the country can begin are left as they are.
+    Raises `ValueError` for `+` and another calling code, and if nothing is left.
+    """
+    import phonenumbers
+
+    code = str(phonenumbers.country_code_for_region(country))
+    if start.startswith("+") and not start.startswith(f"+{code}"):
+        raise ValueError(f"has another country code than that of {country}, +{code}")
+    trunk = phonenumbers.ndd_prefix_for_region(country, strip_non_digits=True) or ""
+    national = start.removeprefix(f"+{code}")
+    for prefix in (f"00{code}", code, trunk):
+        if national.startswith(prefix) and not _can_begin(country, national):
+            national = national.removeprefix(prefix)
+    if start and not national:
+        raise ValueError("holds no more than a country code")
+    return national
+
+
+@functools.lru_cache
+def _can_begin(country: str, start: str) -> bool:
+    """Whether a national number of the country can begin with these digits.
+
+    Two more digits and a repeated one try all that numbering plans distinguish.
+    """
+    from phonenumbers import PhoneMetadata
+
+    metadata = PhoneMetadata.metadata_for_region(country)
+    numbers = None if metadata is None else metadata.general_desc
+    if numbers is None or numbers.national_number_pattern is None:
+        return True
+    plan = re.compile(numbers.national_number_pattern)
+    endings = [
+        "".join(next_two) + last * 15
+        for next_two in itertools.product("0123456789", repeat=2)
+        for last in "0123456789"
+    ]
+    return any(
+        plan.fullmatch((start + ending)[:length])
+        for length in numbers.possible_length
+        if length >= len(start)
+        for ending in endings
+    )
