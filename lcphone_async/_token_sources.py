@@ -18,6 +18,7 @@ from .errors import TokenUnavailableError
 
 # What may stand in a bearer token: visible ASCII (RFC 9110, 5.5, less white space).
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+_QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 
 # What stands before a token in the header, and is often copied with it.
 _SCHEME = re.compile(r"(authorization\s*:\s*)?bearer(\s|:|$)", re.IGNORECASE)
@@ -289,6 +290,8 @@ def checked_token(token: object, name: str = "token") -> Secret:
     stripped = str.strip(token)
     if not stripped:
         raise ValueError(f"{name} is empty")
+    if stripped[0] in _QUOTES or stripped[-1] in _QUOTES:
+        raise ValueError(f"{name} is in quotes: take them off")
     if _SCHEME.match(stripped):
         raise ValueError(f'{name} begins with "Bearer": leave that out, the client adds it')
     if len(stripped) > _MAX_LENGTH:

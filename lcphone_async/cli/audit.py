@@ -120,7 +120,7 @@ def run(
 
     Exit codes: 0 all was seen; 3 some locations were not seen whole; 4 the token was refused; 5 a
     location's requests of the day are spent, resume once its limit has reset, within 24 hours; 6
-    the store cannot be written, as on a full disk; 1 another error.
+    the store cannot be opened or written, as on a full disk; 1 another error.
     """
     locations: list[Location | str] = [*location_ids, *_listed(listed)]
     if installed:
@@ -136,6 +136,11 @@ def run(
     except click.exceptions.Exit:
         complain("interrupted: what is done is kept, and --resume goes on")
         raise
+    except LCPhoneError as error:
+        if not _is_of_store(error):
+            raise
+        complain(error)
+        raise click.exceptions.Exit(_STORE_UNUSABLE) from None
     if as_json:
         click.echo(json_lines([summary]), nl=False)
     else:

@@ -13,6 +13,7 @@ import click
 
 from ..errors import JournalUnavailableError
 from ..journal import PurchaseJournal, PurchaseRecord, read_records
+from .folders import user_folder
 from .output import plain
 
 
@@ -27,7 +28,7 @@ class CommandJournal(PurchaseJournal):
     def reconciling(self) -> str:
         """The command that finds out what became of its open purchases."""
         command = ["lcphone", "purchases", "--settle"]
-        if self.path != _default_path():
+        if self.path != _usual_path():
             command += ["--journal", str(self.path)]
         return shlex.join(command)
 
@@ -46,7 +47,7 @@ journal_option = click.option(
 @contextmanager
 def opened(path: Path | None) -> Iterator[CommandJournal]:
     """The journal of `--journal`, to be written to."""
-    file = path or _default_path()
+    file = path or _usual_path()
     try:
         if path is None:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,7 +63,7 @@ def opened(path: Path | None) -> Iterator[CommandJournal]:
 
 def kept_in(path: Path | None) -> tuple[list[PurchaseRecord], Path]:
     """The purchases of the journal of `--journal`, which is only read, and where it is."""
-    file = path or _default_path()
+    file = path or _usual_path()
     if not os.path.lexists(file) and (path is None or file.parent.is_dir()):
         return [], file
     try:
@@ -71,8 +72,8 @@ def kept_in(path: Path | None) -> tuple[list[PurchaseRecord], Path]:
         raise _unusable(file, _reason(error)) from None
 
 
-def _default_path() -> Path:
-    return Path(click.get_app_dir("lcphone"), "purchases.db")
+def _usual_path() -> Path:
+    return user_folder() / "purchases.db"
 
 
 def _reason(error: Exception) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from contextlib import AbstractAsyncContextManager
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ from attrs import frozen
 from .._secrets import Secret
 from ..auth import AgencyTokens, OAuthTokens, TokenSource
 from ..token_store import FileTokenStore, TokenStore
+from .folders import user_folder
+from .output import plain
 
 _SERVICE = "lcphone"
 _SECRETS = {"token", "client_secret"}
@@ -40,7 +43,9 @@ class Login:
     def load(cls, base_url: str) -> Login | None:
         """The login that was kept last; `None` where there is none."""
         for keeper in _keepers(base_url):
-            text = asyncio.run(keeper.login.load())
+            text = None
+            with suppress(NotADirectoryError):  # there is no folder to keep it in
+                text = asyncio.run(keeper.login.load())
             if text is not None:
                 return cls(str(keeper), _read(text, keeper), keeper.tokens)
         return None
@@ -74,7 +79,13 @@ class Login:
 
 
 class _File(FileTokenStore):
-    """A text in a file of the user's own folder."""
+    """A text in a file of the user's own folder, which is made when it is needed."""
+
+    @asynccontextmanager
+    async def lock(self) -> AsyncIterator[None]:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with super().lock():
+            yield
 
     def forget(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -108,8 +119,8 @@ class _Keyring:
     def _do(self, what: str, *values: str) -> Any:
         try:
             return getattr(self._keyring, what)(_SERVICE, self._name, *values)
-        except self._keyring.errors.KeyringError as error:
-            problem = f"the keyring: {error or type(error).__name__}"
+        except Exception as error:  # noqa: BLE001  # a backend raises what it likes
+            problem = f"the keyring: {str(error) or type(error).__name__}"
         raise OSError(problem)
 
 
@@ -127,8 +138,7 @@ class _Keeper:
 
 def _keepers(base_url: str) -> list[_Keeper]:
     """The places for a login, the best one first."""
-    folder = Path(click.get_app_dir("lcphone"), "logins")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = user_folder() / "logins"
     stem = f"{urlsplit(base_url).hostname}-{hashlib.sha256(base_url.encode()).hexdigest()[:8]}"
     login, tokens = (_File(folder / f"{stem}.{what}.json") for what in ("login", "tokens"))
     keepers = [_Keeper(str(login.path), login, tokens)]
@@ -140,11 +150,17 @@ def _keepers(base_url: str) -> list[_Keeper]:
 
 def _usable_keyring() -> ModuleType | None:
     """The package `keyring`, where it is installed and has something safe to keep secrets in."""
+    if find_spec("keyring") is None:
+        return None
     try:
         import keyring
-    except ModuleNotFoundError:
-        return None
-    return keyring if keyring.get_keyring().priority >= 1 else None
+
+        return keyring if keyring.get_keyring().priority >= 1 else None
+    except Exception as error:  # noqa: BLE001  # a backend raises what it likes
+        problem = f"the keyring cannot be used: {str(error) or type(error).__name__}"
+    raise click.ClickException(
+        plain(f"{problem}: check PYTHON_KEYRING_BACKEND, or set LCPHONE_TOKEN")
+    )
 
 
 async def _put(store: _File | _Keyring, text: str | None) -> None:

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from .. import _checks as checks
 from .._secrets import Secret
+from .._token_sources import checked_token
 from .._wire.requests import BASE_URL
 from ..auth import TokenSource
 from ..client import LCPhoneClient
@@ -71,7 +72,7 @@ class Service:
     def tokens(self) -> str | TokenSource:
         """Where the token comes from."""
         if token := Secret(os.environ.get("LCPHONE_TOKEN", "")):
-            return token
+            return checked_token(token, "LCPHONE_TOKEN")
         if self.login is not None:
             return self.login.tokens()
         if sys.stdin.isatty():

@@ -54,7 +54,8 @@ def test_run_of_no_locations(lcphone, store):
     """Asks for locations where there are none."""
     assert lcphone.run("audit", "run", "--store", store).code == 2
     assert lcphone.run("audit", "run", "--store", store, "--installed").code == 2
-    assert "no run to resume" in lcphone.run("audit", "run", "--store", store, "--resume").complaint
+    unresumed = lcphone.run("audit", "run", "--store", store, "--resume")
+    assert (unresumed.code, "no run to resume" in unresumed.err) == (6, True)
 
 
 def test_exit_codes(lcphone, lcphone_sandbox, store, tmp_path):
@@ -75,7 +76,7 @@ def test_exit_codes(lcphone, lcphone_sandbox, store, tmp_path):
     assert done.code == 4
     assert "--resume goes on" in done.err
     missing = str(tmp_path / "no" / "store")
-    assert lcphone.run("audit", "run", "a", "--store", missing).code == 1
+    assert lcphone.run("audit", "run", "a", "--store", missing).code == 6
 
 
 def test_a_spent_day(bare, store):

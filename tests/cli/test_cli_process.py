@@ -43,7 +43,7 @@ def test_a_token_is_no_argument(lcphone):
 
 def test_a_bad_token_is_not_shown(lcphone):
     """Says that the token cannot be one, without showing it."""
-    assert "token" in lcphone.run("pools", LCPHONE_TOKEN=f"{TOKEN} {TOKEN}").complaint
+    assert "LCPHONE_TOKEN" in lcphone.run("pools", LCPHONE_TOKEN=f"{TOKEN} {TOKEN}").complaint
 
 
 async def test_a_token_in_an_answer_is_not_shown(lcphone_raw, raw_server):

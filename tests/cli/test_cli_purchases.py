@@ -197,4 +197,6 @@ def test_a_journal_on_a_read_only_mount(lcphone, journal, read_only, killed, tmp
         (record,) = lcphone.run("purchases", "--json").lines
         assert record["state"] == "sending"
         for verb in (["purchases", "--settle"], ["buy", OTHER, "--yes"]):
-            assert f"journal {journal}: " in lcphone.run(*verb).complaint
+            failed = lcphone.run(*verb)
+            assert failed.code == 1
+            assert f"journal {journal}: " in failed.err.splitlines()[-1]
