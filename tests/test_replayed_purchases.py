@@ -44,6 +44,11 @@ async def proxy(request, shop, tmp_path):
         yield running
 
 
+def client_of(shop, **options):
+    """A client that sends once, and has time for a list that is slow to come."""
+    return shop.client(**{"retry": PATIENT, **options})
+
+
 def offered(shop):
     """Three numbers for sale."""
     numbers = (f"+1830555{line}" for line in range(1234, 9999))
@@ -64,7 +69,7 @@ def lost(fault, times=1):
 async def test_behind_a_proxy(shop, proxy, fault, contract):
     """A purchase that a proxy repeats is bought: the list says so, against the refusal."""
     shop.fails(lost(fault))
-    client = shop.client(base_url=proxy.url, api_version=contract)
+    client = client_of(shop, base_url=proxy.url, api_version=contract)
     purchase = await client.purchase(PLACE, NUMBER)
     assert (purchase.number, purchase.confirmed_by) == (NUMBER, "read-back")
     await until(lambda: shop.posts == 2)  # else the proxy repeated nothing
@@ -77,7 +82,7 @@ async def test_an_order_behind_a_proxy(shop, proxy, fault):
     """An order of one number buys one, and no second in place of one that a proxy repeated."""
     offers = offered(shop)
     shop.fails(lost(fault))
-    order = await shop.client(base_url=proxy.url).purchase_many(PLACE, offers, count=1)
+    order = await client_of(shop, base_url=proxy.url).purchase_many(PLACE, offers, count=1)
     assert [purchase.number for purchase in order.bought] == shop.paid == offers[:1]
     assert (order.unknown, order.unavailable, order.error) == ((), (), None)
     await until(lambda: shop.posts == 2)
@@ -87,7 +92,7 @@ async def test_an_order_behind_a_proxy(shop, proxy, fault):
 async def test_behind_a_proxy_that_loses_all(shop, proxy):
     """A purchase whose repetitions are lost too, so that a 5xx comes out, is read back."""
     shop.fails(lost({"delay": SLOW}, times=None))
-    client = shop.client(base_url=proxy.url, retry=PATIENT)
+    client = client_of(shop, base_url=proxy.url)
     purchase = await client.purchase(PLACE, NUMBER)
     assert (purchase.confirmed_by, shop.paid) == ("read-back", [NUMBER])
     assert await shop.states() == ["bought"]
@@ -96,7 +101,7 @@ async def test_behind_a_proxy_that_loses_all(shop, proxy):
 async def test_behind_a_proxy_with_a_first_that_acts_late(shop, proxy):
     """If the repeated POST is the one that buys, its response is believed."""
     shop.fails(Fault(operation="purchase", delay=SLOW, times=1))
-    purchase = await shop.client(base_url=proxy.url).purchase(PLACE, NUMBER)
+    purchase = await client_of(shop, base_url=proxy.url).purchase(PLACE, NUMBER)
     assert purchase.confirmed_by == "answer"
     await until(lambda: shop.posts == 2)
     assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
@@ -107,7 +112,7 @@ async def test_gone_behind_a_proxy(shop, proxy):
     shop.sandbox.stock.take(NUMBER)
     shop.fails(lost({"damage": "reset"}))
     with pytest.raises(NumberUnavailableError):
-        await shop.client(base_url=proxy.url).purchase(PLACE, NUMBER)
+        await client_of(shop, base_url=proxy.url).purchase(PLACE, NUMBER)
     assert shop.paid == []
     methods = [record.method for record in shop.sandbox.requests]
     assert methods == ["GET", "POST", "POST", "GET"]
@@ -117,7 +122,7 @@ async def test_an_order_of_numbers_that_are_gone(shop, proxy):
     """The next number is bought in place of one that is really gone."""
     offers = offered(shop)
     shop.sandbox.stock.take(offers[0])
-    order = await shop.client(base_url=proxy.url).purchase_many(PLACE, offers, count=1)
+    order = await client_of(shop, base_url=proxy.url).purchase_many(PLACE, offers, count=1)
     assert [purchase.number for purchase in order.bought] == shop.paid == offers[1:2]
     assert order.unavailable == (offers[0],)
 
@@ -131,7 +136,7 @@ async def test_each_word_for_gone(tmp_path, profile, contract):
     """However the service words the refusal of the second POST, the first one is found."""
     async with Shop(tmp_path / "purchases.db", profile=profile) as shop:
         shop.fails(REPLAY)
-        purchase = await shop.client(api_version=contract).purchase(PLACE, NUMBER)
+        purchase = await client_of(shop, api_version=contract).purchase(PLACE, NUMBER)
         assert (purchase.number, purchase.confirmed_by) == (NUMBER, "read-back")
         assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
 
@@ -155,7 +160,7 @@ REFUSALS = [
 async def test_each_refusal(shop, refusal):
     """No refusal proves by itself that nothing was bought."""
     shop.fails(lost(refusal, times=None))
-    purchase = await shop.client().purchase(PLACE, NUMBER)
+    purchase = await client_of(shop).purchase(PLACE, NUMBER)
     assert (purchase.confirmed_by, shop.paid) == ("read-back", [NUMBER])
     assert (shop.posts, await shop.states()) == (1, ["bought"])
 
@@ -165,7 +170,7 @@ async def test_an_order_and_each_refusal(shop, refusal):
     """An order of one number buys no second in place of one that was refused after it was sold."""
     offers = offered(shop)
     shop.fails(lost(refusal))
-    order = await shop.client().purchase_many(PLACE, offers, count=1)
+    order = await client_of(shop).purchase_many(PLACE, offers, count=1)
     assert [purchase.number for purchase in order.bought] == shop.paid == offers[:1]
 
 
@@ -174,7 +179,7 @@ async def test_a_list_that_lags(shop, min_age):
     """A refusal is told if the list does not show the number yet; `reconcile` finds it later."""
     shop.sandbox._state.list_lag = timedelta(hours=1)
     shop.fails(REPLAY)
-    client = shop.client()
+    client = client_of(shop)
     with pytest.raises(NumberUnavailableError):
         await client.purchase(PLACE, NUMBER)
     assert shop.paid == [NUMBER]
@@ -191,7 +196,7 @@ async def test_a_list_that_lags_for_longer_than_min_age(shop):
     """A refusal that is older than `min_age` is final."""
     shop.sandbox._state.list_lag = timedelta(hours=1)
     shop.fails(REPLAY)
-    client = shop.client()
+    client = client_of(shop)
     with pytest.raises(NumberUnavailableError):
         await client.purchase(PLACE, NUMBER)
     await client.reconcile(min_age=0)
@@ -201,7 +206,7 @@ async def test_a_list_that_lags_for_longer_than_min_age(shop):
 async def test_a_number_that_is_gone(shop):
     """A true refusal is raised after one look, and nothing is bought then or later."""
     shop.sandbox.stock.take(NUMBER)
-    client = shop.client()
+    client = client_of(shop)
     with pytest.raises(NumberUnavailableError):
         await client.purchase(PLACE, NUMBER)
     assert [record.method for record in shop.sandbox.requests] == ["GET", "POST", "GET"]
@@ -212,7 +217,7 @@ async def test_a_number_that_is_gone(shop):
 async def test_a_list_that_cannot_be_read(shop):
     """If the list cannot be read after the refusal, no later look is spared."""
     shop.fails(REPLAY, Fault(operation="active", nth=2, status=503))
-    client = shop.client()
+    client = client_of(shop)
     with pytest.raises((NumberUnavailableError, PurchaseOutcomeUnknownError)):
         await client.purchase(PLACE, NUMBER)
     assert [record.state for record in await client.reconcile()] == ["bought"]
@@ -223,7 +228,7 @@ async def test_refusals_that_are_believed(shop, status):
     """A 429, and a 401 that names the token, are told at once; `reconcile` looks all the same."""
     told = {"message": "Invalid token: access token is invalid"} if status == 401 else None
     shop.fails(lost({"status": status, "body": told}, times=None))
-    client = shop.client()
+    client = client_of(shop)
     with pytest.raises(APIError) as caught:
         await client.purchase(PLACE, NUMBER)
     assert caught.value.status == status
