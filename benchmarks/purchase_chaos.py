@@ -4,12 +4,13 @@ The sandbox fails a third of them: before it acts, after it acted, in the middle
 late, with each status, and by a replay, as of a proxy that sends the POST again. It sells a number
 as often as it is asked, so that nothing but the client keeps a number from being paid for twice.
 Processes of 50 tasks, with one journal, buy the same list, some numbers of which stand in it twice;
-again and again one of them is killed with SIGKILL and started anew, settles what was in flight, and
-goes on.
+again and again one of them is killed with SIGKILL and started anew, reconciles what was in flight,
+and goes on.
 
 What the caller knows is the journal, and the results written down before a process was killed. The
 run fails if the ledger has a number twice, one that nobody asked for, or one that the caller does
-not know as bought or as still to be settled, and after the last `settle` as bought.
+not know as bought or as still to be reconciled, and after the last `reconcile` as bought. It also
+fails if a purchase is told to be bought by two processes, or to none.
 
     python benchmarks/purchase_chaos.py [--short] [--seed N] [--processes N]
 """
@@ -17,6 +18,7 @@ not know as bought or as still to be settled, and after the last `settle` as bou
 import argparse
 import asyncio
 import multiprocessing
+import os
 import random
 import signal
 import sys
@@ -24,7 +26,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -38,6 +40,7 @@ from lcphone_async import (
     LCPhoneClient,
     LCPhoneError,
     PurchaseJournal,
+    PurchaseRecord,
     PurchaseState,
     RateLimiter,
     RetryPolicy,
@@ -100,44 +103,63 @@ class Book:
         self.journal_path, self.results = folder / "journal.db", folder / "results"
         self.results.touch()
 
+    def records(self) -> list[PurchaseRecord]:
+        """What the journal holds."""
+        with closing(PurchaseJournal(self.journal_path)) as journal:
+            return asyncio.run(journal.records())
+
     def with_state(self, *states: PurchaseState) -> set[Order]:
         """The numbers that have such a purchase in the journal."""
-        with closing(PurchaseJournal(self.journal_path)) as journal:
-            records = asyncio.run(journal.records())
-        return {(r.location_id, r.phone_number) for r in records if r.state in states}
+        return {(r.location_id, r.phone_number) for r in self.records() if r.state in states}
 
-    def to_settle(self) -> set[Order]:
-        """Those of which the caller knows that they may be bought."""
-        return self.with_state(PurchaseState.SENDING, PurchaseState.UNKNOWN)
+    def to_reconcile(self) -> set[Order]:
+        """Those that `reconcile` looks at."""
+        return self.with_state(PurchaseState.SENDING, PurchaseState.UNKNOWN, PurchaseState.REFUSED)
 
     def bought(self) -> set[Order]:
         """Those that are bought, by the journal or by a result."""
         return self.with_state(PurchaseState.BOUGHT) | self.told()
 
+    def hear(self, *words: str) -> None:
+        """Writes down that a call told this process of a purchase."""
+        with self.results.open("a") as results:
+            results.write(" ".join((*words, str(os.getpid()))) + "\n")
+
+    def heard(self) -> list[list[str]]:
+        """Location, number and record id of each purchase, by which call it was told, and whom."""
+        return list(map(str.split, self.results.read_text().splitlines()))
+
     def told(self) -> set[Order]:
         """Those that a process was told to be bought."""
-        lines = self.results.read_text().splitlines()
-        return {(location, number) for location, number in map(str.split, lines)}
+        return {(location, number) for location, number, *_ in self.heard()}
+
+    def told_twice(self) -> int:
+        """How many purchases were told by more than one call; tasks of a client may share one."""
+        tellers = Counter(record_id for _, _, record_id, *_ in set(map(tuple, self.heard())))
+        return sum(count > 1 for count in tellers.values())
+
+    def told_to_none(self) -> int:
+        """How many purchases the journal has as bought, with nobody told of them."""
+        return sum(r.state == PurchaseState.BOUGHT and not r.told for r in self.records())
 
 
 def live(url: str, book: Book, orders: list[Order], late: float) -> None:
-    """One life of a process: it settles what was in flight, and buys what is missing."""
+    """One life of a process: it reconciles what was in flight, and buys what is missing."""
     bought = book.bought()
     missing = iter([order for order in orders if order not in bought])
 
     async def task(client: LCPhoneClient) -> None:
         for order in missing:
-            try:
-                await client.purchase(*order)
-            except LCPhoneError:
-                continue  # a later life tries again
-            with book.results.open("a") as results:
-                results.write(" ".join(order) + "\n")
+            with suppress(LCPhoneError):  # a later life tries again
+                purchase = await client.purchase(*order)
+                book.hear(*order, purchase.record_id or "", "purchase")
 
     async def main() -> None:
         own = {"journal": PurchaseJournal(book.journal_path), "limiter": RateLimiter(**LIMITS)}
         async with LCPhoneClient("t", base_url=url, retry=RETRY, timeout=TIMEOUT, **own) as client:
-            await client.reconcile(min_age=late)
+            for found in await client.reconcile(min_age=late):
+                if found.state == PurchaseState.BOUGHT:
+                    book.hear(found.location_id, found.phone_number, found.id, "reconcile")
             await asyncio.gather(*(task(client) for _ in range(TASKS)))
 
     asyncio.run(main())
@@ -156,7 +178,7 @@ class Chaos:
     forgotten: set[Order] = field(factory=set)
     """Told to be bought, and not bought in the journal."""
     lost: set[Order] = field(factory=set)
-    """In the ledger, and neither bought nor to be settled by what the caller knew."""
+    """In the ledger, and neither bought nor to be reconciled by what the caller knew."""
 
     def run(self, processes: int, marks: list[int]) -> None:
         """Lets them buy; kills one after so many purchases, and again soon after its restart."""
@@ -178,10 +200,10 @@ class Chaos:
         process.join()
         self.ends[process.exitcode] += 1
         entries, told = set(ledger(self.sandbox)), self.book.told()  # first: others go on buying
-        to_settle, bought = self.book.to_settle(), self.book.bought()
-        self.found_open += len(entries & to_settle - bought)
+        to_reconcile, bought = self.book.to_reconcile(), self.book.bought()
+        self.found_open += len(entries & to_reconcile - bought)
         self.forgotten |= told - self.book.with_state(PurchaseState.BOUGHT)
-        self.lost |= entries - to_settle - bought
+        self.lost |= entries - to_reconcile - bought
 
 
 def ledger(sandbox: Sandbox) -> Counter[Order]:
@@ -211,8 +233,8 @@ def run(plan: Plan) -> int:
         marks = sorted(random.sample(range(plan.purchases * 3 // 4), plan.kills // 2))
         chaos.run(plan.processes, marks)
         sandbox.faults.clear()
-        for _ in range(5):  # the last settle; what was not bought is bought then, as ever
-            if book.to_settle() or book.bought() != set(asked):
+        for _ in range(5):  # the last reconcile; what was not bought is bought then, as ever
+            if book.to_reconcile() or book.bought() != set(asked):
                 time.sleep(plan.late)
                 chaos.end(start())
         code = report(chaos, set(asked))
@@ -242,17 +264,19 @@ def report(chaos: Chaos, asked: set[Order]) -> int:
         "faults that struck them": len(struck),
         "kills": (kills := chaos.ends[-signal.SIGKILL]),
         "ledger entries": entries.total(),
-        "found to be settled when a process ended": chaos.found_open,
+        "found to be reconciled when a process ended": chaos.found_open,
     }
     promises = {
         "numbers paid for twice": sum(count > 1 for count in entries.values()),
         "bought beyond what was asked for": len(set(entries) - asked),
         "unknown to the caller when a process ended": len(chaos.lost),
         "told as bought, and not so in the journal": len(chaos.forgotten),
-        "not known as bought after the last settle": len(set(entries) - book.bought()),
+        "not known as bought after the last reconcile": len(set(entries) - book.bought()),
         "bought by the journal, but not in the ledger": len(book.bought() - set(entries)),
         "asked for, and not bought in the end": len(asked - set(entries)),
-        "to be settled in the end": len(book.to_settle()),
+        "told by two calls": book.told_twice(),
+        "bought, and told by none in the end": book.told_to_none(),
+        "to be reconciled in the end": len(book.to_reconcile()),
         "processes that failed": chaos.ends.total() - kills - chaos.ends[0],
     }
     print()
