@@ -1,4 +1,4 @@
-"""HAProxy and nginx, each set up to send a request again, on a free port of loopback."""
+"""HAProxy and nginx on a free port of loopback, set up to send a request again."""
 
 import shutil
 import socket
@@ -17,19 +17,23 @@ TIMEOUT_MS = 300
 class Proxy(AbstractContextManager["Proxy"]):
     """A proxy in front of the service at a port, which runs while the `with` block does.
 
-    Its files are in `folder`, and what it says is in `folder/log`.
+    Its files are in `folder`, and its messages in `folder/log`. It repeats reads, and unless it is
+    `careful` purchases too: `docs/proxies.md` shows both lines.
     """
 
     program: ClassVar[str]
     config: ClassVar[str]
     command: ClassVar[tuple[str, ...]]
+    careful: ClassVar[str]
+    """What the configuration of a careful one has."""
+    careless: ClassVar[str]
 
-    def __init__(self, folder: Path, service: int) -> None:
+    def __init__(self, folder: Path, service: int, *, careful: bool = False) -> None:
         self.port = free_port()
         self._folder = folder
-        (folder / "config").write_text(
-            self.config.format(port=self.port, service=service, timeout=TIMEOUT_MS)
-        )
+        told = {"port": self.port, "service": service, "timeout": TIMEOUT_MS}
+        line = self.careful if careful else self.careless
+        (folder / "config").write_text(self.config.format(**told, line=line))
 
     @classmethod
     def path(cls) -> str | None:
@@ -63,6 +67,8 @@ class Proxy(AbstractContextManager["Proxy"]):
 class HAProxy(Proxy):
     program = "haproxy"
     command = ("-db", "-f", "config")
+    careful = "http-request disable-l7-retry if METH_POST"
+    careless = ""
     config = """
 defaults
     mode http
@@ -78,6 +84,7 @@ frontend front
     default_backend service
 
 backend service
+    {line}
     server one 127.0.0.1:{service}
     server two 127.0.0.1:{service}
 """
@@ -86,6 +93,8 @@ backend service
 class Nginx(Proxy):
     program = "nginx"
     command = ("-p", ".", "-c", "config", "-e", "stderr")
+    careful = ""
+    careless = "non_idempotent"
     config = """
 daemon off;
 master_process off;
@@ -109,7 +118,7 @@ http {{
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_read_timeout {timeout}ms;
-            proxy_next_upstream error timeout http_500 http_502 http_503 http_504 non_idempotent;
+            proxy_next_upstream error timeout http_500 http_502 http_503 http_504 {line};
         }}
     }}
 }}

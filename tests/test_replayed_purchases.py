@@ -5,6 +5,8 @@ do, and what becomes of it if it does, is in `docs/proxies.md`.
 """
 
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 
 import pytest
 from proxies import TIMEOUT_MS, HAProxy, Nginx
@@ -36,11 +38,24 @@ async def shop(tmp_path):
 
 
 @pytest.fixture(params=[HAProxy, Nginx])
-async def proxy(request, shop, tmp_path):
-    """A proxy in front of the shop's sandbox that sends a POST again whose response it lost."""
+def in_front(request, shop, tmp_path):
+    """Starts a proxy in front of the shop's sandbox."""
     if request.param.path() is None:
         pytest.skip(f"{request.param.program} is not installed")
-    with request.param(tmp_path, URL(shop.sandbox.url).port) as running:
+    return partial(request.param, tmp_path, URL(shop.sandbox.url).port)
+
+
+@pytest.fixture
+def proxy(in_front):
+    """A proxy that sends a POST again if it lost the response."""
+    with in_front() as running:
+        yield running
+
+
+@pytest.fixture
+def careful_proxy(in_front):
+    """A proxy that is set up as `docs/proxies.md` has it."""
+    with in_front(careful=True) as running:
         yield running
 
 
@@ -105,6 +120,23 @@ async def test_behind_a_proxy_with_a_first_that_acts_late(shop, proxy):
     assert purchase.confirmed_by == "answer"
     await until(lambda: shop.posts == 2)
     assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
+
+
+@pytest.mark.parametrize("fault", LOST, ids=str)
+async def test_behind_a_proxy_that_is_set_up_well(shop, careful_proxy, fault):
+    """It sends a purchase once, and the error that comes out is read back; reads it does repeat."""
+    shop.fails(lost(fault), Fault(operation="active", status=503, times=1))
+    purchase = await client_of(shop, base_url=careful_proxy.url).purchase(PLACE, NUMBER)
+    assert purchase.confirmed_by == "read-back"
+    await until(lambda: shop.posts)
+    assert (shop.paid, shop.posts, await shop.states()) == ([NUMBER], 1, ["bought"])
+
+
+def test_the_document_says_how_to_set_them_up():
+    """`docs/proxies.md` shows the lines that these tests use, good and bad."""
+    text = (Path(__file__).parents[1] / "docs" / "proxies.md").read_text()
+    assert f"retry-on all-retryable-errors\n    {HAProxy.careful}\n" in text
+    assert "proxy_next_upstream error timeout http_500 http_502 http_503 http_504;" in text
 
 
 async def test_gone_behind_a_proxy(shop, proxy):
