@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -66,9 +67,14 @@ async def understood(
     **kwargs: P.kwargs,
 ) -> T:
     """What `read` makes of an answer; of a large one in a thread, while the event loop goes on."""
+    work = partial(read, request, answer, *args, **kwargs)
     if len(answer.body) < _LARGE:
-        return read(request, answer, *args, **kwargs)
-    return await asyncio.to_thread(read, request, answer, *args, **kwargs)
+        return work()
+    try:
+        in_thread = asyncio.get_running_loop().run_in_executor(None, work)
+    except RuntimeError:  # no thread can be started: better late than never
+        return work()
+    return await in_thread
 
 
 def _is_packed(headers: MultiMapping[str]) -> bool:

@@ -15,6 +15,7 @@ from .errors import (
     CircuitOpenError,
     ClientClosedError,
     LCPhoneError,
+    LocalResourceError,
     TransportError,
 )
 
@@ -65,7 +66,7 @@ class Circuit:
 
     def learn(self, error: LCPhoneError | None = None) -> None:
         """Takes in what became of a request: an answer, or how it failed."""
-        if isinstance(error, ClientClosedError):
+        if isinstance(error, ClientClosedError | LocalResourceError):
             return  # which says nothing of the service
         if error is not None and is_outage(error):
             self._failed(error)

@@ -8,6 +8,26 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# What a call needs, and imports where it needs it.
+_NEEDED = (
+    "._purchases.listing",
+    "._purchases.order",
+    "._purchases.reconcile",
+    "._wire.answers",
+    "._wire.faults",
+    "._wire.limits",
+    "._wire.token_answers",
+    "backoff",
+)
+
+
+def import_all() -> None:
+    """Imports what calls need: in the middle of one there may be no file descriptor left for it."""
+    for name in _NEEDED:
+        import_module(name, __package__)
+    # Each country's numbering plan is a module of its own.
+    import_module("phonenumbers").PhoneMetadata.load_all()
+
 
 class LazyModule:
     """Stands for a module that takes a while to import."""

@@ -20,6 +20,7 @@ from .errors import (
     ConnectFailedError,
     DailyQuotaExhaustedError,
     LCPhoneError,
+    LocalResourceError,
     RateLimitedError,
     TransportError,
 )
@@ -70,7 +71,8 @@ class RetryPolicy:
 def is_outage(error: LCPhoneError) -> bool:
     """Whether the service could not be reached, or had trouble of its own."""
     if isinstance(error, TransportError):
-        return not isinstance(error, AnswerTooLargeError | ClientClosedError)
+        of_our_own = AnswerTooLargeError | ClientClosedError | LocalResourceError
+        return not isinstance(error, of_our_own)
     return isinstance(error, APIError) and _wire.faults.is_passing(error)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context
 from math import inf
@@ -53,8 +54,12 @@ async def finished_in_thread(work: Callable[[], T]) -> T:
     """The same for work in a thread, which nothing cuts short.
 
     No task stands for it: a loop that ends cancels all of them, and the thread would be left.
+    Raises `OSError` if no thread can be started, as pthreads do.
     """
-    future = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        future = asyncio.get_running_loop().run_in_executor(None, work)
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, str(error)) from error
     try:
         await ended([future])
     except asyncio.CancelledError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 from weakref import WeakSet
@@ -23,6 +25,7 @@ from .errors import (
     AnswerTooLargeError,
     ClientClosedError,
     ConnectFailedError,
+    LocalResourceError,
     RequestTimeoutError,
     TransportError,
 )
@@ -38,6 +41,21 @@ _READ_BUFFER = 2**18
 
 # Cloudflare, before the service, turns away Python's default one (its error 1010).
 _USER_AGENT = f"lcphone_async/{__version__}"
+
+
+# Why this machine may make no connection, and what to do. Others, such as an unreachable network,
+# may be the service's or pass by themselves.
+_OUT_OF_MEMORY = "this machine has no memory left for connections"
+_FORBIDDEN = "this machine forbids the connection: see its firewall"
+_LOCAL_CAUSES: dict[int | None, str] = {
+    errno.EMFILE: "this process has too many files and connections open: raise `ulimit -n`",
+    errno.ENFILE: "this machine has too many files and connections open: see `fs.file-max`",
+    errno.EADDRNOTAVAIL: "this machine has no free port left, or no such address",
+    errno.ENOBUFS: _OUT_OF_MEMORY,
+    errno.ENOMEM: _OUT_OF_MEMORY,
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+}
 
 
 class Transport:
@@ -102,7 +120,8 @@ class Transport:
                 return await self._send(request, token)
         except _NoConnectionError as error:
             cause = error.__cause__
-            raise ConnectFailedError(request.method, request.path, str(error)) from cause
+            failed = LocalResourceError if error.is_local else ConnectFailedError
+            raise failed(request.method, request.path, str(error)) from cause
         except TimeoutError:
             failure, reason = (
                 RequestTimeoutError,
@@ -218,6 +237,10 @@ class _NoAnswerError(aiohttp.ClientConnectionError):
 class _NoConnectionError(aiohttp.ClientConnectionError):
     """There was no connection to send the request on."""
 
+    def __init__(self, reason: str, *, is_local: bool = False) -> None:
+        super().__init__(reason)
+        self.is_local = is_local
+
 
 async def _send_once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -237,9 +260,28 @@ async def _send_once(
         if not _is_of(request, error):
             raise _NoAnswerError(_reason(error)) from error
         reason = f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
-        raise _NoConnectionError(reason) from _bare(error)
+        hint = _LOCAL_CAUSES.get(_errno(error.os_error))
+        if hint is not None:
+            reason += f" ({hint})"
+        raise _NoConnectionError(reason, is_local=hint is not None) from _bare(error)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise _NoAnswerError(_reason(error)) from error
+    except RuntimeError as error:
+        if "start new thread" not in str(error):
+            raise
+        reason = f"cannot look up {request.url.host}: {error} (see `ulimit -u`, and the memory)"
+        raise _NoConnectionError(reason, is_local=True) from _bare(error)
+
+
+def _errno(error: OSError) -> int | None:
+    """What was wrong; the look-up of a name does not say whether it had no descriptor for it."""
+    if not isinstance(error, socket.gaierror):
+        return error.errno
+    try:
+        socket.socket().close()
+    except OSError as without_a_name:
+        return without_a_name.errno
+    return None
 
 
 def _is_of(request: aiohttp.ClientRequest, error: aiohttp.ClientConnectorError) -> bool:

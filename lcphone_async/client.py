@@ -15,7 +15,7 @@ from . import _checks as checks
 from . import _wire
 from ._bodies import understood
 from ._calls import Calls
-from ._lazy import aiohttp
+from ._lazy import aiohttp, import_all
 from ._locations import walk_locations
 from ._options import ClientOptions, PurchaseOptions
 from ._paging import Walk, numbers_of, walk_pages
@@ -100,6 +100,7 @@ class LCPhoneClient:
         from ._purchases.purchase import Purchases
         from ._transport import Transport
 
+        import_all()
         policy = RetryPolicy() if retry is None else checks.instance("retry", retry, RetryPolicy)
         budgets = RateLimiter() if limiter is None else checks.limiter("limiter", limiter)
         kept = MemoryJournal() if journal is None else checks.journal("journal", journal)

@@ -6,6 +6,7 @@ Everything else is an `LCPhoneError`:
     LCPhoneError
      ├─ TransportError                    no whole answer came back
      │   ├─ ConnectFailedError            no connection was made: nothing was sent
+     │   │   └─ LocalResourceError        for want of descriptors, ports or threads here
      │   ├─ RequestTimeoutError           it took too long
      │   ├─ AnswerTooLargeError           it has more bytes than the client takes
      │   └─ ClientClosedError             the client was closed
@@ -65,6 +66,13 @@ class TransportError(LCPhoneError):
 
 class ConnectFailedError(TransportError):
     """No connection was made, so the service has seen nothing of the call."""
+
+
+class LocalResourceError(ConnectFailedError):
+    """No connection for want of descriptors, ports, memory or threads on this machine.
+
+    It says nothing of the service, and does not count as a failure of it.
+    """
 
 
 class RequestTimeoutError(TransportError):

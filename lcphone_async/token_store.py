@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Protocol
@@ -88,6 +89,8 @@ class FileTokenStore:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = checked_path("path", path).resolve()
+        for needed in ("filelock", "encodings.utf_8_sig"):
+            import_module(needed)  # later there may be no file descriptor left for it
 
     def __repr__(self) -> str:
         return f"FileTokenStore({str(self.path)!r})"

@@ -119,8 +119,9 @@ async def audit(
 
     A location that fails is noted as such and stops no other. What stops the audit is in the
     summary's `error`, and what was done by then is kept: a token that is refused for three
-    locations in a row, an authorization that is lost, a store that cannot be written, a shared
-    budget that cannot be reached, a service that is down for longer than the calls may wait.
+    locations in a row, an authorization that is lost, a store that cannot be written, a
+    machine without file descriptors or threads left, a shared budget that cannot be reached, a
+    service that is down for longer than the calls may wait.
     All calls are `bulk` calls.
 
     Raises `StoreError` if the store cannot be opened, `ValueError` or `TypeError` for bad
@@ -174,7 +175,10 @@ async def _opened(path: str | Path) -> AsyncIterator[Store]:
     """The store, closed at the end; a thread is never left at work on it."""
     stores: list[Store] = []
     try:
-        await finished_in_thread(lambda: stores.append(Store(path)))
+        try:
+            await finished_in_thread(lambda: stores.append(Store(path)))
+        except OSError as error:  # there is no thread for it
+            raise StoreError(f"{path}: {error.strerror}") from error
         yield stores[0]
     finally:
         for store in stores:

@@ -22,6 +22,7 @@ from ..errors import (
     ClientClosedError,
     IncompleteListError,
     LCPhoneError,
+    LocalResourceError,
     PhoneSystemNotConnectedError,
     RepeatedPageError,
     ResponseFormatError,
@@ -46,6 +47,7 @@ _ENDS_THE_AUDIT = (
     BudgetUnavailableError,
     CircuitOpenError,
     ClientClosedError,
+    LocalResourceError,
     StoreError,
 )
 
@@ -160,7 +162,11 @@ async def _walk(
         )
         async with aclosing(pages):
             async for page in pages:
-                await finished_in_thread(partial(_keep, inventory, run_id, page))
+                try:
+                    await finished_in_thread(partial(_keep, inventory, run_id, page))
+                except OSError as error:
+                    reason = f"numbers cannot be kept on the disk: {error.strerror}"
+                    raise StoreError(reason) from error
                 on_page(len(page.numbers))
                 senders = page.rcs_sender_ids or senders
         of_location = (run_id, location_id)
@@ -172,10 +178,7 @@ async def _walk(
 
 def _keep(inventory: Inventory, run_id: int, page: ActiveNumbersPage) -> None:
     batch = tables.numbers(run_id, inventory.location.id, page.numbers)
-    try:
-        inventory.numbers.add(batch)
-    except OSError as error:
-        raise StoreError(f"numbers cannot be kept on the disk: {error.strerror}") from error
+    inventory.numbers.add(batch)
     status: Any = page.account_status
     if status is not None:
         inventory.account_status = str(status)

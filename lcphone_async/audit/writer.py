@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from .._tasks import ended
+from .errors import StoreError
 from .store import Store
 from .walk import Inventory
 
@@ -67,13 +68,17 @@ class Writer:
         """Hands all that waits to the thread; after a failure nothing is written any more."""
         group = [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
         if group and self._failure is None:
-            commit = asyncio.get_running_loop().run_in_executor(
-                self._thread, self._store.commit, self._run_id, group
-            )
-            commit.add_done_callback(partial(self._committed, group))
-        else:
-            _close(group)
-            self._idle.set_result(None)
+            try:
+                commit = asyncio.get_running_loop().run_in_executor(
+                    self._thread, self._store.commit, self._run_id, group
+                )
+            except RuntimeError as error:  # no thread can be started
+                self._failure = StoreError(f"the store cannot be written: {error}")
+            else:
+                commit.add_done_callback(partial(self._committed, group))
+                return
+        _close(group)
+        self._idle.set_result(None)
 
     def _committed(self, group: Sequence[Inventory], commit: asyncio.Future[None]) -> None:
         _close(group)

@@ -12,7 +12,12 @@ import click
 
 from .._extras import MissingExtraError, extra
 from ..client import LCPhoneClient
-from ..errors import AuthenticationError, LCPhoneError, TokenUnavailableError
+from ..errors import (
+    AuthenticationError,
+    LCPhoneError,
+    LocalResourceError,
+    TokenUnavailableError,
+)
 from ..models import Location
 from . import tables
 from .output import json_lines, new_console, plain
@@ -349,7 +354,7 @@ def _exit_code(summary: AuditSummary) -> int:
 def _is_of_store(error: LCPhoneError) -> bool:
     from ..audit import StoreError
 
-    return isinstance(error, StoreError)
+    return isinstance(error, StoreError | LocalResourceError)
 
 
 def _ending(summary: AuditSummary) -> str:
