@@ -14,7 +14,8 @@ local verb, field, id, row, state, sent, price, old, limit, since = unpack(ARGV)
 
 local function decoded(kept) return kept and cjson.decode(kept) or {} end
 
-local opened = decoded(redis.call('HGET', open, field))
+local opened_row = redis.call('HGET', open, field)
+local opened = decoded(opened_row)
 local is_other = opened.id and opened.id ~= id
 local entry = id .. ' ' .. price
 
@@ -46,8 +47,9 @@ if verb == 'begin' then
     redis.call('HDEL', refused, field)
   end
 else
-  local kept = opened
-  if opened.id ~= id then kept = decoded(redis.call('HGET', closed, id)) end
+  local kept_row = opened.id == id and opened_row or redis.call('HGET', closed, id)
+  if kept_row == row then return '1' end  -- redis-py sends a command again if its answer was lost
+  local kept = decoded(kept_row)
   if not kept.id or tostring(kept.version) ~= old then return '' end
   if is_other and (state == 'sending' or state == 'unknown') then return '' end
 end

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis_server import RedisCluster as Cluster
 from redis_server import RedisServer, free_port
 
@@ -113,13 +115,13 @@ async def test_tokens_in_a_cluster(cluster):
         assert await store.load() == "first"
 
 
-def unreachable(server):
+def unreachable(server, **options):
     """Clients that cannot use a server which has a password, and the cause of each."""
     return {
-        "Error 111": Redis(host="127.0.0.1", port=free_port()),
-        r"nowhere\.invalid": Redis(host="nowhere.invalid"),
-        "NOAUTH": Redis(port=server.port),
-        "WRONGPASS": Redis(port=server.port, password="wrong"),
+        "Error 111": Redis(host="127.0.0.1", port=free_port(), **options),
+        r"nowhere\.invalid": Redis(host="nowhere.invalid", **options),
+        "NOAUTH": Redis(port=server.port, **options),
+        "WRONGPASS": Redis(port=server.port, password="wrong", **options),
     }
 
 
@@ -132,16 +134,17 @@ def guarded():
 @pytest.mark.parametrize("cause", ["Error 111", r"nowhere\.invalid", "NOAUTH", "WRONGPASS"])
 async def test_errors_name_their_cause(guarded, cause):
     """Says why Redis cannot be used, in the errors of the budget, the journal and the tokens."""
-    redis = unreachable(guarded)[cause]
+    stubborn = unreachable(guarded)[cause]  # it tries again for longer than a limiter waits
+    redis = unreachable(guarded, retry=Retry(NoBackoff(), 0))[cause]
     source = OAuthTokens(
         client_id="id", client_secret="secret", refresh_token="r", store=RedisTokenStore(redis, "a")
     )
     clients = {
-        BudgetUnavailableError: {"limiter": RedisRateLimiter(redis)},
+        BudgetUnavailableError: {"limiter": RedisRateLimiter(stubborn)},
         JournalUnavailableError: {"journal": RedisPurchaseJournal(redis)},
         TokenUnavailableError: {"token": source},
     }
-    async with redis, Sandbox() as sandbox:
+    async with stubborn, redis, Sandbox() as sandbox:
         for error, options in clients.items():
             given = {"token": "any", "base_url": sandbox.url, **options}
             async with LCPhoneClient(given.pop("token"), **given) as client:

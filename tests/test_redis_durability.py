@@ -2,9 +2,12 @@
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager
+from decimal import Decimal
 
 import pytest
 from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis_server import RedisCluster as Cluster
 from redis_server import RedisServer, WatchedMaster, free_port
 
@@ -13,8 +16,10 @@ from lcphone_async import (
     LCPhoneClient,
     PurchaseInProgressError,
     PurchaseOutcomeUnknownError,
+    PurchaseRecord,
     PurchaseState,
     RetryPolicy,
+    SpendingLimit,
 )
 from lcphone_async.redis import RedisPurchaseJournal
 from lcphone_async.sandbox import Fault, Sandbox
@@ -100,9 +105,23 @@ async def test_a_redis_that_runs_out_of_memory_during_a_purchase():
             assert record.state == PurchaseState.BOUGHT
 
 
+async def test_a_redis_that_goes_away_during_a_purchase():
+    """Says that the number may be bought, once the POST has gone out."""
+    with RedisServer() as server:
+        redis = Redis(port=server.port, retry=Retry(NoBackoff(), 0))
+        async with buying(redis) as (client, sandbox, _):
+            sandbox.faults.append(Fault(operation="purchase", point="after", delay=0.5))
+            purchase = asyncio.create_task(client.purchase("a", NUMBER))
+            while not sandbox.ledger:
+                await asyncio.sleep(0.01)
+            server.stop()
+            with pytest.raises(PurchaseOutcomeUnknownError, match=r"Error 111|Connection closed"):
+                await purchase
+
+
 async def test_a_redis_that_is_gone():
     """Sends nothing, and says why Redis cannot be reached."""
-    async with buying(Redis(port=free_port())) as (client, sandbox, _):
+    async with buying(Redis(port=free_port(), retry=Retry(NoBackoff(), 0))) as (client, sandbox, _):
         with pytest.raises(
             JournalUnavailableError, match=r"Redis: Error 111 .*Connect call failed"
         ):
@@ -157,8 +176,23 @@ async def test_the_rights_of_a_journal():
             sandbox.faults.append(Fault(operation="active", status=500, times=1))
             with pytest.raises(PurchaseOutcomeUnknownError):
                 await client.purchase("a", OTHER_NUMBER)
-            await client.settle()
+            await client.reconcile()
             assert {r.state for r in await journal.records()} == {PurchaseState.BOUGHT}
+            record = PurchaseRecord.new("b", NUMBER, price=Decimal(1), currency="USD")
+            await journal.begin(record, await journal.past("b", NUMBER), SpendingLimit(10))
+            assert await journal.replace(record, record.now(PurchaseState.NOT_BOUGHT))
+
+
+async def test_a_change_that_is_sent_twice():
+    """Knows a change again that redis-py sends twice, as the answer to it was lost."""
+    with RedisServer() as server:
+        async with Redis(port=server.port) as redis:
+            journal, record = RedisPurchaseJournal(redis), PurchaseRecord.new("a", NUMBER)
+            await journal.begin(record, await journal.past("a", NUMBER))
+            bought = record.now(PurchaseState.BOUGHT, told=True)
+            assert await journal.replace(record, bought)
+            assert await journal.replace(record, bought)
+            assert not await journal.replace(record, record.now(PurchaseState.BOUGHT, told=True))
 
 
 async def test_a_right_that_is_missing():

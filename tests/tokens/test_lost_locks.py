@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis_server import RedisServer, WatchedMaster
 
 from lcphone_async import AuthorizationLostError, TokenUnavailableError
-from lcphone_async._refresh_mark import is_marked
+from lcphone_async._refresh_mark import is_marked, unmarked
 from lcphone_async.redis import RedisTokenStore
 from lcphone_async.sandbox import Fault
 from lcphone_async.token_store import MemoryTokenStore
@@ -137,20 +137,36 @@ async def test_the_rights_of_a_token_store(v3):
     assert v3.outcomes() == ["issued"]
 
 
-async def marked_text(v3, store, grant):
+def marked(text):
     """What a process leaves in the store that is killed during a refresh."""
-    fields = {"access_token": None, "refresh_token": grant.refresh_token, "refreshing": "a mark"}
-    assert await store.replace(None, json.dumps(fields))
+    return json.dumps({**json.loads(text), "refreshing": "a mark"})
 
 
 async def test_the_refresh_of_a_dead_process(v3, redis):
     """Tries the refresh token once the mark of a dead process has not been renewed for a lease."""
     grant, store = v3.oauth.install("loc1"), RedisTokenStore(redis, "loc1", lease=0.3)
-    await marked_text(v3, store, grant)
+    text = json.dumps({"access_token": None, "refresh_token": grant.refresh_token})
+    assert await store.replace(None, marked(text))
     async with v3.client(v3.tokens(refresh_token=None, store=store)) as client:
         await client.number_pools("loc1")
     assert v3.outcomes() == ["issued"]
     assert not is_marked(await store.load())
+
+
+async def test_a_store_that_stands_still_while_a_mark_is_watched():
+    """Does not count the time in which the other process could not renew its mark."""
+    old, new = (json.dumps({"access_token": "a", "refresh_token": token}) for token in "on")
+
+    class Slow:
+        lease = 0.2
+        texts = iter([(0, marked(old)), (0.5, marked(old)), (0, new)])
+
+        async def load(self):
+            seconds, text = next(self.texts)
+            await asyncio.sleep(seconds)
+            return text
+
+    assert await unmarked(Slow()) == new
 
 
 async def test_a_refresh_that_fails_leaves_no_mark(v3, redis):
