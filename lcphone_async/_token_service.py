@@ -93,6 +93,23 @@ class ClientTokenService:
         answer = await self.calls.send(request)
         return await understood(_wire.token_answers.grant, request, answer)
 
+    async def reconnect(
+        self, client_id: str, client_secret: str, location_id: str | None, company_id: str | None
+    ) -> Grant:
+        """New tokens of an installation whose refresh token is refused; raises `LCPhoneError`."""
+        request = self._here(
+            token_requests.reconnect(client_id, client_secret, location_id, company_id)
+        )
+        answer = await self.calls.send_to_the_end(request)
+        code = await understood(_wire.token_answers.authorization_code, request, answer)
+        user_type = "Location" if location_id else "Company"
+        more = {"redirect_uri": None, "user_type": user_type}
+        request = self._here(
+            token_requests.exchange(self.api_version, client_id, client_secret, code, **more)
+        )
+        answer = await self.calls.send_to_the_end(request)
+        return await understood(_wire.token_answers.grant, request, answer)
+
     async def location_token(self, company_id: str, location_id: str, agency: TokenSource) -> Grant:
         """A token of the location, for one of the agency."""
         request = self._here(

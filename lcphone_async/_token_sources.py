@@ -94,6 +94,12 @@ class TokenService(Protocol):
         """New tokens; raises `AuthorizationLostError` where the refresh token is refused."""
         ...
 
+    async def reconnect(
+        self, client_id: str, client_secret: str, location_id: str | None, company_id: str | None
+    ) -> Grant:
+        """New tokens of an installation whose refresh token is refused; raises `LCPhoneError`."""
+        ...
+
     async def location_token(self, company_id: str, location_id: str, agency: TokenSource) -> Grant:
         """A token of the location, for one of the agency."""
         ...

@@ -62,6 +62,10 @@ class TokenPair:
     """When the service gave it, in seconds since the epoch; `None` for what a person gave."""
     refusals: int = 0
     """How many access tokens in a row the service had refused before it gave this one."""
+    location_id: str | None = None
+    """Of the installation, if it is known; `None` for that of an agency."""
+    company_id: str | None = None
+    """The agency's id, if it is known."""
     refreshing: str | None = None
     """In a store: the mark of the process that is refreshing these tokens."""
 
@@ -92,21 +96,23 @@ class TokenPair:
         cls,
         grant: Grant,
         asked_at: float,
-        refresh_token: str | None = None,
-        began_with: str | None = None,
+        before: TokenPair | None = None,
         refusals: int = 0,
     ) -> Self:
-        """What the service gave; the refresh token stays where it gave no other."""
+        """What the service gave in the place of a pair, from which it takes what is not said."""
+        before = before or cls()
         lives = grant.expires_in if grant.expires_in and grant.expires_in > 0 else None
         expires_at = None if lives is None else asked_at + lives
         return cls(
             grant.access_token,
-            grant.refresh_token or refresh_token,
+            grant.refresh_token or before.refresh_token,
             expires_at,
             _due(asked_at, expires_at),
-            began_with,
+            before.began_with,
             asked_at,
             refusals,
+            grant.location_id or before.location_id,
+            grant.company_id or before.company_id,
         )
 
     @property
@@ -155,6 +161,8 @@ class TokenPair:
                 _text(fields.get("began_with")),
                 _time(fields.get("granted_at")),
                 int(_time(fields.get("refusals")) or 0),
+                _text(fields.get("location_id")),
+                _text(fields.get("company_id")),
                 _text(fields.get("refreshing")),
             )
         except (

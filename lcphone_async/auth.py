@@ -31,7 +31,7 @@ from ._token_sources import (
     renewed,
     token_source,
 )
-from ._tokens import TokenPair, digest
+from ._tokens import TokenPair
 from .errors import (
     AuthorizationLostError,
     ClientClosedError,
@@ -197,7 +197,7 @@ class OAuthTokens(ServiceTokens):
                 return await self._theirs(TokenUnavailableError(reason))
             try:
                 async with mark.kept(lease_of(self._store)):
-                    pair = await self._ask(service, candidates, self._refusals(kept))
+                    pair = await self._ask(service, kept, candidates)
                     self._unsaved = (kept.refresh_token, pair)
             except AuthorizationLostError as error:
                 return await self._theirs(error)
@@ -256,33 +256,50 @@ class OAuthTokens(ServiceTokens):
         return kept.refusals_with_this(time.time()) if is_refused else 0
 
     async def _ask(
-        self, service: TokenService, candidates: dict[str, str], refusals: int
+        self, service: TokenService, kept: TokenPair, candidates: dict[str, TokenPair]
     ) -> TokenPair:
         """Sends the refresh token, and where it is refused one that was given since."""
-        for refresh_token, began_with in candidates.items():
+        for refresh_token, before in candidates.items():
             asked_at = time.time()
             try:
                 grant = await service.refresh(self._client_id, self._client_secret, refresh_token)
             except AuthorizationLostError as error:
                 self._used_up[refresh_token] = error.with_traceback(None)
             else:
-                return TokenPair.granted(grant, asked_at, refresh_token, began_with, refusals)
+                return TokenPair.granted(grant, asked_at, before, self._refusals(before))
+        if (pair := await self._reconnected(service, kept)) is not None:
+            return pair
         raise self._used_up[refresh_token]
 
-    def _candidates(self, kept: TokenPair) -> dict[str, str]:
-        """The refresh tokens to try, with what their line began with; never one that was used.
+    async def _reconnected(self, service: TokenService, kept: TokenPair) -> TokenPair | None:
+        """New tokens of a lost installation, if the service still gives such."""
+        asked_at, whose = time.time(), (kept.location_id, kept.company_id)
+        async with _in_time(_STORE_WAIT):
+            is_renewed = self._fresh(await self._store.load()) is not None
+        if is_renewed or whose == (None, None):
+            return None
+        try:
+            grant = await service.reconnect(self._client_id, self._client_secret, *whose)
+        except LCPhoneError as error:
+            _logger.debug("a lost installation could not be reconnected: %s", error)
+            return None
+        _logger.warning("the refresh token was refused, and the service gave new tokens for it")
+        return TokenPair.granted(grant, asked_at, kept)
+
+    def _candidates(self, kept: TokenPair) -> dict[str, TokenPair]:
+        """The pairs to try, by their refresh tokens; never one that was used.
 
         Raises `TokenUnavailableError` if there is none.
         """
-        given = self._given.refresh_token
-        found: dict[str, str] = {}
+        given = self._given
+        found: dict[str, TokenPair] = {}
         if kept.refresh_token is not None:
-            found[kept.refresh_token] = kept.began_with or ""
-        if given is not None and kept.began_with != digest(given):
-            found[given] = digest(given)
+            found[kept.refresh_token] = kept
+        if given.refresh_token is not None and kept.began_with != given.began_with:
+            found[given.refresh_token] = given
         if not found:
             raise TokenUnavailableError("no refresh token was given: authorize the app first")
-        unused = {token: began for token, began in found.items() if token not in self._used_up}
+        unused = {token: pair for token, pair in found.items() if token not in self._used_up}
         if not unused:
             raise self._used_up[[*found][-1]]
         return unused

@@ -59,6 +59,16 @@ def grant(request: Request, answer: Answer) -> Grant:
     return read_answer(request, answer, read)
 
 
+def authorization_code(request: Request, answer: Answer) -> str:
+    """The code that `/oauth/reconnect` returns."""
+
+    def read(document: Any) -> str:
+        fields, where = _unwrapped(document, unless="authorization_code")
+        return _token(_either(fields, "authorization_code"), f"{where}.authorizationCode")
+
+    return read_answer(request, answer, read)
+
+
 def locations(request: Request, answer: Answer) -> LocationsPage:
     """A page, from `locations` and `count` or `items` and `pagination`."""
 

@@ -56,6 +56,22 @@ def exchange(
     )
 
 
+def reconnect(
+    client_id: str, client_secret: str, location_id: str | None, company_id: str | None
+) -> Request:
+    """`POST /oauth/reconnect` for the code of a lost installation, as the vendor's help has it."""
+    lost = {"locationId": location_id} if location_id else {"companyId": company_id}
+    return Request(
+        "POST",
+        "/oauth/reconnect",
+        "/oauth/reconnect",
+        client_id,
+        None,
+        json={"clientKey": client_id, "clientSecret": Secret(client_secret), **lost},
+        timeout=_TIMEOUT,
+    )
+
+
 def location_token(api_version: str, company_id: str, location_id: str) -> Request:
     """`POST /oauth/location-token`, or `/oauth/locationToken`, for the agency's token."""
     path = "/oauth/location-token" if api_version == _V3 else "/oauth/locationToken"

@@ -23,7 +23,14 @@ from .state import State
 
 Answer = tuple[int, JSON]
 OperationName = Literal[
-    "pools", "available", "purchase", "active", "token", "location-token", "installed-locations"
+    "pools",
+    "available",
+    "purchase",
+    "active",
+    "token",
+    "reconnect",
+    "location-token",
+    "installed-locations",
 ]
 
 

@@ -92,3 +92,5 @@ class OAuthSettings:
     grace: float = field(default=0.0, validator=arguments.number(0))
     """Seconds in which a refresh token that is used again gives the same answer again. After
     them, its use ends the installation: none of its tokens is taken any more."""
+    reconnects: bool = field(default=False, validator=arguments.a_switch)
+    """Whether `/oauth/reconnect` gives a code for a lost installation, or was removed (400)."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from .operations import Answer, Asked, Call, Operation
-from .parameters import check_single, flag
+from .parameters import check_single, flag, json_object
 from .refusals import AipRefusedError, RefusedError
 from .state import State
 from .token_bodies import TOKEN_CONTRACTS, InstalledPage, location_name
@@ -28,6 +28,23 @@ def _token(call: Call) -> Answer:
         case _:
             raise RefusedError(400, "Invalid parameter: grantType")
     return 200, TOKEN_CONTRACTS[call.version].token(grant)
+
+
+def _reconnect(call: Call) -> Answer:
+    oauth, sent = call.state.oauth, json_object(call.asked.body)
+    settings = oauth.settings
+    if not settings.reconnects:
+        raise RefusedError(400, "API endpoint has been removed")
+    for name, value in sent.items():
+        if not isinstance(value, str):
+            raise RefusedError(400, f"Invalid parameter: {name}")
+    check_equal(sent, "clientKey", settings.client_id)
+    check_equal(sent, "clientSecret", settings.client_secret)
+    if "locationId" not in sent:
+        check_equal(sent, "companyId", settings.company_id)
+    elif settings.locations is not None and sent["locationId"] not in settings.locations:
+        raise RefusedError(400, "Invalid parameter: locationId")
+    return 200, {"authorizationCode": oauth.authorize(sent.get("locationId"))}
 
 
 def _location_token(call: Call) -> Answer:
@@ -119,6 +136,9 @@ def _of_the_agency(version: str, token: str, locations: str) -> tuple[Operation,
 
 TOKEN_OPERATIONS: Final = (
     Operation("token", "POST", "/oauth/token", None, _token, location_id=_location_of_token),
+    Operation(
+        "reconnect", "POST", "/oauth/reconnect", None, _reconnect, location_id=_location_asked_for
+    ),
     *_of_the_agency("v3", "/oauth/location-token", "/oauth/installed-locations"),
     *_of_the_agency("2021-07-28", "/oauth/locationToken", "/oauth/installedLocations"),
 )

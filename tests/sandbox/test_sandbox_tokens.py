@@ -229,3 +229,45 @@ async def test_strict_token_requests(session, version):
             assert response.status == 400
         async with session.post(url, json=sent, headers=headers) as response:
             assert response.status == (200 if version == "v3" else 400)
+
+
+async def reconnect(session, sandbox, **fields):
+    """The status, and the answer."""
+    sent = {"clientKey": "app-1", "clientSecret": "s3cret", **fields}
+    async with session.post(f"{sandbox.url}/oauth/reconnect", json=sent) as response:
+        return response.status, await response.json()
+
+
+async def test_reconnecting_was_removed(session, sandbox):
+    """Refuses to reconnect, in the words that were reported of the service."""
+    status, body = await reconnect(session, sandbox, locationId="loc1")
+    assert (status, body["message"]) == (400, "API endpoint has been removed")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"clientSecret": "another", "locationId": "loc1"}, "Invalid parameter: clientSecret"),
+        ({"clientKey": 5, "locationId": "loc1"}, "Invalid parameter: clientKey"),
+        ({"locationId": "elsewhere"}, "Invalid parameter: locationId"),
+        ({"companyId": "another"}, "Invalid parameter: companyId"),
+        ({}, "Missing parameter: companyId"),
+    ],
+)
+async def test_reconnecting_refuses(session, fields, message):
+    """Names what is wrong."""
+    settings = OAuthSettings(**APP, company_id="company", locations=["loc1"], reconnects=True)
+    async with Sandbox(oauth_app=settings) as sandbox:
+        status, body = await reconnect(session, sandbox, **fields)
+    assert (status, body["message"]) == (400, message)
+
+
+@pytest.mark.parametrize("fields", [{"locationId": "loc1"}, {"companyId": "company"}])
+async def test_reconnecting(session, fields):
+    """Gives a code that buys tokens of the location, or of the agency."""
+    settings = OAuthSettings(**APP, company_id="company", reconnects=True)
+    async with Sandbox(oauth_app=settings) as sandbox:
+        status, body = await reconnect(session, sandbox, **fields)
+        assert status == 200
+        grant = sandbox.oauth.exchange(body["authorizationCode"], "Location")
+    assert grant.location_id == fields.get("locationId")

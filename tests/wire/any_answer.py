@@ -63,6 +63,10 @@ OPERATIONS: dict[str, tuple[Request, Callable[[Request, Answer], Any]]] = {
         ),
         token_answers.grant,
     ),
+    "reconnect": (
+        token_requests.reconnect("app", "client-5ecre7", "loc", None),
+        token_answers.authorization_code,
+    ),
     "location token": (token_requests.location_token("v3", "com", "loc"), token_answers.grant),
     "locations": (_LOCATIONS["v3"], _read_locations),
     "skipped locations": (_LOCATIONS["2021-07-28"], _read_locations),
