@@ -44,6 +44,11 @@ _AHEAD_OF_LONG_LIST = 16
 # So many times as many pages are asked for as are needed if none comes later than the quickest.
 _SPARE = 1.5
 
+# A first page that is short with one of these counts, or a multiple of the last, may be cut by
+# the service, which may say the size that was asked for all the same.
+_CAPS = {10, 20, 25, 30, 40}
+_CAP_STEP = 50
+
 _phone_number = operator.attrgetter("phone_number")
 
 
@@ -84,10 +89,16 @@ class Walk:
 
     path: str
     page_size: int
+    asks_for: int = attrs.field(
+        default=attrs.Factory(lambda self: self.page_size, takes_self=True), init=False
+    )
+    """The page size of the next request: smaller if the first page may have been cut."""
     done: bool = False
     _index: int = -1
     _total: int | None = None
     _counts_from_one: bool = False
+    _may_have_ended: bool = False
+    """Whether the first page was short, but may have been cut; the next one shows it."""
     _handed_out: int = 0
     _stale_pages: int = 0
     _previous: tuple[str, ...] = ()
@@ -106,7 +117,11 @@ class Walk:
             self._counts_from_one = True
             self.done = self._ends_with(page)
             return None
+        if self._may_have_ended and numbers == self._previous:
+            self.done = True  # the service has no other page
+            return None
         fresh = self._fresh(numbers)
+        self._may_have_ended = self._may_have_ended and (self._index == 0 or not fresh)
         self._stale_pages = 0 if fresh else self._stale_pages + 1
         if numbers and (numbers == self._previous or self._goes_in_circles):
             raise RepeatedPageError(self.path, self._index)
@@ -126,6 +141,8 @@ class Walk:
 
     def ahead(self, most: int) -> int:
         """How many pages to have under way, of `most` that budget and connections allow."""
+        if self._may_have_ended:
+            return min(most, 1)
         return most if self._total is not None else min(most, _MAX_AHEAD_WITHOUT_TOTAL)
 
     @property
@@ -157,8 +174,13 @@ class Walk:
             self._total = page.total
         if self._index == 0:
             told = page.page_size if page.page_size and page.page_size > 0 else self.page_size
-            given = len(page.numbers) if self._total is not None and page.numbers else told
-            self.page_size = min(self.page_size, told, given)
+            size, given = min(self.page_size, told), len(page.numbers)
+            may_be_capped = 0 < given < size and (given in _CAPS or given % _CAP_STEP == 0)
+            self._may_have_ended = may_be_capped and self._total is None
+            if may_be_capped:
+                self.asks_for = given  # so that the next page begins where this one ends
+            is_told = self._total is not None and given > 0
+            self.page_size = min(size, given) if may_be_capped or is_told else size
 
     def _fresh(self, numbers: tuple[str, ...]) -> Sequence[str]:
         """Those that were not seen yet, each once; mostly all of them are such."""
@@ -184,13 +206,14 @@ class Walk:
 
 async def walk_pages(
     send: Callable[[Request], Coroutine[Any, Any, Answer]],
-    request: Callable[[int], Request],
+    request: Callable[[int, int], Request],
     walk: Walk,
     prefetch: Callable[[Pace], int],
 ) -> AsyncGenerator[ActiveNumbersPage, None]:
     """The list's pages in order, the next ones being fetched meanwhile.
 
-    At most `prefetch(pace)` answers are under way or wait, as bytes, to be handed out.
+    `request` makes the request for a page of some size. At most `prefetch(pace)` answers are under
+    way or wait, as bytes, to be handed out.
     """
     now = asyncio.get_running_loop().time
     pace = Pace(_USUAL_USE * walk.page_size)
@@ -199,7 +222,7 @@ async def walk_pages(
 
     async def fetch(index: int) -> Answer:
         began = now()
-        answer = await send(request(index))
+        answer = await send(request(index, walk.asks_for))
         pace.answered(now() - began)
         return answer
 
@@ -218,7 +241,9 @@ async def walk_pages(
             answer = await answers.popleft()
             began = now()
             page = walk.accept(
-                await understood(_wire.answers.active_numbers, request(index), answer, index)
+                await understood(
+                    _wire.answers.active_numbers, request(index, walk.asks_for), answer, index
+                )
             )
             pace.is_long_list = walk.is_long
             del answer  # as long as the page is used, both would take memory

@@ -188,7 +188,7 @@ class LCPhoneClient:
         there were fewer than it had promised.
         """
 
-        def request(page: int) -> Request:
+        def request(page: int, page_size: int) -> Request:
             return requests.active_numbers(
                 location_id,
                 page=page,
@@ -198,7 +198,7 @@ class LCPhoneClient:
                 include_rcs_sender_ids=include_rcs_sender_ids,
             )
 
-        walk = Walk(request(0).path, page_size)
+        walk = Walk(request(0, page_size).path, page_size)
         if prefetch is not None:
             fixed = checks.whole_number("prefetch", prefetch, 0)
             return walk_pages(self._send, request, walk, lambda _: fixed)

@@ -19,21 +19,25 @@ from ..models import AvailableNumbers
 if TYPE_CHECKING:
     from .._wire.requests import Request
 
+_PAGE_SIZE = 1000
+
 
 async def is_listed(calls: Calls, location_id: str, phone_number: str) -> bool:
     """Whether the location has the number, be it in a pool or not."""
 
-    def request(page: int) -> Request:
+    def request(page: int, page_size: int) -> Request:
         return requests.active_numbers(
             location_id,
             page=page,
-            page_size=1000,
+            page_size=page_size,
             search_filter=phone_number,
             skip_number_pool=False,
             include_rcs_sender_ids=None,
         )
 
-    walk = walk_pages(calls.send, request, Walk(request(0).path, 1000), lambda _: 0)
+    walk = walk_pages(
+        calls.send, request, Walk(request(0, _PAGE_SIZE).path, _PAGE_SIZE), lambda _: 0
+    )
     is_filtered = True
     try:
         async with aclosing(walk) as pages:

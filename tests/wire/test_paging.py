@@ -4,7 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from lcphone_async import IncompleteListError, LCPhoneClient, RepeatedPageError
+from lcphone_async import (
+    IncompleteListError,
+    LCPhoneClient,
+    NumberAlreadyOwnedError,
+    RepeatedPageError,
+)
 
 from .raw_server import RawRequest, RawServer, http_json
 
@@ -301,3 +306,114 @@ async def test_every_page_carries_the_same_filters(v3: LCPhoneClient, raw_server
     }
     sent = sorted((r.parameters for r in raw_server.requests), key=lambda sent: sent["page"])
     assert sent == [{"page": str(page), **same} for page in range(3)]
+
+
+def capped(count: int, cap: int, *, counts_by_asked: bool = False, first: int = 0, **more: object):
+    """A service that gives at most `cap` numbers a page, and echoes the size that was asked.
+
+    Its pages begin at multiples of the cap, or of the size that was asked.
+    """
+
+    def answer(request: RawRequest) -> bytes:
+        page, asked_size = (int(request.parameters[name]) for name in ("page", "pageSize"))
+        size = min(cap, asked_size)
+        start = max(page - first, 0) * (asked_size if counts_by_asked else size)
+        listed = range(count)[start : start + size]
+        numbers = [{"phoneNumber": number(n)} for n in listed]
+        return http_json({"numbers": numbers, "page": page, "pageSize": asked_size, **more})
+
+    return answer
+
+
+CAPS = [10, 20, 25, 30, 50, 100, 150, 200, 250, 500]
+
+
+@pytest.mark.parametrize("counts_by_asked", [True, False])
+@pytest.mark.parametrize("cap", CAPS)
+async def test_a_service_may_cap_its_pages(
+    client: LCPhoneClient, raw_server: RawServer, cap, counts_by_asked
+):
+    """The default is 50, the most 1000: without `total` a short page may be one that was cut."""
+    count = 2 * cap + 3
+    raw_server.reply(capped(count, cap, counts_by_asked=counts_by_asked))
+    assert await walk(client, prefetch=0) == [number(n) for n in range(count)]
+    assert asked(raw_server) == [0, 1, 2]
+
+
+@PREFETCH
+@pytest.mark.parametrize("count", [50, 51, 100, 101, 340])
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("with_total", [True, False])
+async def test_a_capped_list_is_whole(
+    v3: LCPhoneClient, raw_server: RawServer, prefetch, count, first, with_total
+):
+    """However far ahead a walk asks, if the service counts from one, and if it tells its total."""
+    more = {"total": count} if with_total else {}
+    raw_server.reply(capped(count, 50, first=first, **more))
+    assert await walk(v3, prefetch=prefetch) == [number(n) for n in range(count)]
+
+
+@pytest.mark.parametrize("counts_by_asked", [True, False])
+async def test_a_capped_list_with_a_total_is_whole(
+    v3: LCPhoneClient, raw_server: RawServer, counts_by_asked
+):
+    """The next pages begin where the first one ended, wherever the service would begin them."""
+    raw_server.reply(capped(340, 100, counts_by_asked=counts_by_asked, total=340))
+    assert await walk(v3) == [number(n) for n in range(340)]
+    assert sorted(asked(raw_server)) == [0, 1, 2, 3]
+
+
+@PREFETCH
+@pytest.mark.parametrize("count", [50, 100, 250])
+async def test_a_round_count_costs_one_more_page(
+    v2021: LCPhoneClient, raw_server: RawServer, prefetch, count
+):
+    """One more page is asked for, which is empty: so the list was whole."""
+    raw_server.reply(capped(count, 1000))
+    assert await walk(v2021, prefetch=prefetch) == [number(n) for n in range(count)]
+    assert asked(raw_server) == [0, 1]
+
+
+@PREFETCH
+@pytest.mark.parametrize("count", [1, 5, 37, 49, 51, 99, 123, 999])
+async def test_an_ordinary_short_page_costs_no_more(
+    v2021: LCPhoneClient, raw_server: RawServer, prefetch, count
+):
+    """Without `total` a short page is the last."""
+    raw_server.reply(capped(count, 1000))
+    assert await walk(v2021, prefetch=prefetch) == [number(n) for n in range(count)]
+    assert asked(raw_server) == [0]
+
+
+async def test_a_round_count_with_its_total_costs_no_more(v3: LCPhoneClient, raw_server: RawServer):
+    """With `total` no page beyond the last is asked for."""
+    raw_server.reply(capped(50, 1000, total=50))
+    assert await walk(v3) == [number(n) for n in range(50)]
+    assert asked(raw_server) == [0]
+
+
+async def test_a_short_page_after_a_full_one_is_the_last(
+    v2021: LCPhoneClient, raw_server: RawServer
+):
+    """A service that gave a full page does not cap it at less."""
+    raw_server.reply(capped(150, 1000))
+    assert await walk(v2021, page_size=100, prefetch=0) == [number(n) for n in range(150)]
+    assert asked(raw_server) == [0, 1]
+
+
+@PREFETCH
+async def test_a_round_count_that_comes_again_is_the_list(
+    v2021: LCPhoneClient, raw_server: RawServer, prefetch
+):
+    """A service that clamps `page` has no other page than the short one that it repeats."""
+    raw_server.reply(pages(lambda _page: list(range(50))))
+    assert await walk(v2021, prefetch=prefetch) == [number(n) for n in range(50)]
+    assert asked(raw_server) == [0, 1, 2]
+
+
+async def test_a_look_for_a_number_sees_a_capped_list(v2021: LCPhoneClient, raw_server: RawServer):
+    """A list that ignores the filter and caps its pages still shows a number that is owned."""
+    raw_server.look_up_reply = capped(340, 50)
+    raw_server.reply(capped(340, 50))
+    with pytest.raises(NumberAlreadyOwnedError):
+        await v2021.purchase(LOCATION, number(333))
