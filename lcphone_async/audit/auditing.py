@@ -93,8 +93,8 @@ class AuditSummary:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every location was seen to the end."""
-        return all(coverage.is_whole for coverage in self.coverage)
+        """Whether no location is left of which another visit may see more."""
+        return all(coverage.is_final for coverage in self.coverage)
 
 
 async def audit(

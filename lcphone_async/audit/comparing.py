@@ -164,7 +164,9 @@ def _each_field(
     )
 
 
-_STATUS: Final = "CASE coverage WHEN 'not connected' THEN coverage ELSE account_status END"
+_STATUS: Final = (
+    "CASE WHEN coverage IN ('not connected', 'inactive') THEN coverage ELSE account_status END"
+)
 _STATEMENTS: Final = (
     # Where each run looked, and whether it saw all.
     *(

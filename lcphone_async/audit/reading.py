@@ -81,12 +81,14 @@ class Reading:
         return {kind: found[kind] for kind in Coverage if kind in found}
 
     def incomplete(self, most: int) -> list[Incomplete]:
-        """The first locations that were not seen whole, those not visited yet at the end."""
+        """The first locations that were not seen whole: failures, inactive ones, pending ones."""
         rows = self.rows(
             "SELECT location_id, coverage, reason FROM locations"
-            " WHERE NOT list_contains(?, coverage) ORDER BY coverage = ?, position LIMIT ?",
+            " WHERE NOT list_contains(?, coverage)"
+            " ORDER BY coverage = ?, coverage = ?, position LIMIT ?",
             [kind for kind in Coverage if kind.is_whole],
             Coverage.PENDING,
+            Coverage.INACTIVE,
             most,
         )
         return [Incomplete(place, Coverage(seen), reason) for place, seen, reason in rows]

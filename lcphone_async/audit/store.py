@@ -27,7 +27,7 @@ SCHEMA_VERSION: Final = 1
 # What DuckDB keeps in memory; a transaction of any size goes to the disk as it grows.
 _SETTINGS: Final = {"memory_limit": "128MB", "threads": 2}
 
-_WHOLE: Final = [coverage for coverage in Coverage if coverage.is_whole]
+_FINAL: Final = [coverage for coverage in Coverage if coverage.is_final]
 
 
 @frozen
@@ -94,13 +94,13 @@ class Store:
             self._add(run_id, new, len(known))
 
     def unfinished(self, run_id: int) -> list[Location]:
-        """The locations of a run that were not seen to the end yet, in their order."""
+        """The locations of a run of which another visit may see more, in their order."""
         with failing(self.path):
             rows = self._rows(
                 "SELECT location_id, location_name FROM locations WHERE run_id = ?"
                 " AND NOT list_contains(?, coverage) ORDER BY position",
                 run_id,
-                _WHOLE,
+                _FINAL,
             )
         return [Location(*row) for row in rows]
 
@@ -114,7 +114,7 @@ class Store:
             better = [
                 inventory
                 for inventory in inventories
-                if inventory.coverage is not Coverage.FAILED
+                if inventory.coverage not in {Coverage.FAILED, Coverage.INACTIVE}
                 or inventory.location.id not in seen_before
             ]
             self._forget(run_id, seen_before & {inventory.location.id for inventory in better})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from contextlib import aclosing
 from enum import StrEnum
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,9 @@ _PREFETCH = 4
 _WORTH_ANOTHER_WALK = (IncompleteListError, RepeatedPageError, ResponseFormatError)
 _MORE_WALKS = 3
 
+# A 400 of the token endpoints that is final for the location.
+_NOT_ACTIVE = re.compile(r"location is not active", re.IGNORECASE)
+
 # What concerns no single location.
 _ENDS_THE_AUDIT = (
     AuthorizationLostError,
@@ -64,11 +69,18 @@ class Coverage(StrEnum):
     """Nothing of it, for the reason given."""
     NOT_CONNECTED = "not connected"
     """The location has no phone system, so there is nothing to see."""
+    INACTIVE = "inactive"
+    """The location is not active, so the service gives no token for it, and nothing was seen."""
 
     @property
     def is_whole(self) -> bool:
         """Whether all that there is was seen."""
         return self in {Coverage.COMPLETE, Coverage.NOT_CONNECTED}
+
+    @property
+    def is_final(self) -> bool:
+        """Whether another visit would see nothing more, so that `resume` makes none."""
+        return self.is_whole or self is Coverage.INACTIVE
 
 
 @define
@@ -135,16 +147,22 @@ async def _attempt(
     try:
         await _walk(client, inventory, run_id, on_page)
         inventory.coverage = Coverage.COMPLETE
-    except PhoneSystemNotConnectedError as error:
-        inventory.coverage, inventory.error = Coverage.NOT_CONNECTED, error
     except BaseException as error:
         if isinstance(error, _ENDS_THE_AUDIT) or not isinstance(error, Exception):
             inventory.numbers.close()
             raise
         # One bad location never stops the others.
-        inventory.coverage = Coverage.PARTIAL if inventory.numbers.rows else Coverage.FAILED
+        inventory.coverage = Coverage.PARTIAL if inventory.numbers.rows else _nothing_seen(error)
         inventory.error = error
     return inventory
+
+
+def _nothing_seen(error: Exception) -> Coverage:
+    """Why nothing of a location was seen."""
+    if isinstance(error, PhoneSystemNotConnectedError):
+        return Coverage.NOT_CONNECTED
+    is_refusal = getattr(error, "status", None) == HTTPStatus.BAD_REQUEST
+    return Coverage.INACTIVE if is_refusal and _NOT_ACTIVE.search(str(error)) else Coverage.FAILED
 
 
 async def _walk(
@@ -171,7 +189,12 @@ async def _walk(
                 senders = page.rcs_sender_ids or senders
         of_location = (run_id, location_id)
         inventory.others["rcs_sender_ids"] = tables.rcs_sender_ids(*of_location, senders)
-        found = await pools
+        try:
+            found = await pools
+        except PhoneSystemNotConnectedError:
+            if not inventory.numbers.rows:
+                raise
+            found = []  # it has numbers, and no pools
         inventory.others["pools"] = tables.pools(*of_location, found)
         inventory.others["pool_numbers"] = tables.pool_numbers(*of_location, found)
 

@@ -123,9 +123,10 @@ def run(
     one DuckDB file. A location is in it whole or not at all. After an interruption of any kind,
     --resume goes on.
 
-    Exit codes: 0 all was seen; 3 some locations were not seen whole; 4 the token was refused; 5 a
-    location's requests of the day are spent, resume once its limit has reset, within 24 hours; 6
-    the store cannot be opened or written, as on a full disk; 1 another error.
+    Exit codes: 0 all was seen, but of locations that are not active; 3 some locations were not
+    seen whole; 4 the token was refused; 5 a location's requests of the day are spent, resume once
+    its limit has reset, within 24 hours; 6 the store cannot be written, as on a full disk; 1
+    another error.
     """
     locations: list[Location | str] = [*location_ids, *_listed(listed)]
     if installed:
@@ -154,7 +155,8 @@ def run(
         console.print(f"{summary.numbers:,} numbers in run {summary.run_id}")
     for place in summary.incomplete:
         if place.reason is not None:
-            complain(f"{place.location_id}: {place.coverage}: {place.reason}")
+            tell = _mention if place.coverage.is_final else complain
+            tell(f"{place.location_id}: {place.coverage}: {place.reason}")
     if code := _exit_code(summary):
         complain(_ending(summary))
         raise click.exceptions.Exit(code)
@@ -422,7 +424,7 @@ def _mention_gaps(store: Path, run_id: int | None) -> None:
     if missing:
         _mention(
             f"{missing:,} of {sum(found.values()):,} locations were not seen whole:"
-            " `lcphone audit run --resume` tries them again"
+            " `lcphone audit run --resume` tries all but the inactive ones again"
         )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from cli.lcphone_command import Command
 from lcphone_async.sandbox import Fault, OAuthSettings, Sandbox
 
 
@@ -354,3 +355,30 @@ def test_all_locations_of_an_agency(bare, store):
         str(out),
     )
     assert "Location loc2" in out.read_text()
+
+
+def test_locations_that_are_not_active(forks, journal, store):
+    """Ends with 0, and says which locations are inactive."""
+    app = OAuthSettings(client_id="app-1", client_secret="s", locations=["a", "b"])
+    with Sandbox(oauth_app=app).in_thread() as sandbox:
+        settings = {"LCPHONE_BASE_URL": sandbox.url, "LCPHONE_CLIENT_SECRET": "s"}
+        command, code = Command(forks, journal, settings), sandbox.oauth.authorize()
+        assert command.run("login", "--agency", "--client-id", "app-1", given=code).code == 0
+        sandbox.oauth.suspended.add("b")
+        done = command.run("audit", "run", "--installed", "--app", "app-1", "--store", store)
+        again = command.run("audit", "run", "--resume", "--store", store, "--json")
+    assert (done.code, again.code) == (0, 0)
+    assert done.err.splitlines()[-1].startswith("Note: b: inactive: ")
+    assert again.lines[0]["coverage"] == {"complete": 1, "inactive": 1}
+
+
+@pytest.mark.parametrize(
+    "text", ["Phone system is not connected to this account", "No Twilio account found"]
+)
+def test_locations_without_a_phone_system(lcphone, lcphone_sandbox, store, text):
+    """Ends with 0, without a complaint."""
+    lcphone_sandbox.faults.append(Fault(status=404, body={"message": text}))
+    done = lcphone.run("audit", "run", "a", "b", "--store", store, "--json")
+    assert done.code == 0
+    assert done.lines[0]["coverage"] == {"not connected": 2}
+    assert "rror" not in done.err

@@ -71,6 +71,7 @@ def look() -> None:
     la.export_all()  # type: ignore[attr-defined]
     assert_type(la.coverage("store", run_id=1), dict[la.Coverage, int])
     assert_type(la.Coverage.PARTIAL.is_whole, bool)
+    assert_type(la.Coverage.INACTIVE.is_final, bool)
     assert_type(la.export("store", "out", "csv", table="locations", run_id=1), int)
     la.export("store", "out", "xls")  # type: ignore[arg-type]
     rule = la.Rule(name="x", title="X", reason="Because.", query="SELECT location_id FROM numbers")
