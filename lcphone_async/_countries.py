@@ -25,7 +25,7 @@ MEANT = {"EL": "GR", "EN": "GB", "JA": "JP", "UK": "GB"}
 
 
 def national_part(country: str, start: str) -> str:
-    """What a number's start says behind the country's calling code and its trunk prefix.
+    """Returns a number's first digits without the country's calling code and trunk prefix.
 
     Digits with which a number of the country can begin are left as they are.
     Raises `ValueError` for `+` and another calling code, and if nothing is left.
