@@ -1,6 +1,7 @@
 """`wire.md`: Errors: what their texts and other keys mean."""
 
 import json
+import pickle
 import re
 
 import pytest
@@ -133,6 +134,7 @@ async def test_other_keys_of_an_error_are_kept(
     error = await refused(client, raw_server, http_json(body, 404))
     assert type(error) is NotFoundError
     assert (error.message, error.trace_id) == ("No such location", "trace-1")
+    assert pickle.loads(pickle.dumps(error)).extra == error.extra
     kept = {name: value for name, value in error.extra.items() if name != "error"}
     assert kept == {**AIP_EXTRA, "success": False}
 

@@ -282,9 +282,9 @@ async def test_flags_are_sent_when_set(
     assert [request.parameters[wire_name] for request in raw_server.requests] == [sent, sent]
 
 
-@pytest.mark.parametrize("value", ["+91", "", "%2B91", "9 1", "9&page=3", "#9", "٩"])
+@pytest.mark.parametrize("value", ["+91", "+1813", "", "%2B91", "9 1", "9&page=3", "#9", "٩"])
 async def test_search_filter_arrives_as_it_is(client: LCPhoneClient, raw_server: RawServer, value):
-    """`searchFilter` is a partial match on the number (`+91`)."""
+    """`searchFilter` is a partial match on the whole number (`+91`)."""
     raw_server.reply(http_json({"numbers": []}))
     await walk(client, search_filter=value)
     sent = {"page": "0", "pageSize": "1000", "searchFilter": value}

@@ -78,14 +78,20 @@ async def test_false_is_sent(client: LCPhoneClient, raw_server: RawServer):
     assert raw_server.request.json == {"phoneNumber": NUMBER, "skipLocationKYC": False}
 
 
-@pytest.mark.parametrize("number_type", ["local", "tollFree", "mobile"])
+@pytest.mark.parametrize(
+    ("number_type", "sent"),
+    [
+        *(("local", "local"), ("tollFree", "tollFree"), ("mobile", "mobile"), ("new", "new")),
+        *(("TOLL_FREE", "tollFree"), ("toll-free", "tollFree"), ("Mobile", "mobile")),
+    ],
+)
 async def test_number_types_are_spelt_as_in_a_search(
-    client: LCPhoneClient, raw_server: RawServer, number_type
+    client: LCPhoneClient, raw_server: RawServer, number_type, sent
 ):
     """`local`, `tollFree`, `mobile` in search and purchase."""
     raw_server.reply(http_json({"data": BOUGHT}, 201))
     await client.purchase(LOCATION, NUMBER, number_type=number_type)
-    assert raw_server.request.json["numberType"] == number_type
+    assert raw_server.request.json["numberType"] == sent
 
 
 async def test_a_found_number_fills_in_what_it_knows(client: LCPhoneClient, raw_server: RawServer):
@@ -135,6 +141,17 @@ async def test_a_number_may_be_gone(client: LCPhoneClient, raw_server: RawServer
         await client.purchase(LOCATION, NUMBER)
     assert (caught.value.status, caught.value.message) == (status, GONE)
     assert len(raw_server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_a_number_may_be_gone_without_a_message(
+    client: LCPhoneClient, raw_server: RawServer, status
+):
+    """Only `error` and no `message`."""
+    raw_server.reply(http_json({"error": GONE, "status": 400}, status))
+    with pytest.raises(NumberUnavailableError) as caught:
+        await client.purchase(LOCATION, NUMBER)
+    assert (caught.value.status, caught.value.message) == (status, GONE)
 
 
 @pytest.mark.parametrize(
