@@ -17,6 +17,7 @@ COMPANY: Final = "company"
 """The agency, where the settings name none."""
 _LOCATION: Final = "location"
 _BAD_REFRESH: Final = "Invalid grant: refresh token is invalid"
+_WRONG_TYPE: Final = "Token's user type mismatch!"
 _BAD_CODE: Final = "Invalid grant: authorization code is invalid"
 
 
@@ -134,20 +135,29 @@ class OAuth:
             return None
         return access.may if self.clock() < access.until else None
 
-    def exchange(self, code: str, user_type: str) -> Grant:
-        """Give the first tokens for a code."""
-        installation = self._codes.pop(code, None)
-        if installation is None and not self.is_enforced:
+    def exchange(self, code: str, user_type: str | None = None) -> Grant:
+        """Give the first tokens for a code, of the type that is asked for.
+
+        An agency's code may give a location's tokens, that of the first location where the app is
+        installed; a location's code gives no agency's, and is not used up by asking.
+        """
+        installation = self._codes.get(code)
+        is_agencys = installation is not None and installation.location_id is None
+        is_anybodys = installation is None and not self.is_enforced
+        if is_anybodys or (is_agencys and user_type == "Location"):
             installation = self._anybody(user_type)
 
         def exchanged() -> tuple[Grant, str]:
             if installation is None:
                 raise RefusedError(400, _BAD_CODE)
+            if user_type == "Company" and installation.location_id is not None:
+                raise RefusedError(401, _WRONG_TYPE)
+            self._codes.pop(code, None)
             return self._issue(self._active(installation)), "issued"
 
         return self._noted("authorization_code", installation, exchanged)
 
-    def refresh(self, token: str, user_type: str) -> Grant:
+    def refresh(self, token: str, user_type: str | None) -> Grant:
         """Give new tokens for a refresh token, which is used up by it."""
         held = self._refreshes.get(token)
         if held is None and not self.is_enforced:
@@ -208,7 +218,7 @@ class OAuth:
             raise RefusedError(400, "Location is not active")
         return installation
 
-    def _anybody(self, user_type: str) -> _Installation:
+    def _anybody(self, user_type: str | None) -> _Installation:
         first = (self.settings.locations or (_LOCATION,))[0]
         return self._installed(None if user_type == "Company" else first)
 

@@ -17,8 +17,8 @@ def _token(call: Call) -> Answer:
     oauth, fields = call.state.oauth, token_fields(call)
     check_equal(fields, "clientId", oauth.settings.client_id)
     check_equal(fields, "clientSecret", oauth.settings.client_secret)
-    user_type = fields.get("userType", "Location")
-    if user_type not in _USER_TYPES:
+    user_type = fields.get("userType")
+    if user_type not in {*_USER_TYPES, None}:
         raise RefusedError(400, "Invalid parameter: userType")
     match required(fields, "grantType"):
         case "authorization_code":

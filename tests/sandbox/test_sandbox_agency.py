@@ -95,6 +95,28 @@ async def test_anybody_gets_tokens_unless_told_otherwise(session, version):
         assert await app.refresh("any") == BAD_REFRESH  # it was used above
 
 
+async def test_the_type_of_token_that_is_asked_for(app, sandbox):
+    """A code gives tokens of the type that is asked for, or none; a location's code no agency's."""
+    for user_type, location in (("Company", None), ("Location", "loc0"), (None, None)):
+        asked = {} if user_type is None else {"user_type": user_type}
+        code = sandbox.oauth.authorize()
+        status, got = await app.token("authorization_code", code=code, **asked)
+        kind = "Company" if location is None else "Location"
+        assert (status, got["userType"], got.get("locationId")) == (200, kind, location)
+    code = sandbox.oauth.authorize("loc7")
+    refused = (401, "Token's user type mismatch!")
+    assert await app.token("authorization_code", code=code, user_type="Company") == refused
+    status, got = await app.token("authorization_code", code=code, user_type="Location")
+    assert (status, got["userType"], got["locationId"]) == (200, "Location", "loc7")
+    assert outcomes(sandbox) == [
+        ("authorization_code", None, "issued"),
+        ("authorization_code", "loc0", "issued"),
+        ("authorization_code", None, "issued"),
+        ("authorization_code", "loc7", "Token's user type mismatch!"),
+        ("authorization_code", "loc7", "issued"),
+    ]
+
+
 async def test_a_version_has_its_own_paths(session, sandbox):
     """A path of the other contract refuses the version."""
     bearer = {"Authorization": f"Bearer {sandbox.oauth.install().access_token}"}

@@ -269,5 +269,5 @@ async def test_reconnecting(session, fields):
     async with Sandbox(oauth_app=settings) as sandbox:
         status, body = await reconnect(session, sandbox, **fields)
         assert status == 200
-        grant = sandbox.oauth.exchange(body["authorizationCode"], "Location")
+        grant = sandbox.oauth.exchange(body["authorizationCode"])
     assert grant.location_id == fields.get("locationId")
