@@ -331,6 +331,11 @@ def _number_type(name: str, said: str) -> str:
     return next((known for known in NumberType if known.casefold() == squeezed), spelled)
 
 
+def is_this_machine(host: str) -> bool:
+    """Whether a base URL's host is this machine."""
+    return _is_this_machine(_host(host))
+
+
 def _is_this_machine(host: str | IPv4Address | IPv6Address) -> bool:
     if isinstance(host, str):
         return host == "localhost"

@@ -26,6 +26,7 @@ class ClientOptions(TypedDict, total=False):
     journal: Journal | None
     spending_limit: SpendingLimit | None
     allow_http: bool
+    trust_env: bool
 
 
 class PurchaseOptions(TypedDict, total=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
@@ -17,6 +18,7 @@ from yarl import URL
 
 from . import _checks as checks
 from ._bodies import ACCEPTED, TooLargeError, UnreadableError, read_whole
+from ._network import Network
 from ._secrets import Secret, SecretBytes
 from ._version import __version__
 from ._wire.answers import Answer
@@ -70,11 +72,17 @@ class Transport:
         *,
         max_body_size: int,
         allow_http: bool = False,
+        trust_env: bool = False,
     ) -> None:
         if session is not None:
             _check_session(session)
+        is_trusted = checks.switch("trust_env", trust_env)
+        if is_trusted and session is not None:
+            raise ValueError("trust_env is for the client's own session: set up yours instead")
         self.allow_http = checks.switch("allow_http", allow_http)
         self.base_url = checks.base_url(base_url, allow_http=allow_http)
+        self._network = Network.from_env() if is_trusted else Network()
+        self._network.proxy_for(URL(self.base_url))  # raises for one that cannot be used
         self._max_body_size = checks.whole_number("max_body_size", max_body_size, 1)
         self.api_version = checks.api_version(api_version)
         self._headers = {
@@ -147,9 +155,11 @@ class Transport:
         target = f"{request.base_url or self.base_url}{request.path}"
         if request.query:
             target += f"?{request.query}"
+        url = URL(target, encoded=True)
         async with session.request(
             request.method,
-            URL(target, encoded=True),
+            url,
+            proxy=self._proxy_for(url),
             data=_body(request),
             headers=self._headers_of(request, token),
             timeout=self._timeout_but_total,
@@ -161,6 +171,12 @@ class Transport:
         ) as response:
             body = await read_whole(response, self._max_body_size)
             return Answer(response.status, response.headers, body)
+
+    def _proxy_for(self, url: URL) -> URL | None:
+        try:
+            return self._network.proxy_for(url)
+        except ValueError as error:
+            raise _NoConnectionError(str(error)) from None
 
     def _headers_of(self, request: Request, token: str | None) -> dict[str, str]:
         headers = {**self._headers, "Version": request.api_version or self.api_version}
@@ -184,7 +200,8 @@ class Transport:
         if self._session is None:
             # Without cookies: the service documents none, and a jar of them could only grow.
             self._session = aiohttp.ClientSession(
-                connector=_Connector(), cookie_jar=aiohttp.DummyCookieJar()
+                connector=_Connector(ssl=self._network.trusted or True),
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
             self._loop = loop
         problem = ""
@@ -272,11 +289,14 @@ async def _send_once(
     except aiohttp.ConnectionTimeoutError:
         raise _NoConnectionError("no connection in time") from None
     except aiohttp.ClientHttpProxyError as error:
-        raise _NoConnectionError(f"the proxy refused with {error.status}") from None
+        reason = f"the proxy refused with {error.status}"
+        if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            reason += ": its URL needs a user name and a password that are right"
+        raise _NoConnectionError(reason) from None
     except aiohttp.ClientConnectorError as error:
         if not _is_of(request, error):
             raise _NoAnswerError(_reason(error)) from error
-        reason = f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
+        reason = _connect_failure(error)
         hint = _LOCAL_CAUSES.get(_errno(error.os_error))
         if hint is not None:
             reason += f" ({hint})"
@@ -288,6 +308,13 @@ async def _send_once(
             raise
         reason = f"cannot look up {request.url.host}: {error} (see `ulimit -u`, and the memory)"
         raise _NoConnectionError(reason, is_local=True) from _bare(error)
+
+
+def _connect_failure(error: aiohttp.ClientConnectorError) -> str:
+    reason = f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason += " (SSL_CERT_FILE, or the command's --ca-bundle, names the CAs to trust)"
+    return reason
 
 
 def _errno(error: OSError) -> int | None:

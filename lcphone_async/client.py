@@ -73,6 +73,8 @@ class LCPhoneClient:
     - `max_body_size`: bytes that an answer may have once it is unpacked; 64 MiB unless told
       otherwise. A larger one is not read to its end: `AnswerTooLargeError`.
     - `journal`: where purchases are kept, such as a `PurchaseJournal`; without one in memory.
+    - `trust_env`: use the proxies and the CAs that `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` and
+      `SSL_CERT_FILE` name (`docs/proxies.md`).
     - `spending_limit`: a `SpendingLimit` on the purchases in the journal; none unless given.
 
     Use it on one event loop, as an async context manager, or `await client.close()` at the end.
@@ -95,6 +97,7 @@ class LCPhoneClient:
         journal: Journal | None = None,
         spending_limit: SpendingLimit | None = None,
         allow_http: bool = False,
+        trust_env: bool = False,
     ) -> None:
         from ._purchases.intention import GuardedJournal
         from ._purchases.purchase import Purchases
@@ -114,6 +117,7 @@ class LCPhoneClient:
             timeout,
             max_body_size=max_body_size,
             allow_http=allow_http,
+            trust_env=trust_env,
         )
         self._calls = Calls(source, self._transport, budgets, policy)
         self._tokens = ClientTokenService.over(self._calls, self._transport)

@@ -203,6 +203,7 @@ WRONG = {
     "text": [None, *NO_TEXT],
     "timeout": TIME,
     "token": NO_TOKEN,
+    "trust_env": SWITCH,
     "user_type": MAYBE_TEXT,
     "version_id": MAYBE_TEXT,
     "voice_enabled": FLAG,

@@ -151,12 +151,24 @@ def of_service(verb: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--allow-http", is_flag=True, help="Permit http:// to another machine: all can read it."
     )
+    @click.option(
+        "--ca-bundle",
+        metavar="FILE",
+        help="The CAs to trust, in PEM; without it those of SSL_CERT_FILE, or the system's.",
+    )
     @functools.wraps(verb)
     def command(
-        base_url: str | None, api_version: str | None, *, allow_http: bool, **rest: Any
+        base_url: str | None,
+        api_version: str | None,
+        *,
+        allow_http: bool,
+        ca_bundle: str | None,
+        **rest: Any,
     ) -> None:
+        if ca_bundle is not None:
+            os.environ["SSL_CERT_FILE"] = ca_bundle
         options = {"base_url": base_url, "api_version": api_version, "allow_http": allow_http}
         given = {name: value for name, value in options.items() if value}
-        verb(Service(given), **rest)
+        verb(Service({**given, "trust_env": True}), **rest)
 
     return command

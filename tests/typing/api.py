@@ -82,6 +82,7 @@ async def construct(session: aiohttp.ClientSession) -> None:
         timeout=aiohttp.ClientTimeout(total=5),
         max_body_size=2**20,
         journal=lc.PurchaseJournal("purchases.db"),
+        trust_env=False,
         spending_limit=lc.SpendingLimit(Decimal(50), currency="USD", period=timedelta(days=1)),
     )
     async with client as entered:
