@@ -25,6 +25,7 @@ TOKEN_LIFETIME = 10.0
 
 POINTS = get_args(Point)
 KINDS: list[dict[str, Any]] = [
+    {"replay": 1, "point": "after"},  # before those that wait: the number is for sale again then
     *({"damage": damage, "point": point} for damage in get_args(Damage) for point in POINTS),
     *({"status": status, "point": point} for status in (500, 502, 503, 504) for point in POINTS),
     *({"delay": delay, "point": point} for delay in DELAYS for point in POINTS),
@@ -74,7 +75,8 @@ def told(fault: Fault) -> str:
     wait = f"{fault.status} with Retry-After" if fault.retry_after is not None else ""
     page = f"{fault.status} of a proxy" if fault.body is not None else ""
     limit = "429 of a lower limit" if fault.limit else ""
-    what = fault.damage or late or wait or page or limit or fault.change or str(fault.status)
+    other = "replayed" if fault.replay else str(fault.status)
+    what = fault.damage or late or wait or page or limit or fault.change or other
     return f"{what}, after it acted" if fault.point == "after" else what
 
 

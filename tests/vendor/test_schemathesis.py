@@ -46,9 +46,9 @@ def clarified(contract):
         parameters = operation["parameters"]
         for parameter in parameters:
             if parameter["name"] in ("page", "pageSize"):
-                # "The page index", "how many resources"; JSON has no larger whole numbers.
+                # "The page index", "how many resources"; JavaScript has no larger whole numbers.
                 parameter["schema"] |= {"type": "integer"}
-                parameter["schema"].setdefault("maximum", 10**15 - 1)
+                parameter["schema"].setdefault("maximum", 2**53 - 1)
             if parameter["name"] == "countryCode":
                 parameter["schema"] = COUNTRY  # "ISO 3166-1 alpha-2"
             if parameter["name"] == "locationId" and contract == "v3":
