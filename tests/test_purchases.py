@@ -11,6 +11,7 @@ from typing import get_args
 
 import aiohttp
 import pytest
+from attrs import evolve
 from shop import NUMBER, ONCE, PATIENT, PLACE, HeldJournal, Shop, until
 from wire.raw_server import RawServer, http, http_json
 
@@ -508,6 +509,43 @@ async def test_10_one_look_after_a_refusal(shop):
         assert sent == ["GET", "POST", *["GET"] * (looks - 1)]
 
 
+@pytest.mark.parametrize("contract", ["v3", "2021-07-28"])
+@pytest.mark.parametrize("status", [400, 409])
+@pytest.mark.parametrize("readable", ["before", "after"])
+async def test_14_refused_and_no_proof(shop, readable, status, contract):
+    """A refusal that the list cannot confirm is in doubt: no other number is bought instead."""
+    lists = (1,) if readable == "after" else range(2, 30)
+    shop.fails(
+        Fault(operation="purchase", point="after", status=status, times=1),
+        *(Fault(operation="active", nth=nth, status=503) for nth in lists),
+    )
+    client = shop.client(api_version=contract)
+    order = await client.purchase_many(PLACE, [NUMBER, "+18305551999"], count=1)
+    assert (order.bought, order.unknown) == ((), (NUMBER,))
+    assert (shop.paid, await shop.states()) == ([NUMBER], ["unknown"])
+    shop.fails()
+    assert [record.state for record in await client.reconcile()] == ["bought"]
+
+
+async def test_10_refused_and_a_list_that_fails_once(shop):
+    """The list is asked again until it can be read, and decides then."""
+    lists = [Fault(operation="active", nth=nth, status=503) for nth in (2, 3)]
+    shop.fails(Fault(operation="purchase", status=400), *lists)
+    with pytest.raises(BadRequestError):
+        await shop.client(retry=PATIENT).purchase(PLACE, NUMBER)
+    shop.fails(Fault(operation="purchase", point="after", status=400), *lists)
+    assert (await shop.client(retry=PATIENT).purchase(PLACE, NUMBER)).confirmed_by == "read-back"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_10_refused_for_a_token_that_may_not_read(shop, status):
+    """A refusal is raised as it is if the token may never read the list."""
+    shop.fails(Fault(operation="active", status=status), Fault(operation="purchase", status=410))
+    with pytest.raises(NumberUnavailableError):
+        await shop.client().purchase(PLACE, NUMBER)
+    assert await shop.states() == ["refused"]
+
+
 async def test_10_refused_twice(shop):
     """Of a number that was refused twice, only the newer purchase is looked at again."""
     shop.fails(Fault(operation="purchase", point="after", status=429), LAGGING)
@@ -515,7 +553,7 @@ async def test_10_refused_twice(shop):
     for error in (RateLimitedError, NumberUnavailableError):
         with pytest.raises(error):
             await client.purchase(PLACE, NUMBER, reference=error.__name__)
-        shop.fails(*(Fault(operation="active", status=503) for _ in range(1)))
+        shop.fails(evolve(LAGGING, nth=None))
     shop.fails()
     (record,) = await client.reconcile()
     assert (record.state, record.reference) == ("bought", "NumberUnavailableError")

@@ -21,9 +21,12 @@ from .._calls import Calls, Tries
 from .._tasks import OwnTasks
 from ..errors import (
     APIError,
+    AuthenticationError,
     ClientClosedError,
     LCPhoneError,
+    NotFoundError,
     NumberAlreadyOwnedError,
+    PermissionDeniedError,
     PurchaseInProgressError,
     PurchaseOutcomeUnknownError,
     RateLimitedError,
@@ -241,40 +244,52 @@ class Purchases:
     ) -> Purchase:
         """Sends the POST; looks at the list before the caller hears of anything but success."""
         request = wanted.request
-        confirmed = Purchase(request.phone_number, request.location_id, confirmed_by="read-back")
         try:
             answer = await self.calls.send(request, tries)
             return await understood(_wire.answers.purchase, request, answer)
         except (APIError, ResponseFormatError, TransportError) as error:
-            may_read_back = known_not_owned and not isinstance(error, ClientClosedError)
-            if not tries.in_doubt:
-                if may_read_back and _proves_nothing(error) and await self._is_seen(wanted):
-                    return confirmed
+            is_refusal = not tries.in_doubt
+            if is_refusal and not (tries.is_refused and _proves_nothing(error)):
                 raise
             cause = error
-        if may_read_back and await self._read_back(wanted):
-            return confirmed
+        listed = None
+        if not isinstance(cause, ClientClosedError) and (is_refusal or known_not_owned):
+            listed = await self._look(wanted, once=is_refusal)
+        if listed and known_not_owned:
+            return Purchase(request.phone_number, request.location_id, confirmed_by="read-back")
+        if is_refusal and listed is False:
+            raise cause
+        tries.in_doubt = True
         raise unknown(intention.record, str(cause)) from cause
 
-    async def _read_back(self, wanted: Wanted) -> bool:
-        """Whether the number turns up in the list within the time for that."""
+    async def _look(self, wanted: Wanted, *, once: bool) -> bool | None:
+        """Whether the list shows the number within `confirm_timeout`, or `once` it can be read.
+
+        Returns `None` if it cannot be read.
+        """
+        listed = None
         wait = self.confirm_timeout / 30
-        with suppress(TimeoutError, ClientClosedError):
-            async with asyncio.timeout(self.confirm_timeout):
-                while not await self._is_seen(wanted):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if once else self.confirm_timeout) as limit:
+                while True:
+                    listed = await self._is_listed(wanted)
+                    if listed or (once and listed is False) or self.calls.is_closed:
+                        break
+                    if limit.when() is None:  # after a refusal there is a look, however short it is
+                        now = asyncio.get_running_loop().time()
+                        limit.reschedule(now + self.confirm_timeout)
                     await asyncio.sleep(wait)
                     wait *= 2
-                return True
-        return False
+        return listed
 
-    async def _is_seen(self, wanted: Wanted) -> bool:
-        """Whether the number is in the list now; a list that cannot be read shows nothing."""
+    async def _is_listed(self, wanted: Wanted) -> bool | None:
+        """Whether the number is in the list now; `None` if the list cannot be read."""
         try:
             return await is_listed(self.calls, *wanted.key)
-        except ClientClosedError:
-            raise
+        except (AuthenticationError, PermissionDeniedError, NotFoundError):
+            return False  # a token that may only buy will not read it later either
         except LCPhoneError:
-            return False
+            return None
 
 
 def _proves_nothing(error: LCPhoneError) -> bool:
