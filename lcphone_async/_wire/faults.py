@@ -42,7 +42,7 @@ _MOST_READ = 20 * _MAX_MESSAGE
 _LONGEST_EXTRA = 2**16
 _DEEPEST_EXTRA = 8
 
-# What a body calls its message, best first; `error` mostly is the status's name.
+# The keys under which a body may have its message, best first; `error` mostly is a status's name.
 _MESSAGES = ("message", "msg", "error_description", "error")
 _STATUSES = ("statusCode", "status", "code")
 

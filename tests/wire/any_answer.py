@@ -156,6 +156,7 @@ def receive(operation: str, answer: Answer) -> Any:
         return read(request, answer)
     error = faults.error_of(request, answer, TOKEN)
     faults.is_in_doubt(error)
+    faults.is_passing(error)
     faults.is_invalid_token(error)
     faults.is_invalid_grant(error)
     raise error
