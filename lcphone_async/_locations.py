@@ -146,10 +146,11 @@ async def _counts_all(send: Send, walk: LocationsWalk) -> bool:
     """
     found: set[str] = set()
     for is_installed in (True, False):
-        other = LocationsWalk(walk.query.of_all(is_installed=is_installed))
+        query = walk.query.of_all(is_installed=is_installed)
+        other = walk if query == walk.query else LocationsWalk(query)
         try:
             while other.start is not None:
-                other.accept(await _page(send, other.query, other.start))
+                other.accept(await _page(send, query, other.start))
         except (APIError, RepeatedPageError, ResponseFormatError):
             return False
         if other.total != walk.total:

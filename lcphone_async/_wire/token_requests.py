@@ -97,7 +97,7 @@ class LocationsQuery:
     app_id: str
     page_size: int
     is_installed: bool | None
-    filters: Mapping[str, str | bool | None]
+    filters: Mapping[str, str | bool]
     """The others, by their names on the wire."""
 
     @property
@@ -144,22 +144,23 @@ def locations(
     """`GET /oauth/installed-locations`, or `/oauth/installedLocations`, with its filters."""
     if restrict_to_user_locations is not None and api_version != _V3:
         raise ValueError("restrict_to_user_locations is a filter of the api_version 'v3' alone")
+    filters = {
+        "query": checks.optional_text("query", query),
+        "locationId": checks.optional_text("location_id", location_id),
+        "versionId": checks.optional_text("version_id", version_id),
+        "planId": checks.optional_text("plan_id", plan_id),
+        "onTrial": checks.flag("on_trial", on_trial),
+        "restrictToUserLocations": checks.flag(
+            "restrict_to_user_locations", restrict_to_user_locations
+        ),
+    }
     return LocationsQuery(
         api_version,
         checks.identifier("company_id", company_id),
         checks.identifier("app_id", app_id),
         checks.whole_number("page_size", page_size, 1, MAX_PAGE_SIZE),
         checks.flag("is_installed", is_installed),
-        {
-            "query": checks.optional_text("query", query),
-            "locationId": checks.optional_text("location_id", location_id),
-            "versionId": checks.optional_text("version_id", version_id),
-            "planId": checks.optional_text("plan_id", plan_id),
-            "onTrial": checks.flag("on_trial", on_trial),
-            "restrictToUserLocations": checks.flag(
-                "restrict_to_user_locations", restrict_to_user_locations
-            ),
-        },
+        {name: value for name, value in filters.items() if value is not None},
     )
 
 
