@@ -36,6 +36,15 @@ CREATE UNIQUE INDEX IF NOT EXISTS one_open_purchase_a_number
 CREATE INDEX IF NOT EXISTS purchases_of_a_number ON purchases (location_id, phone_number);
 """
 
+# What journals of before do not have: each column, and what it holds for their purchases.
+_ADDED = {
+    "reference": ("TEXT", None),
+    "price": ("TEXT", None),
+    "currency": ("TEXT", None),
+    "told": ("INTEGER NOT NULL DEFAULT 1", 1),
+    "version": ("INTEGER NOT NULL DEFAULT 0", 0),
+}
+
 # Of one number one purchase is open at a time: the last that was made was begun last.
 _LAST_BOUGHT = """
 SELECT {columns} FROM purchases
@@ -169,12 +178,26 @@ class PurchaseJournal:
                 # It is looked up a row at a time: 256 KiB of pages are enough.
                 self._database.execute("PRAGMA cache_size = -256")
                 self._database.executescript(_SCHEMA)
+                self._add_columns()
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
             else:
                 return
+
+    def _add_columns(self) -> None:
+        """Brings a journal of before up to date."""
+        if not self._missing_columns():
+            return
+        with self._transaction():
+            for name in self._missing_columns():
+                self._database.execute(f"ALTER TABLE purchases ADD COLUMN {name} {_ADDED[name][0]}")
+
+    def _missing_columns(self) -> list[str]:
+        rows = self._database.execute("PRAGMA table_info(purchases)").fetchall()
+        there = {row["name"] for row in rows}
+        return [name for name in _ADDED if name not in there]
 
     def _past(self, location_id: str, phone_number: str) -> Past:
         number = {"location_id": location_id, "phone_number": phone_number}
@@ -251,5 +274,6 @@ def _read(file: Path, how: str) -> list[PurchaseRecord]:
 
 
 def _records_in(database: sqlite3.Connection) -> list[PurchaseRecord]:
+    before = {name: value for name, (_, value) in _ADDED.items()}
     rows = database.execute("SELECT * FROM purchases ORDER BY sent_at, id")
-    return [PurchaseRecord.from_row(dict(row)) for row in rows]
+    return [PurchaseRecord.from_row({**before, **dict(row)}) for row in rows]
