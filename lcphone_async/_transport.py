@@ -167,7 +167,7 @@ class Transport:
             raise_for_status=False,
             auto_decompress=False,
             read_bufsize=_READ_BUFFER,
-            middlewares=(*self._middlewares, _send_once),
+            middlewares=(*self._middlewares, _Attempts()),
         ) as response:
             body = await read_whole(response, self._max_body_size)
             return Answer(response.status, response.headers, body)
@@ -274,6 +274,28 @@ class _NoConnectionError(aiohttp.ClientConnectionError):
     def __init__(self, reason: str, *, is_local: bool = False) -> None:
         super().__init__(reason)
         self.is_local = is_local
+
+
+class _Attempts:
+    """The innermost middleware of one request, which another may call more than once.
+
+    If that one's repetition finds no connection, an earlier attempt may have had one.
+    """
+
+    def __init__(self) -> None:
+        self._were_sent = False
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        were_sent, self._were_sent = self._were_sent, True
+        try:
+            return await _send_once(request, handler)
+        except _NoConnectionError as error:
+            if were_sent:
+                raise _NoAnswerError(f"sent before, and then: {error}") from error
+            self._were_sent = False
+            raise
 
 
 async def _send_once(

@@ -4,16 +4,23 @@ The first POST buys, the second is refused, and the client sees the refusal. Wha
 do, and what becomes of it if it does, is in `docs/proxies.md`.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import aiohttp
 import pytest
 from proxies import TIMEOUT_MS, HAProxy, Nginx
 from shop import NUMBER, PATIENT, PLACE, Shop, until
 from yarl import URL
 
-from lcphone_async import APIError, NumberUnavailableError
+from lcphone_async import (
+    APIError,
+    ConnectFailedError,
+    NumberUnavailableError,
+    PurchaseOutcomeUnknownError,
+)
 from lcphone_async.sandbox import Fault
 
 CONTRACTS = ["v3", "2021-07-28"]
@@ -157,6 +164,72 @@ async def test_an_order_of_numbers_that_are_gone(shop, proxy):
     order = await client_of(shop, base_url=proxy.url).purchase_many(PLACE, offers, count=1)
     assert [purchase.number for purchase in order.bought] == shop.paid == offers[1:2]
     assert order.unavailable == (offers[0],)
+
+
+# In the caller's own session
+
+
+async def twice(request, handler):
+    """A middleware that sends all that is not read again, and shows the second response."""
+    if request.method == "POST":
+        (await handler(request)).release()
+    return await handler(request)
+
+
+async def in_spite_of_errors(request, handler):
+    """A middleware that sends again what had an error or no response."""
+    with suppress(aiohttp.ClientError):
+        response = await handler(request)
+        if response.status < 500:
+            return response
+        response.release()
+    return await handler(request)
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"damage": "hang-up"}, {"damage": "reset"}])
+@pytest.mark.parametrize("middleware", [twice, in_spite_of_errors])
+async def test_a_middleware_that_repeats(shop, middleware, fault):
+    """A purchase that a middleware of the caller's session sends twice is bought, and once."""
+    shop.fails(*[lost(fault)] * (middleware is in_spite_of_errors))
+    async with aiohttp.ClientSession(middlewares=(middleware,)) as session:
+        purchase = await client_of(shop, session=session).purchase(PLACE, NUMBER)
+    assert (purchase.confirmed_by, shop.posts) == ("read-back", 2)
+    assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
+
+
+def losing_the_server(sandbox, *, first):
+    """A middleware that repeats a POST, for which there is no server, nor for the `first` one."""
+
+    async def middleware(request, handler):
+        if request.method == "POST":
+            if first:
+                await sandbox.close()
+            with suppress(aiohttp.ClientError):
+                (await handler(request)).release()
+            await sandbox.close()
+        return await handler(request)
+
+    return middleware
+
+
+@pytest.mark.parametrize("fault", [{"delay": 0.01}, {"status": 500}, {"damage": "hang-up"}])
+async def test_a_middleware_that_repeats_without_a_server(shop, fault):
+    """A purchase is in doubt if its repetition finds no server: the first one may have bought."""
+    shop.fails(lost(fault))
+    middleware = losing_the_server(shop.sandbox, first=False)
+    async with aiohttp.ClientSession(middlewares=(middleware,)) as session:
+        with pytest.raises(PurchaseOutcomeUnknownError):
+            await shop.client(session=session).purchase(PLACE, NUMBER)
+    assert (shop.paid, await shop.states()) == ([NUMBER], ["unknown"])
+
+
+async def test_a_middleware_that_never_finds_a_server(shop):
+    """A purchase that found no server either time was surely not made."""
+    middleware = losing_the_server(shop.sandbox, first=True)
+    async with aiohttp.ClientSession(middlewares=(middleware,)) as session:
+        with pytest.raises(ConnectFailedError):
+            await shop.client(session=session).purchase(PLACE, NUMBER)
+    assert (shop.paid, await shop.states()) == ([], ["not bought"])
 
 
 # Replays of the sandbox's own

@@ -6,6 +6,8 @@ import signal
 import pytest
 from wire.raw_server import http, http_json
 
+from lcphone_async.sandbox import Fault
+
 LOCAL, TOLL_FREE = "+13126994095", "+18444038427"  # for sale in every sandbox
 ONE_OFFER = http_json(
     {
@@ -66,6 +68,14 @@ def test_max_price_is_a_price(lcphone, lcphone_sandbox, price):
     assert refused.code == 2
     assert f"'{price}' is not a price" in refused.err
     assert lcphone_sandbox.requests == []
+
+
+def test_a_purchase_that_a_proxy_repeats(lcphone, lcphone_sandbox):
+    """Is bought, and said to be, though the response is that the number is gone."""
+    lcphone_sandbox.faults.append(Fault(operation="purchase", point="after", replay=1))
+    bought = lcphone.run("buy", LOCAL, "--yes", "--json")
+    assert (bought.code, bought.lines[0]["confirmed_by"]) == (0, "read-back")
+    assert [entry.phone_number for entry in lcphone_sandbox.ledger] == [LOCAL]
 
 
 def test_a_number_that_no_search_shows(lcphone, lcphone_sandbox):
