@@ -34,7 +34,7 @@ class LocationsWalk:
 
     v3 says with each page where the next one starts. In 2021-07-28 a page starts at an offset. A
     service may read that as the number of a page: so unless its `count` says that all have come,
-    the pages 1, 2, … are asked for after the last offset, and what is new in them counts too.
+    the pages 1, 2, … are asked for after the last offset, for the new locations in them.
     """
 
     query: LocationsQuery
@@ -124,7 +124,7 @@ class LocationsWalk:
         return bool(ids) and (len(ids) >= self.query.page_size or len(ids) % _ROUND == 0)
 
     def _is_wanted(self, location: Location) -> bool:
-        """Whether a location is what was asked for, of a service that may ignore that."""
+        """Whether a location matches `is_installed`, which a service may ignore."""
         wanted = self.query.is_installed
         return wanted is None or location.is_installed in {None, wanted}
 

@@ -20,7 +20,7 @@ from .errors import TokenUnavailableError
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 
-# What stands before a token in the header, and is often copied with it.
+# The scheme before a token in the header, which is often copied with it.
 _SCHEME = re.compile(r"(authorization\s*:\s*)?bearer(\s|:|$)", re.IGNORECASE)
 
 # So long a line servers take, and no longer one.
@@ -157,7 +157,7 @@ class ServiceOfSource:
 
 
 class ServiceTokens:
-    """What the token sources that ask the service share: their way to it, and one event loop."""
+    """Base of the sources that ask the service: their way to it, and one event loop at a time."""
 
     def __init__(self, service: ServiceOfSource) -> None:
         self._service = service
@@ -171,8 +171,8 @@ class ServiceTokens:
     def _check_loop(self) -> None:
         """Raises `TokenUnavailableError` while another event loop runs that uses this source.
 
-        What is under way belongs to its loop: another one would wait for it for ever, and two
-        loops that refresh at once can lose the installation.
+        A refresh belongs to its loop: another loop would wait for it for ever, and two loops that
+        refresh at once can lose the installation.
         """
         loop = asyncio.get_running_loop()
         with self._claim:
@@ -258,7 +258,7 @@ class UserTokens:
 
 
 def _asked(ask: Callable[..., Awaitable[str]], *about: str) -> asyncio.Task[str]:
-    """A task that awaits what a source's function returns."""
+    """A task that awaits the token of a source's function."""
     given = ask(*about)
     if not isawaitable(given):
         raise TypeError("a token source must be an async function, or have an async method `token`")
@@ -275,11 +275,11 @@ async def token_of(source: TokenSource, location_id: str) -> Secret:
 
 
 def _usable(given: object) -> Secret:
-    """What a source returned, if it can be sent as a token."""
+    """The token that a source returned, if it can be sent."""
     problem = f"the token source returned {type(given).__name__}, not a string"
     if isinstance(given, str):
         try:
-            return checked_token(given, "what the token source returned")
+            return checked_token(given, "the value that the token source returned")
         except ValueError as error:
             problem = str(error)
     del given  # so that it is not among the locals of a traceback

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 INTERRUPTED = 128 + signal.SIGINT
 
-# What docker stop, systemd and a terminal that closes send. Windows has no SIGHUP.
+# The signals of docker stop, systemd and a closing terminal. Windows has no SIGHUP.
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -85,7 +85,7 @@ class Service:
 def finish(work: Coroutine[Any, Any, T]) -> T:
     """Runs it to its end, or until Ctrl-C, SIGTERM or SIGHUP: these cancel it.
 
-    The client is closed then, which gives a refresh of tokens under way its time.
+    The client is closed then, which lets a refresh of tokens finish.
     """
     received: list[int] = []
 

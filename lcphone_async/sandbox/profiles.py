@@ -30,6 +30,8 @@ class Profile:
     number_types: str | None = None
     """What a search without `numberTypes` looks for."""
     turns_python_away: bool = False
+    counts_all: bool = False
+    """Whether `count` of the installed locations is of all that the agency has."""
 
 
 def _profile(
@@ -106,6 +108,8 @@ PROFILES: Final = (
              "tokens: camelCase in 2021-07-28, snake_case in v3", to.other_spelling),
     _profile("location-token-201", "seen", "a location token's status",
              "a location's token comes with 201", to.created("location-token")),
+    Profile(name="count-of-all", ground="seen", about="the count of locations", counts_all=True,
+            summary="2021-07-28: `count` is of all the agency's locations"),
     Profile(name="cloudflare", ground="seen", about="the proxy", turns_python_away=True,
             summary="403 with Cloudflare's 1010 for Python's default User-Agents"),
     _profile("short-empty-list", "documented", "an empty list",
@@ -175,6 +179,11 @@ class Wire:
     def turns_python_away(self) -> bool:
         """Whether Cloudflare stands before it."""
         return any(profile.turns_python_away for profile in self.profiles)
+
+    @property
+    def counts_all(self) -> bool:
+        """Whether `count` of the installed locations is of all that the agency has."""
+        return any(profile.counts_all for profile in self.profiles)
 
     def page(self, asked: int, pages: int) -> int:
         """Say which page is given, from 0."""

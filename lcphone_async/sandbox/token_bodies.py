@@ -30,6 +30,8 @@ class InstalledPage:
     start: int
     size: int
     total: int
+    count: int
+    """The total as 2021-07-28 has it."""
     filters: JSON
 
 
@@ -102,7 +104,7 @@ class LegacyTokens:
         """Say how many there are."""
         return {
             "locations": [_installed(*location) for location in page.locations],
-            "count": page.total,
+            "count": page.count,
             "installToFutureLocations": False,
         }
 

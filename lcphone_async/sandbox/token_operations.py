@@ -78,15 +78,18 @@ def _installed_page(call: Call) -> InstalledPage:
         raise RefusedError(404, f"The requested App '{app_id}' was not found.")
     check_equal(query, "appId", settings.app_id)
     is_installed = query["isInstalled"] == "true" if "isInstalled" in query else None
+    company = _company(call.state)
     found = [
         (location_id, here)
-        for location_id, here in _company(call.state).items()
+        for location_id, here in company.items()
         if is_installed in (None, here)
         and query.get("locationId", location_id) == location_id
         and query.get("query", "").casefold() in location_name(location_id).casefold()
     ]
     start, size = slice_of(call)
-    return InstalledPage(found[start : start + size], start, size, len(found), dict(query))
+    total = len(found)
+    count = len(company) if call.wire.counts_all else total
+    return InstalledPage(found[start : start + size], start, size, total, count, dict(query))
 
 
 def _company(state: State) -> dict[str, bool]:

@@ -246,6 +246,16 @@ async def location_token_201(it):
         assert response.status == 201
 
 
+async def count_of_all(it):
+    it.sandbox.location("loc1")
+    path = "installed-locations" if it.version == "v3" else "installedLocations"
+    asked = {"companyId": "c", "appId": "a", "isInstalled": "false"}
+    body = await it.body(f"/oauth/{path}", asked)
+    assert body.get("locations", body.get("items")) == []
+    count = body["pagination"]["totalRecords"] if it.version == "v3" else body["count"]
+    assert count == (0 if it.version == "v3" else 1)
+
+
 async def cloudflare(it):
     for agent in ("Python/3.13 aiohttp/3.12", "python-requests/2.32", "Python-urllib/3.13"):
         status, body, headers = await it.get(**{"User-Agent": agent})

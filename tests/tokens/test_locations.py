@@ -13,6 +13,7 @@ from lcphone_async import (
     ResponseFormatError,
     RetryPolicy,
 )
+from lcphone_async.sandbox import OAuthSettings, Sandbox
 
 from .conftest import APP, COMPANY
 
@@ -282,6 +283,18 @@ async def test_a_count_of_all_locations(raw_server, options, cap):
     service = Service(47, 55, count="of all", cap=cap)
     expected = {"query": 8, "is_installed": 55}.get(next(iter(options), ""), 47)
     assert await listed(raw_server, service, **options) == expected
+
+
+async def test_a_sandbox_that_counts_all(contract):
+    """Ends well over a sandbox whose `count` is of all the agency's locations."""
+    places = [f"place{number}" for number in range(47)]
+    app = OAuthSettings(company_id=COMPANY, app_id=APP, locations=places)
+    async with Sandbox(oauth_app=app, profile="count-of-all") as sandbox:
+        for number in range(55):
+            sandbox.location(f"other{number}")
+        token = sandbox.oauth.install().access_token
+        async with LCPhoneClient(token, base_url=sandbox.url, api_version=contract) as client:
+            assert [each.id async for each in client.locations(COMPANY, APP)] == places
 
 
 async def test_a_list_of_all_locations(raw_server):
