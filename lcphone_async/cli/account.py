@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import click
@@ -13,7 +13,7 @@ from attrs import asdict, field, frozen
 
 from .._secrets import Secret
 from .._token_sources import checked_token
-from .._tokens import TokenPair
+from .._tokens import Grant, TokenPair
 from ..auth import AgencyTokens, OAuthTokens
 from ..client import LCPhoneClient
 from ..errors import AuthenticationError, PhoneSystemNotConnectedError
@@ -34,6 +34,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON val
 @click.option("--redirect-uri", metavar="URL", help="That of the app's authorization.")
 @click.option("--agency", is_flag=True, help="The code is of an agency's authorization.")
 @click.option("--company", metavar="ID", help="The agency whose token it is.")
+@click.option("--replace", is_flag=True, help="Replace an earlier login without a question.")
 @of_service
 def login(
     service: Service,
@@ -42,6 +43,7 @@ def login(
     redirect_uri: str | None,
     agency: bool,
     company: str | None,
+    replace: bool,
 ) -> None:
     """Keep a token for the other commands.
 
@@ -49,8 +51,10 @@ def login(
     the app's secret is read from LCPHONE_CLIENT_SECRET or asked for. What is asked for is not
     shown; without a terminal it is read from stdin. It is kept in the system's keyring where there
     is one (extra `keyring`), else in a file that only you can read, and sent nowhere but to the
-    base URL.
+    base URL. Whether it can be kept is tried before the code, which is good once, is sent.
     """
+    if not replace:
+        _ask_to_replace(service.base_url)
     if client_id is None:
         token = checked_token(_ask("Token"))
         kept = Login.keep(service.base_url, {"token": token, "company_id": company}, None)
@@ -59,17 +63,50 @@ def login(
         secret = _ask("Client secret", "LCPHONE_CLIENT_SECRET")
         app = {"client_id": client_id, "client_secret": secret}
         user_type = "Company" if agency or company else None
+        Login.try_out(service.base_url)
         grant = service.run(
             lambda client: client.exchange_code(
                 code, **app, redirect_uri=redirect_uri, user_type=user_type
             ),
             tokens=_NONE_YET,
         )
-        of_agency = company or (None if grant.location_id else grant.company_id)
+        of_agency = _agency_of(grant, company, is_agency=agency)
         fields = {**app, "company_id": of_agency, "location_id": grant.location_id}
         pair = TokenPair.granted(grant, time.time())
         kept = Login.keep(service.base_url, fields, pair.to_text())
-    click.echo(plain(f"Kept in {kept.place}, for {service.base_url}."), err=True)
+    told = f"Kept in {kept.place}, for {service.base_url}."
+    if agency_id := kept.fields["company_id"]:
+        told += f" It is of agency {agency_id}: each location's token is fetched with it."
+    click.echo(plain(told), err=True)
+
+
+def _ask_to_replace(base_url: str) -> None:
+    """Raises `click.ClickException` if there is a login that is not to be replaced."""
+    kept = None
+    with suppress(click.ClickException):  # what is there is no login
+        kept = Login.load(base_url)
+    if kept is None:
+        return
+    if not sys.stdin.isatty():
+        raise click.ClickException(f"there is a login in {kept.place} already: say --replace")
+    if not click.confirm(plain(f"Replace the login in {kept.place}?"), err=True):
+        raise click.ClickException("the earlier login was kept")
+
+
+def _agency_of(grant: Grant, company: str | None, *, is_agency: bool) -> str | None:
+    """The agency whose tokens they are; raises `click.ClickException` if another was named."""
+    if grant.location_id is None:
+        if company and grant.company_id not in {None, company}:
+            raise click.ClickException(
+                f"nothing was kept: the code is of agency {grant.company_id}, not of {company}"
+            )
+        return company or grant.company_id
+    if company or is_agency:
+        raise click.ClickException(
+            f"nothing was kept: the code is of location {grant.location_id}, not of an agency. "
+            "Authorize the app again, and leave out --company and --agency"
+        )
+    return None
 
 
 @frozen

@@ -27,6 +27,8 @@ from .output import plain
 _SERVICE = "lcphone"
 _SECRETS = {"token", "client_secret"}
 
+_TRIAL = "no login, but a trial whether one can be kept here"
+
 
 @frozen
 class Login:
@@ -49,6 +51,18 @@ class Login:
             if text is not None:
                 return cls(str(keeper), _read(text, keeper), keeper.tokens)
         return None
+
+    @staticmethod
+    def try_out(base_url: str) -> None:
+        """Writes where a login would be kept, and leaves it as it was; raises `OSError`."""
+        keeper = _keepers(base_url)[0]
+
+        async def write() -> None:
+            await _try_out(keeper.login)
+            if await keeper.tokens.load() is not None:
+                await _try_out(keeper.tokens)
+
+        asyncio.run(write())
 
     @classmethod
     def keep(cls, base_url: str, fields: dict[str, Any], tokens: str | None) -> Login:
@@ -161,6 +175,14 @@ def _usable_keyring() -> ModuleType | None:
     raise click.ClickException(
         plain(f"{problem}: check PYTHON_KEYRING_BACKEND, or set LCPHONE_TOKEN")
     )
+
+
+async def _try_out(store: _File | _Keyring) -> None:
+    async with store.lock():
+        kept = await store.load()
+        await store.replace(kept, _TRIAL if kept is None else kept)
+        if kept is None:
+            store.forget()
 
 
 async def _put(store: _File | _Keyring, text: str | None) -> None:

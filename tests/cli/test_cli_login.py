@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from cli.lcphone_command import TOKEN, Command
-from lcphone_async.sandbox import OAuthSettings, Sandbox, TokenSettings
+from lcphone_async.sandbox import Fault, OAuthSettings, Sandbox, TokenSettings
 
 SECRET, COMPANY = "the-client-secret", "company-1"
 
@@ -225,6 +225,106 @@ def test_filters_of_locations(outside, app):
     assert "api_version 'v3' alone" in old.complaint
 
 
+@pytest.fixture
+def broken_keyring(keyring, journal):
+    """The environment of a keyring that takes no password."""
+    name = journal.parent / "keyring" / "testing_keyring.py"
+    name.write_text(
+        name.read_text()
+        + "\n    def set_password(self, *_):\n        raise OSError('it is locked')\n"
+    )
+    return keyring
+
+
+def test_a_place_that_cannot_be_written(outside, app, journal, read_only):
+    """Sends no code before it is known that its tokens can be kept."""
+    code, config = app.oauth.authorize("loc1"), journal.parent / "config"
+    config.mkdir()
+    with read_only(config):
+        refused = outside.run("login", "--client-id", "app-1", given=code)
+    assert "Read-only file system" in refused.complaint
+    assert app.oauth.ledger == []
+    assert outside.run("login", "--client-id", "app-1", given=code).code == 0
+    unseen(app, refused)
+
+
+def test_a_keyring_that_takes_nothing(outside, app, broken_keyring, journal):
+    """Sends no code where the keyring cannot keep its tokens, and says so."""
+    command = with_settings(outside, **broken_keyring)
+    refused = command.run("login", "--client-id", "app-1", given=app.oauth.authorize("loc1"))
+    assert "the keyring: it is locked" in refused.complaint
+    assert app.oauth.ledger == []
+    unseen(app, refused)
+
+
+def test_a_trial_leaves_nothing(outside, app, journal):
+    """Keeps nothing where the place was tried and the code is no good."""
+    outside.run("login", "--client-id", "app-1", given="code-of-nobody\n")
+    assert {path.suffix for path in kept_files(journal)} == {".lock"}
+    assert "run `lcphone login`" in outside.run("pools", "--location", "loc1").complaint
+
+
+def test_a_login_is_not_replaced_without_a_word(outside, app, journal):
+    """Keeps the earlier login, and sends no code, unless it is told to replace it."""
+    outside.run("login", "--client-id", "app-1", given=app.oauth.authorize("loc1"))
+    kept = {path: path.read_text() for path in kept_files(journal)}
+    for arguments in (["--client-id", "app-1"], []):
+        refused = outside.run("login", *arguments, given=app.oauth.authorize("loc2"))
+        assert "say --replace" in refused.complaint
+    assert {path: path.read_text() for path in kept_files(journal)} == kept
+    assert len(app.oauth.ledger) == 1
+    code = app.oauth.authorize("loc2")
+    assert outside.run("login", "--client-id", "app-1", "--replace", given=code).code == 0
+    assert outside.run("whoami", "--json").lines[0]["location_id"] == "loc2"
+
+
+def test_a_person_is_asked_before_a_login_is_replaced(outside, journal):
+    """Keeps the earlier login after a no."""
+    outside.run("login", given="pit-the-first-one")
+    ended, _, terminal = outside.answered(b"n\n", "login")
+    assert ended == 1
+    assert "Replace the login in" in terminal
+    (login,) = (path for path in kept_files(journal) if path.name.endswith(".login.json"))
+    assert "pit-the-first-one" in login.read_text()
+
+
+def test_what_is_no_login_is_replaced(outside, journal):
+    """Asks nothing where a file holds no login, or is blank."""
+    outside.run("login", given="pit-the-first-one")
+    (login,) = (path for path in kept_files(journal) if path.name.endswith(".login.json"))
+    for text in ("no login", "", "\n"):
+        login.write_text(text)
+        assert outside.run("login", given=TOKEN).code == 0
+
+
+@pytest.mark.parametrize("option", [["--company", COMPANY], ["--agency"]])
+def test_a_location_s_code_as_an_agency_s(outside, app, journal, option):
+    """Refuses a location's code where an agency was named, and keeps nothing."""
+    code = app.oauth.authorize("loc1")
+    refused = outside.run("login", "--client-id", "app-1", *option, given=code)
+    assert "the code is of location loc1, not of an agency" in refused.complaint
+    assert {path.suffix for path in kept_files(journal)} == {".lock"}
+    unseen(app, refused)
+
+
+def test_another_agency_s_code(outside, app, journal):
+    """Refuses an agency's code where another agency was named, and keeps nothing."""
+    code = app.oauth.authorize()
+    refused = outside.run("login", "--client-id", "app-1", "--company", "other", given=code)
+    assert f"the code is of agency {COMPANY}, not of other" in refused.complaint
+    assert {path.suffix for path in kept_files(journal)} == {".lock"}
+
+
+def test_tokens_of_an_agency_where_none_was_named(outside, app):
+    """Takes a code that brings an agency's tokens, and says so, also without `--agency`."""
+    code = app.oauth.authorize()
+    body = {"access_token": "a", "refresh_token": "r", "locationId": "", "userType": "Company"}
+    app.faults.append(Fault(operation="token", status=200, body={**body, "companyId": COMPANY}))
+    kept = outside.run("login", "--client-id", "app-1", given=code)
+    assert f"It is of agency {COMPANY}" in kept.err
+    assert outside.run("whoami", "--json").lines[0]["kind"] == "an agency's token"
+
+
 def test_locations_wants_to_know_the_agency(outside):
     """Says what to name."""
     outcome = outside.run("locations", "--app", "a")
@@ -236,7 +336,8 @@ def test_a_keyring_goes_before_a_file(outside, app, keyring, journal):
     """Keeps all in the keyring where there is one, and forgets what was kept in a file."""
     outside.run("login", given=TOKEN)
     with_keyring = with_settings(outside, **keyring)
-    kept = with_keyring.run("login", "--client-id", "app-1", given=app.oauth.authorize("loc1"))
+    code = app.oauth.authorize("loc1")
+    kept = with_keyring.run("login", "--replace", "--client-id", "app-1", given=code)
     assert "Kept in the keyring" in kept.err
     assert with_keyring.run("numbers", "--location", "loc1").code == 0
     passwords = json.loads((journal.parent / "keyring" / "passwords.json").read_text())
@@ -248,7 +349,7 @@ def test_a_keyring_goes_before_a_file(outside, app, keyring, journal):
     for _ in range(2):
         assert with_keyring.run("numbers", "--location", "loc1").code == 0
     assert [e.grant_type for e in app.oauth.ledger].count("refresh_token") == 1
-    again = with_keyring.run("login", given=TOKEN)
+    again = with_keyring.run("login", "--replace", given=TOKEN)
     assert len(json.loads((journal.parent / "keyring" / "passwords.json").read_text())) == 1
     unseen(app, kept, again)
 
