@@ -105,7 +105,7 @@ class Environment:
 
 
 def check_installed(wheel: Path, interpreter: str) -> None:
-    """Uses the wheel alone, and then with the extra `cli`."""
+    """Uses the wheel alone, then with the extra `cli`, then with `audit` too."""
     with TemporaryDirectory() as folder:
         alone = Environment(interpreter, folder)
         alone.install(str(wheel))
@@ -121,6 +121,9 @@ def check_installed(wheel: Path, interpreter: str) -> None:
         alone.asks_for("audit", "lcphone", "audit", "costs", "--store", "any")
         assert "keyring" in alone.works("lcphone", "login", "--help")
         assert str(folder) in alone.works("lcphone", "login", given="pit-any\n")
+        alone.install(f"{wheel}[cli,audit]")
+        alone.import_asks_for("report", "audit", "report")
+        alone.asks_for("report", "lcphone", "audit", "report", "--store", "any", "--out", "any")
 
 
 def main(dist: str, *interpreters: str) -> None:

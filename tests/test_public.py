@@ -164,6 +164,9 @@ def test_options_are_the_arguments():
     [
         ("duckdb", "audit", "audit.audit"),
         ("pyarrow", "audit", "audit.export"),
+        ("altair", "report", "audit.report"),
+        ("jinja2", "report", "audit.report"),
+        ("vl_convert", "report", "audit.report"),
         ("distributed", "dask", "audit.audit_on_dask"),
         ("redis", "redis", "redis.RedisRateLimiter"),
     ],

@@ -5,7 +5,8 @@
 ...     summary = await audit(client, location_ids, "inventory.duckdb")
 ...     print(summary.numbers, "numbers,", summary.coverage)
 
-It needs the extra `audit`, on a cluster `dask`. The names below are imported at their first use.
+It needs the extra `audit`; a report needs `report`, a cluster `dask`. The names below are imported
+at their first use.
 """
 
 from importlib import import_module
@@ -85,6 +86,8 @@ _HOMES = {
     "report": "reporting",
 }
 
+_EXTRAS = {"cluster": "dask", "reporting": "report"}
+
 
 if not TYPE_CHECKING:  # with it, a type checker takes any name
 
@@ -92,5 +95,5 @@ if not TYPE_CHECKING:  # with it, a type checker takes any name
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         home = _HOMES[name]
-        with extra("dask" if home == "cluster" else "audit"):
+        with extra(_EXTRAS.get(home, "audit")):
             return getattr(import_module(f".{home}", __name__), name)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import altair as alt
+import vl_convert
 from attrs import frozen
 
 _ROW, _BAR = 26, 16  # pixels
@@ -34,9 +36,6 @@ class Chart:
     @property
     def svg(self) -> str:
         """The drawing."""
-        import altair as alt
-        import vl_convert
-
         values = [
             {"name": _NOT_IN_XML.sub("\ufffd", name), "count": n, "text": self._text(n)}
             for name, n in self.rows

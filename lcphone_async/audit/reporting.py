@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+import jinja2
 from attrs import frozen
 
 from .._paths import checked_path
@@ -215,8 +216,6 @@ def _since(store: str | Path, run_id: int, since: str | Path | None) -> _Since |
 
 
 def _template() -> Any:
-    import jinja2
-
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
