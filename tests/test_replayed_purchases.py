@@ -4,9 +4,11 @@ The first POST buys, the second is refused, and the client sees the refusal. Wha
 do, and what becomes of it if it does, is in `docs/proxies.md`.
 """
 
+import asyncio
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import aiohttp
@@ -20,6 +22,7 @@ from lcphone_async import (
     ConnectFailedError,
     NumberUnavailableError,
     PurchaseOutcomeUnknownError,
+    RetryPolicy,
 )
 from lcphone_async.sandbox import Fault
 
@@ -335,3 +338,39 @@ async def test_refusals_that_are_believed(shop, status):
         await client.purchase(PLACE, NUMBER)
     assert caught.value.status == status
     assert [record.state for record in await client.reconcile()] == ["bought"]
+
+
+WEATHER = [
+    Fault(operation="purchase", point="after", replay=1, probability=0.2),
+    *(
+        Fault(operation="purchase", point=point, probability=0.04, **fault)
+        for fault in ({"status": 400}, {"status": 409}, {"status": 502}, {"damage": "reset"})
+        for point in ("before", "after")
+    ),
+    Fault(operation="active", status=503, probability=0.1),
+    Fault(operation="active", damage="hang-up", probability=0.05),
+]
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_orders_in_bad_weather(tmp_path, seed):
+    """Whatever is paid for is in the order, as bought or unknown, and never more than was asked."""
+    unlimited = {"max_requests": 10**6, "faults": WEATHER, "seed": seed}
+    async with Shop(tmp_path / "purchases.db", **unlimited) as shop:
+        policy = RetryPolicy(max_tries=3, first_wait=0.001, max_wait=0.01, read_back_time=0.5)
+        client = shop.client(retry=policy)
+        numbers = (f"+1{line}" for line in range(2122000000, 2122009999))
+        for_sale = filter(shop.sandbox.stock.find, numbers)
+
+        async def order(place):
+            offers = list(islice(for_sale, 5))
+            made = await client.purchase_many(place, offers, count=2)
+            told = {*(purchase.number for purchase in made.bought), *made.unknown}
+            paid = set(shop.sandbox.location(place).bought)
+            assert {purchase.number for purchase in made.bought} <= paid <= told
+            assert len(told) <= 2
+            return len(made.bought)
+
+        bought = await asyncio.gather(*(order(f"place{n}") for n in range(20)))
+        assert sum(bought) > 20
+        assert WEATHER[0] in shop.sandbox.faults.struck
