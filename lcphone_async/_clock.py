@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from attrs import field, frozen
 
@@ -12,9 +13,24 @@ from attrs import field, frozen
 _MOST_KEPT = 10_000
 
 
+# freezegun replaces `time.monotonic` in every module; this one it leaves alone, and so does
+# time-machine. It is missing on Windows.
+_CLOCK: Final[int | None] = getattr(time, "CLOCK_MONOTONIC", None)
+
+
 def now() -> datetime:
     """The time of day, as far as the machine knows it."""
     return datetime.now(UTC)
+
+
+def seconds() -> float:
+    """Seconds that always pass, also while a test stops the time, from any moment."""
+    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
+
+
+def real_datetime() -> type[datetime]:
+    """The class `datetime` itself: freezegun puts one of its own in its place."""
+    return next(cls for cls in datetime.__mro__ if cls.__module__ == "datetime")
 
 
 def daily_reset(seconds: float | None) -> str:
@@ -37,11 +53,11 @@ class Ages:
     def begin(self, key: str) -> None:
         """Takes down that it is done now."""
         self._done.pop(key, None)
-        self._done[key] = time.monotonic()
+        self._done[key] = seconds()
         if len(self._done) > _MOST_KEPT:
             del self._done[next(iter(self._done))]
 
     def of(self, key: str, date: datetime) -> float:
         """Seconds since it was done; `date` is what its record says."""
         done = self._done.get(key)
-        return (now() - date).total_seconds() if done is None else time.monotonic() - done
+        return (now() - date).total_seconds() if done is None else seconds() - done

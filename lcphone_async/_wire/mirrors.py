@@ -12,13 +12,13 @@ import functools
 import itertools
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, get_args
 
 import attrs
 import msgspec
 
+from .._clock import real_datetime
 from . import shapes
 from .names import ENVELOPE, spellings
 
@@ -29,7 +29,7 @@ Make = Callable[[Any], Any]
 _MOST_UNKNOWN = 20
 _PLAIN_KEY = re.compile(r"[\w.-]{1,64}")
 
-_AWARE_DATE = Annotated[datetime, msgspec.Meta(tz=True)]
+_AWARE_DATE: Any = Annotated[real_datetime(), msgspec.Meta(tz=True)]
 _SOME_TEXT = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -136,7 +136,7 @@ class _Mirrors:
             return _Value(Any, code, shapes.kept)
         if present is str:
             return _Value(_SOME_TEXT) if required else _Value(str, "{sent} or None")
-        if present is datetime and self._dates is not str:
+        if shapes.is_date(present) and self._dates is not str:
             return _Value(self._dates)
         rule = shapes.rule(cls)
         if shapes.is_open_enum(present):

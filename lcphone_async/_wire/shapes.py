@@ -24,6 +24,7 @@ from cattrs import (
 )
 from cattrs.gen import make_dict_structure_fn, override
 
+from .._clock import real_datetime
 from .names import spellings
 
 T = TypeVar("T")
@@ -150,7 +151,7 @@ def _converter(*, detailed_validation: bool) -> Converter:
     converter.register_structure_hook(bool, _scalar("a boolean", bool))
     converter.register_structure_hook(int, _whole_number)
     converter.register_structure_hook(Decimal, _money)
-    converter.register_structure_hook(datetime, _date)
+    converter.register_structure_hook(real_datetime(), _date)
     converter.register_structure_hook_func(lambda cls: cls is Any, lambda value, _: kept(value))
     converter.register_structure_hook_func(is_mapping, _mapping)
     converter.register_structure_hook_factory(is_optional, _optional)
@@ -202,7 +203,7 @@ def _usual_rfc_2822(text: str) -> datetime:
 
 def _rfc_3339(text: str) -> datetime:
     """As mirrors read it: `msgspec` rounds what is less than a microsecond."""
-    return msgspec.convert(text, datetime)
+    return msgspec.convert(text, real_datetime())
 
 
 def is_mapping(cls: Any) -> bool:
@@ -265,6 +266,11 @@ def _open_enum(cls: Any, _: Converter) -> Hook:
             return value
 
     return hook
+
+
+def is_date(cls: Any) -> bool:
+    """Whether it is `datetime`, or what freezegun puts in its place."""
+    return isinstance(cls, type) and issubclass(cls, real_datetime())
 
 
 def is_tuple(cls: Any) -> bool:

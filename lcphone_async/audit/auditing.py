@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,6 +12,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from .. import _checks as checks
+from .. import _clock
 from .._line import bulk
 from .._paths import checked_path
 from .._tasks import OwnTasks, finished_in_thread
@@ -53,12 +53,12 @@ class Progress:
     """Numbers that came, those of locations under way included."""
     errors: int = 0
     """Locations that are partial or failed."""
-    started: float = field(factory=time.monotonic)
+    started: float = field(factory=_clock.seconds)
 
     @property
     def seconds(self) -> float:
         """Since the start."""
-        return time.monotonic() - self.started
+        return _clock.seconds() - self.started
 
     @property
     def rate(self) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from contextlib import aclosing
 from enum import StrEnum
@@ -15,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 from attrs import define, field
 
+from .. import _clock
 from .._tasks import OwnTasks, finished_in_thread
 from ..client import LCPhoneClient
 from ..errors import (
@@ -125,14 +125,14 @@ async def take_inventory(
     `folder` is where many numbers wait for the store; `on_page` is told how many a page had.
     What goes wrong with the location is in the inventory; what ends the whole audit is raised.
     """
-    started = time.monotonic()
+    started = _clock.seconds()
     inventory = await _attempt(client, location, run_id, folder, on_page)
     for _ in range(_MORE_WALKS):
         if not isinstance(inventory.error, _WORTH_ANOTHER_WALK):
             break
         inventory.numbers.close()
         inventory = await _attempt(client, location, run_id, folder, on_page)
-    inventory.seconds = time.monotonic() - started
+    inventory.seconds = _clock.seconds() - started
     return inventory
 
 

@@ -24,10 +24,10 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from aiohttp import web
 from attrs import asdict, define, field
 
+from .clock import to_json
 from .faults import Fault
 from .gateway import Handler
 from .hosts import Hosts
@@ -128,7 +128,7 @@ class Control:
         await response.prepare(request)
         shown = b""
         while not (self._closing.is_set() or request.transport is None):
-            found = msgspec.json.encode(self._told())
+            found = to_json(self._told())
             if found != shown:
                 await response.write(b"data: " + found + b"\n\n")
                 shown = found
@@ -216,6 +216,4 @@ def _hash(page: str, element: str) -> str:
 
 
 def _json(told: object, status: int = 200) -> web.Response:
-    return web.Response(
-        status=status, body=msgspec.json.encode(told), content_type="application/json"
-    )
+    return web.Response(status=status, body=to_json(told), content_type="application/json")

@@ -14,6 +14,7 @@ from attrs import define, field
 from .access import Tokens, check_kind, check_location, check_scope
 from .bodies import CONTRACTS
 from .changes import change_list
+from .clock import to_json
 from .faults import Faults
 from .inventory import Location
 from .limits import Budget, Limits
@@ -127,12 +128,12 @@ class Gateway:
 
     def _say(self, said: Said) -> web.Response:
         if self.wire.changes:
-            plain = msgspec.json.decode(msgspec.json.encode(said.body))
+            plain = msgspec.json.decode(to_json(said.body))
             said = self.wire.said(Said(said.operation, said.status, plain))
         return web.Response(
             status=said.status,
             headers=said.headers,
-            body=msgspec.json.encode(said.body),
+            body=to_json(said.body),
             content_type="application/json",
             charset="utf-8",
         )

@@ -1,7 +1,6 @@
 """The sandbox itself: what it is told, what it shows of its state, and its life as a server."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -15,9 +14,11 @@ from aiohttp import web
 from attrs import define, field, setters, validators
 from yarl import URL
 
+from .._clock import seconds
 from .._tasks import finished
 from . import arguments
 from .access import Tokens
+from .clock import time_of_day
 from .control import Control
 from .faults import Fault, Faults
 from .gateway import Gateway, Handler
@@ -116,8 +117,9 @@ class Sandbox:
     """How many of the last requests `requests` holds."""
     record: Path | None = field(default=None, converter=_path)
     """A file to which every request and its answer is added, as a line of JSON without tokens."""
-    clock: Callable[[], float] = field(default=time.time, validator=arguments.callable_or_raise)
-    """Seconds since the epoch, for limits, tokens and dates; a test may hand in its own."""
+    clock: Callable[[], float] = field(default=time_of_day, validator=arguments.callable_or_raise)
+    """Seconds since the epoch, for limits, tokens and dates; a test may hand in its own. This one
+    goes on while freezegun or time-machine stop the time; `time.time` follows time-machine."""
     _faults: tuple[Fault, ...] = field(default=(), converter=_all, alias="faults")
     """What goes wrong from the start on; `faults` changes it."""
     _hosts: Hosts = field(init=False)
@@ -272,7 +274,7 @@ class Sandbox:
 
     @web.middleware
     async def _recording(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        started = time.perf_counter()
+        started = seconds()
         response = await handler(request)
         if not Control.answers(request):
             record = RequestRecord(
@@ -281,7 +283,7 @@ class Sandbox:
                 request.query,
                 response.status,
                 self.clock(),
-                time.perf_counter() - started,
+                seconds() - started,
             )
             await self._traffic.note(record, request, response)
         return response

@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from threading import Thread
 from typing import TypeVar
 
+from .clock import Loop
+
 Server = TypeVar("Server", bound=AbstractAsyncContextManager[object])
 _Started = Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]
 _Ended = Future[None]
@@ -39,7 +41,8 @@ def _run(server: AbstractAsyncContextManager[object], started: _Started, ended: 
             await stop.wait()
 
     try:
-        asyncio.run(serve())
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(serve())
     except BaseException as error:  # noqa: BLE001 - raised again in the other thread
         (ended if started.done() else started).set_exception(error)
     else:

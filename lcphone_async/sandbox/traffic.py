@@ -13,6 +13,8 @@ from aiohttp import web
 from attrs import define, field, frozen
 from multidict import MultiMapping
 
+from .clock import to_json
+
 _HIDDEN: Final = "…"
 _SECRETS: Final = frozenset(
     {
@@ -98,9 +100,9 @@ def _line(
             "body": _read(answer.content_type, given if isinstance(given, bytes) else b""),
         },
     }
-    line = msgspec.json.encode(exchange)
+    line = to_json(exchange)
     if len(bearer) >= _SHORTEST_SECRET:
-        line = line.replace(msgspec.json.encode(bearer)[1:-1], _HIDDEN.encode())
+        line = line.replace(to_json(bearer)[1:-1], _HIDDEN.encode())
     return line + b"\n"
 
 
