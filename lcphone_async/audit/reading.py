@@ -48,8 +48,8 @@ class Incomplete:
 class Reading:
     """A run, open to be read.
 
-    Its views are `numbers` (with the `pool_ids` of each), `locations`, `pools`, `pool_numbers` and
-    `rcs_sender_ids`.
+    Its views are `numbers` (with the `pool_ids` of each), `locations`, `pools`, `pool_numbers`,
+    `rcs_sender_ids`, `repeated_numbers` and `gone_numbers`.
     """
 
     path: Path

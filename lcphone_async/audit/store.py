@@ -22,7 +22,7 @@ from . import tables
 from .errors import StoreError
 from .walk import Coverage, Inventory
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 # What DuckDB keeps in memory; a transaction of any size goes to the disk as it grows.
 _SETTINGS: Final = {"memory_limit": "128MB", "threads": 2}
@@ -119,7 +119,7 @@ class Store:
             ]
             self._forget(run_id, seen_before & {inventory.location.id for inventory in better})
             self._insert("numbers", chain.from_iterable(i.numbers.batches() for i in better))
-            for table in ("pools", "pool_numbers", "rcs_sender_ids"):
+            for table in tables.CONTENTS.keys() - {"numbers"}:
                 self._insert(table, (i.others[table] for i in better if i.rows(table)))
             self._cover(run_id, better)
 
@@ -312,13 +312,15 @@ def connected(database: str, settings: Mapping[str, Any]) -> duckdb.DuckDBPyConn
 
 
 def check_version(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
-    """Raises `StoreError` if an open file is no store, or one of a newer version."""
+    """Raises `StoreError` if an open file is no store, or one of another version."""
     try:
         (version,) = connection.execute(f"FROM {catalog}.main.store").fetchall()[0]
     except duckdb.CatalogException:
         raise StoreError(f"{path}: it is not a store of audits") from None
     if version > SCHEMA_VERSION:
         raise StoreError(f"{path}: a newer version of lcphone_async made it")
+    if version < SCHEMA_VERSION:
+        raise StoreError(f"{path}: an older version of lcphone_async made it: begin a new file")
 
 
 def _new_database(folder: Path) -> bytes:

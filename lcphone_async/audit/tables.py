@@ -97,12 +97,28 @@ RCS_SENDER_IDS: Final = pa.schema(
         ("extra", _TEXT),
     ]
 )
+REPEATED_NUMBERS: Final = pa.schema(
+    [
+        *_WHERE,
+        ("phone_number", _TEXT),
+        ("times", _COUNT),
+    ]
+)
+GONE_NUMBERS: Final = pa.schema(
+    [
+        *_WHERE,
+        ("phone_number", _TEXT),
+        ("confirmed_at", _TIME),
+    ]
+)
 
 CONTENTS: Final = {
     "numbers": NUMBERS,
     "pools": POOLS,
     "pool_numbers": POOL_NUMBERS,
     "rcs_sender_ids": RCS_SENDER_IDS,
+    "repeated_numbers": REPEATED_NUMBERS,
+    "gone_numbers": GONE_NUMBERS,
 }
 """What a location holds, by table."""
 TABLES: Final = {"runs": RUNS, "locations": LOCATIONS, **CONTENTS}

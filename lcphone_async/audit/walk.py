@@ -95,7 +95,7 @@ class Inventory:
     account_status: str | None = None
     is_under_lc: bool | None = None
     others: dict[str, pa.RecordBatch] = field(factory=dict)
-    """The rows of its pools, their numbers and its RCS senders, by table."""
+    """The rows of its other tables, by table."""
     seconds: float = 0.0
     """How long it took."""
 
