@@ -154,10 +154,24 @@ async def answer(
     """Returns what Redis answers; raises the failure, with its cause, if there is no answer."""
     try:
         async with asyncio.timeout(within):
-            return await work
+            return await uncut(work)
     except Exception as error:  # noqa: BLE001  # clients of clusters raise more than their own errors
         reason = f"Redis: {told(error, within)}"
     raise failure(reason)  # without the frames of the cause, which hold what was written
+
+
+async def uncut(work: Awaitable[T]) -> T:
+    """Returns what the work does, and ends with it if it was cancelled.
+
+    redis-py uses `asyncio.wait_for`, which now and then swallows a cancellation before Python 3.12.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        return await work
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 def told(error: BaseException, within: float | None) -> str:

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from ._budget import Budget
 from ._line import Line
-from ._redis_server import Script, server_of, told
+from ._redis_server import Script, server_of, told, uncut
 from .errors import BudgetUnavailableError, DailyQuotaExhaustedError
 from .models import RateLimitStatus
 
@@ -82,7 +82,7 @@ class Link:
             self._raise_if_down(server)  # it may have been found out in the meantime
             try:
                 async with asyncio.timeout(self._timeout):
-                    answer = await self._script.run(key, arguments)
+                    answer = await uncut(self._script.run(key, arguments))
             except Exception as error:  # clients of clusters raise more than their own errors
                 reason = f"Redis: {told(error, self._timeout)}"
                 until = asyncio.get_running_loop().time() + _LEFT_ALONE

@@ -16,7 +16,14 @@ from typing import Any, Self, TypeVar
 from . import _checks as checks
 from ._extras import extra
 from ._line import in_bulk
-from ._redis_server import UnsafeRedisError, acknowledged, answer, check_eviction, check_one_slot
+from ._redis_server import (
+    UnsafeRedisError,
+    acknowledged,
+    answer,
+    check_eviction,
+    check_one_slot,
+    uncut,
+)
 from ._secrets import Secret
 from ._shared_window import Link, SharedWindow
 from ._tasks import OwnTasks
@@ -379,7 +386,7 @@ class RedisTokenStore:
                 # Lost: `replace` looks again before it writes. Out of reach: its lease ends.
                 with suppress(RedisError, TimeoutError):
                     async with asyncio.timeout(_RELEASE_WAIT):
-                        await lock.release()
+                        await uncut(lock.release())
 
     async def load(self) -> str | None:
         """The text; `None` before the first."""
@@ -413,7 +420,7 @@ async def _keep(lock: Lock, every: float) -> None:
     while True:
         await asyncio.sleep(every)
         try:
-            await lock.reacquire()
+            await uncut(lock.reacquire())
         except LockError:  # lost, or free again
             return
         except RedisError:  # out of reach now, and perhaps not at the next try

@@ -1,7 +1,7 @@
 """A purchase is sent only once a Redis that keeps it has it."""
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from decimal import Decimal
 
 import pytest
@@ -21,6 +21,7 @@ from lcphone_async import (
     RetryPolicy,
     SpendingLimit,
 )
+from lcphone_async._redis_server import answer
 from lcphone_async.redis import RedisPurchaseJournal
 from lcphone_async.sandbox import Fault, Sandbox
 
@@ -139,6 +140,23 @@ async def test_a_redis_that_stands_still(monkeypatch):
                 await client.purchase("a", NUMBER)
             assert not sandbox.requests
             server.resume()
+
+
+async def stubborn():
+    """What redis-py does now and then, by `asyncio.wait_for` before Python 3.12."""
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(60)
+
+
+async def test_a_cancellation_that_redis_py_swallows():
+    """Ends with the task that was cancelled, and in time."""
+    waiting = asyncio.create_task(answer(stubborn(), JournalUnavailableError))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    with pytest.raises(JournalUnavailableError, match="no answer within"):
+        await answer(stubborn(), JournalUnavailableError, 0.01)
 
 
 async def test_fewer_replicas_than_asked_for():
