@@ -2,9 +2,11 @@
 
 import subprocess
 
+import click
 import pytest
 
 from cli.lcphone_command import COMMAND, TOKEN
+from lcphone_async.cli.folders import user_folder
 
 LOCAL = "+13126994095"  # for sale in every sandbox
 
@@ -118,3 +120,16 @@ def test_a_relative_folder_of_settings(lcphone, tmp_path, monkeypatch, config):
     assert lcphone.run("pools", **places).code == 0
     assert {path.name for path in tmp_path.iterdir()} <= {"home", "purchases.db"}
     assert list((tmp_path / "home" / ".config" / "lcphone" / "logins").glob("*.login.json"))
+
+
+def test_a_user_without_a_home(monkeypatch):
+    """Is told what to name instead: a number without an entry in the list of users has none."""
+
+    def unknown(_):
+        raise KeyError
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(click.ClickException, match=r"there is no home: .* --journal"):
+        user_folder()
