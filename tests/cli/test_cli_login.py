@@ -300,11 +300,22 @@ def test_what_is_no_login_is_replaced(outside, journal):
 @pytest.mark.parametrize("option", [["--company", COMPANY], ["--agency"]])
 def test_a_location_s_code_as_an_agency_s(outside, app, journal, option):
     """Refuses a location's code where an agency was named, and keeps nothing."""
+    body = {"access_token": "a", "refresh_token": "r", "locationId": "loc1", "userType": "Location"}
+    app.faults.append(Fault(operation="token", status=200, body=body))
     code = app.oauth.authorize("loc1")
     refused = outside.run("login", "--client-id", "app-1", *option, given=code)
     assert "the code is of location loc1, not of an agency" in refused.complaint
     assert {path.suffix for path in kept_files(journal)} == {".lock"}
     unseen(app, refused)
+
+
+def test_a_service_that_refuses_the_type_of_token(outside, app, journal):
+    """Says what the service says to a location's code for an agency's tokens."""
+    code = app.oauth.authorize("loc1")
+    refused = outside.run("login", "--client-id", "app-1", "--agency", given=code)
+    assert "401: Token's user type mismatch!" in refused.complaint
+    assert {path.suffix for path in kept_files(journal)} == {".lock"}
+    assert outside.run("login", "--client-id", "app-1", given=code).code == 0
 
 
 def test_another_agency_s_code(outside, app, journal):
