@@ -164,7 +164,7 @@ class OAuthTokens(ServiceTokens):
         except LCPhoneError as error:
             failure = _unavailable(error)
         except Exception as error:  # noqa: BLE001  # a store's own may be any
-            failure = TokenUnavailableError(f"the token store failed: {_told(error)}")
+            failure = TokenUnavailableError(_failed(error))
         else:
             self._pair, self._refused = pair, None
             return pair
@@ -463,16 +463,15 @@ def _unavailable(error: LCPhoneError) -> TokenUnavailableError | ClientClosedErr
 
 def _unsaved(error: Exception) -> TokenUnavailableError:
     """What happened to new tokens that could not be stored, and what to do."""
-    why = error.reason if isinstance(error, TokenUnavailableError) else _told(error)
+    why = error.reason if isinstance(error, TokenUnavailableError) else _failed(error)
     return TokenUnavailableError(
-        f"the new tokens are in memory only, because the token store failed: {why} (let this "
-        "process go on: it stores them as soon as it can, and without them the app has to be "
-        "authorized again)"
+        f"the new tokens are in memory only, because {why} (let this process go on: it stores them "
+        "as soon as it can, and without them the app has to be authorized again)"
     )
 
 
-def _told(error: Exception) -> str:
+def _failed(error: Exception) -> str:
     says = str(error)
     if "access_token" in says:  # a database may repeat what it was given
         says = ""
-    return ": ".join(filter(None, (type(error).__name__, says)))
+    return ": ".join(filter(None, ("the token store failed", type(error).__name__, says)))
