@@ -253,7 +253,8 @@ async def test_the_clients_fixture_in_an_async_test(lcphone_client, lcphone_sand
 def test_import_is_light():
     """Loading the plugin, as pytest does in every run, imports no server and no client.
 
-    The sandbox shares with the client only how work is brought to its end.
+    The sandbox shares with the client only how work is brought to its end, and the clock that no
+    test stops.
     """
     code = """
 import sys, types
@@ -276,7 +277,7 @@ print(sorted(name for name in sys.modules if name.startswith("lcphone_async.") a
         text=True,
         check=True,
     )
-    assert run.stdout == "set()\n['lcphone_async._tasks']\n"
+    assert run.stdout == "set()\n['lcphone_async._clock', 'lcphone_async._tasks']\n"
 
 
 def test_names():

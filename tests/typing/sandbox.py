@@ -34,6 +34,7 @@ def settings() -> Sandbox:
         expires_in=60,
         refresh_expires_in=3600.0,
         grace=30,
+        reconnects=True,
     )
     token = TokenSettings(locations=["loc1"], scopes={"a"}, kind="location", app="mine")
     location = LocationSettings(
