@@ -19,6 +19,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from attrs import define, field
 from redis import Redis
@@ -150,20 +151,17 @@ class WayToRedis:
     redis: ModelOfRedis
     dead: bool = False
 
-    def register_script(self, _script: str) -> "WayToRedis":
-        """Any script is the model."""
-        return self
-
-    async def execute_command(self, *command: object) -> None:
+    def register_script(self, script: str) -> None:
         """A client of Redis is known by it, and nothing here goes by it."""
-        raise NotImplementedError(command)
+        raise NotImplementedError(script)
 
-    async def __call__(self, keys: list[str], args: list[float | str]) -> list[int]:
-        """The way there, the visit, and the way back."""
+    async def execute_command(self, _name: str, *call: Any, **_target: object) -> list[int]:
+        """The way there, the visit, whatever script is named, and the way back."""
+        _script, _keys, key, *args = call
         await asyncio.sleep(random.uniform(0.0001, 0.001))
         if self.dead:
             raise ConnectionError
-        answer = self.redis.visit(keys[0], args)
+        answer = self.redis.visit(key, args)
         await asyncio.sleep(random.uniform(0.0001, 0.001))
         return answer
 

@@ -14,11 +14,10 @@ from aiohttp import web
 from attrs import define, field, setters, validators
 from yarl import URL
 
-from .._clock import seconds
 from .._tasks import finished
 from . import arguments
 from .access import Tokens
-from .clock import time_of_day
+from .clock import seconds, time_of_day
 from .control import Control
 from .faults import Fault, Faults
 from .gateway import Gateway, Handler
