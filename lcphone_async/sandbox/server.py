@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from datetime import timedelta
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -64,6 +63,16 @@ async def _accepted() -> None:
         await asyncio.sleep(0)
 
 
+def _host(value: object) -> str:
+    if not isinstance(value, str):  # its default depends on it, before any validator runs
+        raise TypeError(f"'host' must be str, not {type(value).__name__}")
+    return value
+
+
+def _hosts_of(values: object) -> tuple[str, ...]:
+    return arguments.texts("allowed_hosts", values)
+
+
 @define(kw_only=True, eq=False, on_setattr=setters.frozen)
 class Sandbox:
     """A local LC Phone service, with state, that answers both contracts.
@@ -78,10 +87,10 @@ class Sandbox:
     `ValueError` or `TypeError` here, a port that is taken `OSError` at the start.
     """
 
-    host: str = field(default="127.0.0.1", validator=arguments.a_text)
+    host: str = field(default="127.0.0.1", converter=_host)
     port: int = field(default=0, validator=arguments.whole(0, 65_535))
     """0 picks a free one."""
-    allowed_hosts: Iterable[str] = ()
+    allowed_hosts: Iterable[str] = field(default=(), converter=_hosts_of)
     """Further names under which the control endpoints and the page may be called, such as a
     container's; loopback names and `host` always may."""
     seed: int = field(default=0, validator=arguments.whole(-(2**63)))
@@ -136,8 +145,7 @@ class Sandbox:
     def _new_state(self) -> State:
         is_enforced = (self.tokens, self.oauth_app) != (None, None)
         oauth = OAuth(self.oauth_app or OAuthSettings(), is_enforced, self.seed, self.clock)
-        lag = timedelta(seconds=self.list_lag)
-        return State(self.seed, self.locations, self.numbers_per_location, oauth, lag)
+        return State(self.seed, self.locations, self.numbers_per_location, oauth, self.list_lag)
 
     @_gateway.default
     def _new_gateway(self) -> Gateway:

@@ -32,7 +32,7 @@ class State:
     settings: Mapping[str, LocationSettings] | None
     numbers_per_location: int
     oauth: OAuth
-    list_lag: timedelta
+    list_lag: float
     stock: Stock = field(init=False)
     ledger: list[LedgerEntry] = field(factory=list, init=False)
     locations: dict[str, Location] = field(factory=dict, init=False)
@@ -67,7 +67,8 @@ class State:
 
     def hidden(self, time: datetime) -> set[str]:
         """Return the numbers that were bought too short a time ago to be in a list."""
-        lagging = takewhile(lambda entry: time - entry.time < self.list_lag, reversed(self.ledger))
+        lag = timedelta(seconds=self.list_lag)
+        lagging = takewhile(lambda entry: time - entry.time < lag, reversed(self.ledger))
         return {entry.phone_number for entry in lagging}
 
     def clear(self) -> None:
