@@ -65,7 +65,7 @@ class Windows(Generic[W]):
 
     def __init__(self, make: Callable[[str], W], budget: Budget) -> None:
         self._make = make
-        self.latest = budget
+        self.latest: Budget = budget
         """What the limiter as a whole goes by: what is given or, if that may rise, the budget
         whose limit an answer told last."""
         self._by_key: dict[str, W] = {}

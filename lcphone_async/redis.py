@@ -367,7 +367,7 @@ class RedisTokenStore:
         self._replicas = checks.whole_number("replicas", replicas, 0)
         self._is_checked = False
         self._key = checks.text("prefix", prefix) + checks.identifier("name", name)
-        self.lease = checks.seconds("lease", lease)
+        self.lease: float = checks.seconds("lease", lease)
 
     def __repr__(self) -> str:
         return f"RedisTokenStore({self._key!r})"

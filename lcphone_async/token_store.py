@@ -88,7 +88,7 @@ class FileTokenStore:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = checked_path("path", path).resolve()
+        self.path: Path = checked_path("path", path).resolve()
         for needed in ("filelock", "encodings.utf_8_sig"):
             import_module(needed)  # later there may be no file descriptor left for it
 

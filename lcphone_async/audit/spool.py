@@ -26,7 +26,7 @@ class Spool:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.rows = 0
+        self.rows: int = 0
         kept_in = None if folder is None else str(folder)
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=kept_in)  # noqa: SIM115  # close()
         self._writer = pa.ipc.new_stream(self._file, NUMBERS, options=_COMPRESSED)

@@ -48,7 +48,7 @@ class Store:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._log, self._spill = Path(f"{path}.wal"), Path(f"{path}.tmp")
         with failing(self.path):
             file = self.path.resolve()

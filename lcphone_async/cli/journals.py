@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -15,6 +16,8 @@ from ..errors import JournalUnavailableError
 from ..journal import PurchaseJournal, PurchaseRecord, read_records
 from .folders import user_folder
 from .output import plain
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class CommandJournal(PurchaseJournal):
@@ -33,7 +36,7 @@ class CommandJournal(PurchaseJournal):
         return shlex.join(command)
 
 
-journal_option = click.option(
+journal_option: Callable[[F], F] = click.option(
     "--journal",
     "path",
     metavar="PATH",

@@ -21,8 +21,8 @@ def a(*classes: type) -> Check:
     return check
 
 
-a_text = a(str)
-a_switch = a(bool)
+a_text: Check = a(str)
+a_switch: Check = a(bool)
 
 
 def among(*words: str | None) -> Check:
