@@ -6,7 +6,6 @@ do, and what becomes of it if it does, is in `docs/proxies.md`.
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -285,7 +284,7 @@ async def test_an_order_and_each_refusal(shop, refusal):
 @pytest.mark.parametrize("min_age", [0, 300])
 async def test_a_list_that_lags(shop, min_age):
     """A refusal is told if the list does not show the number yet; `reconcile` finds it later."""
-    shop.sandbox._state.list_lag = timedelta(hours=1)
+    shop.sandbox._state.list_lag = 3600.0
     shop.fails(REPLAY)
     client = client_of(shop)
     with pytest.raises(NumberUnavailableError):
@@ -293,7 +292,7 @@ async def test_a_list_that_lags(shop, min_age):
     assert shop.paid == [NUMBER]
     if min_age:
         assert await client.reconcile(min_age=min_age) == []
-    shop.sandbox._state.list_lag = timedelta()
+    shop.sandbox._state.list_lag = 0.0
     (record,) = await client.reconcile(min_age=min_age)
     assert (record.phone_number, record.state) == (NUMBER, "bought")
     assert await client.reconcile(min_age=0) == []
@@ -302,7 +301,7 @@ async def test_a_list_that_lags(shop, min_age):
 
 async def test_a_list_that_lags_for_longer_than_min_age(shop):
     """A refusal that is older than `min_age` is final."""
-    shop.sandbox._state.list_lag = timedelta(hours=1)
+    shop.sandbox._state.list_lag = 3600.0
     shop.fails(REPLAY)
     client = client_of(shop)
     with pytest.raises(NumberUnavailableError):

@@ -277,7 +277,7 @@ print(sorted(name for name in sys.modules if name.startswith("lcphone_async.") a
         text=True,
         check=True,
     )
-    assert run.stdout == "set()\n['lcphone_async._clock', 'lcphone_async._tasks']\n"
+    assert run.stdout == "set()\n['lcphone_async._tasks']\n"
 
 
 def test_names():
