@@ -162,17 +162,22 @@ class Calls:
                 if tries.before_each is not None:
                     await tries.before_each()
                 answer = await self._logged(request, token, tries)
-                refused = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+                status = _wire.answers.stated_error(answer)
+                if status is not None and not request.repeatable:
+                    status = answer.status  # it may have acted, whatever the body says
+                refused = status == HTTPStatus.TOO_MANY_REQUESTS
                 slot.learn(_wire.limits.rate_limit(answer.headers), refused=refused)
         except DailyQuotaExhaustedError as error:  # the limiter knows no calls
             raise evolve(error, method=request.method, path=request.path) from None
         except TransportError as error:
             self._circuit.learn(error)
             raise
-        if 200 <= answer.status < 300:  # noqa: PLR2004  # HTTP's own
+        if status is None:
             self._circuit.learn()
             return answer
-        refusal = await understood(_wire.faults.error_of, request, answer, token)
+        refusal = await understood(
+            _wire.faults.error_of, request, evolve(answer, status=status), token
+        )
         tries.in_doubt = _wire.faults.is_in_doubt(refusal)
         tries.is_refused = not tries.in_doubt
         self._circuit.learn(refusal)

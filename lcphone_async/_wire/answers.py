@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -36,6 +37,14 @@ _HALF_A_PAIR = re.compile(
     rb"|(?<!\\u[dD][89abAB][\da-fA-F]{2})\\u[dD][c-fC-F][\da-fA-F]{2}"
 )
 
+# An error body is no longer than this, and has one of these keys; few others are decoded for it.
+_LONGEST_ERROR = 2**16
+_MAY_BE_AN_ERROR = re.compile(
+    rb'"status(Code)?"\s*:\s*("?[45]\d\d\b|"(error|fail))|"success"\s*:\s*false', re.IGNORECASE
+)
+_ERROR_STATUSES = range(400, 600)
+_FAILED = {"error", "fail", "failed", "failure"}
+
 _PAGES = QuickReader(ActiveNumbersPage, "numbers", "page")
 _SEARCHES = QuickReader(AvailableNumbers, "numbers")
 
@@ -58,6 +67,29 @@ class _Found:
     where: str
     siblings: Mapping[str, Any]
     around: str
+
+
+def stated_error(answer: Answer) -> int | None:
+    """The status of a response with an error status, or with a body that says that it is one.
+
+    A response with status 200 may say `statusCode: 500`, or just `status: error`.
+    """
+    if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        return answer.status
+    if len(answer.body) > _LONGEST_ERROR or not _MAY_BE_AN_ERROR.search(answer.body):
+        return None
+    try:
+        document = decode_json(answer.body)
+    except ValueError:
+        return None
+    if not isinstance(document, dict):
+        return None
+    told = (document.get("statusCode"), document.get("status"))
+    codes = [int(code) for code in map(str, told) if code.isascii() and code.isdecimal()]
+    if code := next((code for code in codes if code in _ERROR_STATUSES), None):
+        return code
+    has_failed = str(document.get("status")).lower() in _FAILED or document.get("success") is False
+    return answer.status if has_failed else None
 
 
 def number_pools(request: Request, answer: Answer) -> list[NumberPool]:

@@ -1,0 +1,101 @@
+"""Responses with status 200 whose body says that they are an error."""
+
+import pytest
+
+from lcphone_async import (
+    APIError,
+    AuthenticationError,
+    LCPhoneClient,
+    PurchaseOutcomeUnknownError,
+    RetryPolicy,
+    ServerError,
+)
+from wire.raw_server import RawServer, http_json
+
+EMPTY = {"numbers": [], "total": 0}
+BODIES = {
+    "statusCode": ({"statusCode": 500, "message": "Internal server error", **EMPTY}, ServerError),
+    "text": ({"statusCode": "500", "data": EMPTY}, ServerError),
+    "401": (
+        {"statusCode": 401, "message": "Unauthorized scope", "data": EMPTY},
+        AuthenticationError,
+    ),
+    "status": ({"status": 503, "data": EMPTY}, ServerError),
+    "error": ({"status": "error", "data": EMPTY, "message": "failed"}, APIError),
+    "upper case": ({"status": "ERROR", **EMPTY}, APIError),
+    "failed": ({"status": "failed", "data": EMPTY}, APIError),
+    "success": ({"success": False, "data": []}, APIError),
+}
+ONCE = RetryPolicy(max_tries=1, read_back_time=0.01)
+
+
+def client_of(server):
+    return LCPhoneClient("token", base_url=server.url, retry=ONCE)
+
+
+@pytest.mark.parametrize(("body", "error"), BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda client: client.active_numbers_page("loc"),
+        lambda client: client.number_pools("loc"),
+        lambda client: client.search_available("loc", "US"),
+    ],
+    ids=["active", "pools", "search"],
+)
+async def test_a_read(read, body, error):
+    """Raises the error that the body is, and returns no empty list."""
+    async with RawServer() as server, client_of(server) as client:
+        server.reply(http_json(body))
+        with pytest.raises(error) as caught:
+            await read(client)
+    assert isinstance(caught.value, error)
+
+
+async def test_it_is_tried_again():
+    """Repeats a read after a 500 within a 200, as after any 500."""
+    retry = RetryPolicy(max_tries=2, first_wait=0.01)
+    async with (
+        RawServer() as server,
+        LCPhoneClient("token", base_url=server.url, retry=retry) as client,
+    ):
+        server.reply(http_json({"statusCode": 500}), http_json(EMPTY))
+        page = await client.active_numbers_page("loc")
+    assert page.total == 0
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "error", "message": "failed"},
+        {"statusCode": 400, "message": "Phone number is no longer available"},
+        {"statusCode": 401, "message": "Invalid token: access token is invalid"},
+        {"statusCode": 429, "message": "Too many requests"},
+    ],
+)
+async def test_a_purchase(body):
+    """Is in doubt, as the service may have acted: it is sent once, and is no success."""
+    async with RawServer() as server, client_of(server) as client:
+        server.reply(http_json(body))
+        with pytest.raises(PurchaseOutcomeUnknownError):
+            await client.purchase("loc", "+12125550001")
+        posts = [request for request in server.requests if request.method == "POST"]
+    assert len(posts) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "success", "statusCode": 200, "data": EMPTY, "message": "OK"},
+        {"status": 200, "statusCode": 201, **EMPTY},
+        {**EMPTY, "accountStatus": "active", "errors": {"status": "error"}},
+        {"numbers": [{"phoneNumber": "+12125550001", "status": "error"}], "total": 1},
+    ],
+)
+async def test_what_is_no_error(body):
+    """Is read as the page that it is."""
+    async with RawServer() as server, client_of(server) as client:
+        server.reply(http_json(body))
+        page = await client.active_numbers_page("loc")
+    assert page.total == len(page.numbers)
