@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import operator
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -94,12 +94,16 @@ class Walk:
     )
     """The page size of the next request: smaller if the first page may have been cut."""
     done: bool = False
+    repeated: Counter[str] = attrs.field(factory=Counter, init=False)
+    """How often a number came again after the first time."""
     _index: int = -1
     _total: int | None = None
     _counts_from_one: bool = False
     _may_have_ended: bool = False
     """Whether the first page was short, but may have been cut; the next one shows it."""
     _handed_out: int = 0
+    _doubled: int = 0
+    """How many of a page's numbers the same page had before."""
     _stale_pages: int = 0
     _previous: tuple[str, ...] = ()
     _seen: set[str] = attrs.field(factory=set)
@@ -125,6 +129,9 @@ class Walk:
         self._stale_pages = 0 if fresh else self._stale_pages + 1
         if numbers and (numbers == self._previous or self._goes_in_circles):
             raise RepeatedPageError(self.path, self._index)
+        if len(fresh) < len(numbers):
+            self.repeated += Counter(numbers) - Counter(fresh)
+            self._doubled += len(numbers) - len(set(numbers))
         self._remember(numbers, fresh)
         self.done = self._ends_with(page)
         if self._index > 0 and not fresh:
@@ -146,13 +153,26 @@ class Walk:
         return most if self._total is not None else min(most, _MAX_AHEAD_WITHOUT_TOTAL)
 
     @property
+    def pages(self) -> int:
+        """How many pages came."""
+        return self._index + 1
+
+    @property
+    def reached_total(self) -> bool:
+        """Whether as many numbers came as the last page promised, repeated ones included."""
+        return self._total is None or self._handed_out + self.repeated.total() >= self._total
+
+    @property
     def is_long(self) -> bool:
         """Whether it is known to have more pages than the usual budget gives at once."""
         return self._last_page is not None and self._last_page >= _SHORT_LIST
 
     def check_complete(self) -> None:
-        """Raises `IncompleteListError` if the last page promised more than was handed out."""
-        if self._total is not None and self._handed_out < self._total:
+        """Raises `IncompleteListError` if the last page promised more than was handed out.
+
+        A number that one page has twice counts twice; one of two pages may come from a shift.
+        """
+        if self._total is not None and self._handed_out + self._doubled < self._total:
             raise IncompleteListError(self.path, self._handed_out, self._total)
 
     @property

@@ -191,6 +191,27 @@ class LCPhoneClient:
         giving the same page, and `IncompleteListError`, after all numbers were handed out, if
         there were fewer than it had promised.
         """
+        _, pages = self._walk_active_numbers(
+            location_id,
+            page_size=page_size,
+            search_filter=search_filter,
+            skip_number_pool=skip_number_pool,
+            include_rcs_sender_ids=include_rcs_sender_ids,
+            prefetch=prefetch,
+        )
+        return pages
+
+    def _walk_active_numbers(
+        self,
+        location_id: str,
+        *,
+        page_size: int = checks.MAX_PAGE_SIZE,
+        search_filter: str | None = None,
+        skip_number_pool: bool | None = None,
+        include_rcs_sender_ids: bool | None = None,
+        prefetch: int | None = None,
+    ) -> tuple[Walk, AsyncGenerator[ActiveNumbersPage, None]]:
+        """The pages, and what is known of the walk as it goes."""
 
         def request(page: int, page_size: int) -> Request:
             return requests.active_numbers(
@@ -205,9 +226,10 @@ class LCPhoneClient:
         walk = Walk(request(0, page_size).path, page_size)
         if prefetch is not None:
             fixed = checks.whole_number("prefetch", prefetch, 0)
-            return walk_pages(self._send, request, walk, lambda _: fixed)
+            return walk, walk_pages(self._send, request, walk, lambda _: fixed)
         most = partial(self._calls.most_at_once, location_id)
-        return walk_pages(self._send, request, walk, lambda pace: min(most(), pace.pages))
+        pages = walk_pages(self._send, request, walk, lambda pace: min(most(), pace.pages))
+        return walk, pages
 
     async def active_numbers_page(
         self,

@@ -152,8 +152,11 @@ def is_in_doubt(error: APIError) -> bool:
 def is_passing(error: APIError) -> bool:
     """Whether the service had trouble that another try may not meet, so that a read is repeated.
 
-    It answers its own timeouts with any status.
+    It answers its own timeouts with any status, and 500 for an account that is suspended.
     """
+    account_status = error.extra.get("accountStatus")
+    if isinstance(account_status, str) and account_status.lower() != "active":
+        return False
     says = _texts(error)
     timed_out = bool(_TIMED_OUT.search(says))
     if error.status == HTTPStatus.UNAUTHORIZED:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import define
+
 from ..errors import LCPhoneError
 
 
@@ -11,3 +13,13 @@ class StoreError(LCPhoneError):
 
 class ClusterError(LCPhoneError):
     """The Dask cluster cannot be used, or was lost."""
+
+
+@define(slots=False)
+class ListChangedError(LCPhoneError):
+    """No two walks over a location's list agreed, so that numbers may be missing."""
+
+    walks: int
+
+    def __str__(self) -> str:
+        return f"the list changed during {self.walks} walks, so that numbers may be missing"

@@ -27,6 +27,9 @@ SCHEMA_VERSION: Final = 2
 # What DuckDB keeps in memory; a transaction of any size goes to the disk as it grows.
 _SETTINGS: Final = {"memory_limit": "128MB", "threads": 2}
 
+# What a visit tells of a location in all.
+_FACTS: Final = ("numbers", "account_status", "is_under_lc", "pools", "rcs_sender_ids")
+
 _FINAL: Final = [coverage for coverage in Coverage if coverage.is_final]
 
 
@@ -107,21 +110,20 @@ class Store:
     def commit(self, run_id: int, inventories: Sequence[Inventory]) -> None:
         """Writes locations, each of them whole, in one transaction.
 
-        What an earlier walk saw of a location is replaced, unless this one saw nothing.
+        Of a location that was not seen whole, a visit that is not whole either replaces what it
+        saw itself, but no numbers by fewer.
         """
         with self._transaction():
-            seen_before = self._partly_seen(run_id)
-            better = [
-                inventory
-                for inventory in inventories
-                if inventory.coverage not in {Coverage.FAILED, Coverage.INACTIVE}
-                or inventory.location.id not in seen_before
-            ]
-            self._forget(run_id, seen_before & {inventory.location.id for inventory in better})
-            self._insert("numbers", chain.from_iterable(i.numbers.batches() for i in better))
-            for table in tables.CONTENTS.keys() - {"numbers"}:
-                self._insert(table, (i.others[table] for i in better if i.rows(table)))
-            self._cover(run_id, better)
+            before = self._seen_before(run_id, [each.location.id for each in inventories])
+            for table in tables.CONTENTS:
+                better = [
+                    inventory
+                    for inventory in inventories
+                    if inventory.replaces(table, before[inventory.location.id]["numbers"])
+                ]
+                self._forget(run_id, table, [each.location.id for each in better])
+                self._insert(table, chain.from_iterable(each.batches(table) for each in better))
+            self._cover(run_id, inventories, before)
 
     def finish(self, run_id: int) -> None:
         """Notes that a run ended, once none of its locations is pending."""
@@ -212,52 +214,73 @@ class Store:
         ]
         self._insert("locations", [pa.RecordBatch.from_pylist(rows, tables.LOCATIONS)])
 
-    def _partly_seen(self, run_id: int) -> set[str]:
+    def _seen_before(self, run_id: int, location_ids: list[str]) -> dict[str, dict[str, Any]]:
+        """What the store says of each of the locations, numbers it has not seen as none."""
+        names = ("location_id", "coverage", *_FACTS)
         rows = self._rows(
-            "SELECT location_id FROM locations WHERE run_id = ? AND coverage = ?",
+            "SELECT location_id, coverage, coalesce(numbers, 0), account_status, is_under_lc,"
+            " pools, rcs_sender_ids FROM locations WHERE run_id = ?"
+            " AND location_id IN (SELECT unnest(?))",
             run_id,
-            Coverage.PARTIAL,
+            location_ids,
         )
-        return {location_id for (location_id,) in rows}
+        return {row[0]: dict(zip(names, row, strict=True)) for row in rows}
 
-    def _forget(self, run_id: int, location_ids: set[str]) -> None:
-        for table in tables.CONTENTS if location_ids else ():
+    def _forget(self, run_id: int, table: str, location_ids: list[str]) -> None:
+        if location_ids:
             self._do(
                 f"DELETE FROM {table} WHERE run_id = ? AND location_id IN (SELECT unnest(?))",
                 run_id,
-                sorted(location_ids),
+                location_ids,
             )
 
-    def _cover(self, run_id: int, inventories: Iterable[Inventory]) -> None:
+    def _cover(
+        self,
+        run_id: int,
+        inventories: Iterable[Inventory],
+        before: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         now = datetime.now(UTC)
         rows = [
             {
                 "run_id": run_id,
                 "location_id": inventory.location.id,
-                "coverage": inventory.coverage,
                 "reason": inventory.reason,
-                "account_status": inventory.account_status,
-                "is_under_lc": inventory.is_under_lc,
-                "numbers": inventory.numbers.rows,
-                "pools": inventory.rows("pools"),
-                "rcs_sender_ids": inventory.rows("rcs_sender_ids"),
                 "finished_at": now,
                 "seconds": inventory.seconds,
+                **_merged(inventory, before[inventory.location.id]),
             }
             for inventory in inventories
         ]
-        names = [name for name in rows[0] if name not in {"run_id", "location_id"}] if rows else []
-        seen = pa.Table.from_pylist(rows, tables.LOCATIONS)
-        self._connection.register("seen", seen)
+        if not rows:
+            return
+        names = rows[0].keys() - {"run_id", "location_id"}
+        self._connection.register("seen", pa.Table.from_pylist(rows, tables.LOCATIONS))
         try:
             for_each = ", ".join(f"{name} = seen.{name}" for name in names)
-            if rows:
-                self._do(
-                    f"UPDATE locations SET {for_each} FROM seen WHERE locations.run_id ="
-                    " seen.run_id AND locations.location_id = seen.location_id"
-                )
+            self._do(
+                f"UPDATE locations SET {for_each} FROM seen WHERE locations.run_id ="
+                " seen.run_id AND locations.location_id = seen.location_id"
+            )
         finally:
             self._connection.unregister("seen")
+
+
+def _merged(inventory: Inventory, before: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a location by this visit, or else by the one before it."""
+    found = {
+        "numbers": inventory.numbers.rows,
+        "account_status": inventory.account_status,
+        "is_under_lc": inventory.is_under_lc,
+        "pools": inventory.rows("pools"),
+        "rcs_sender_ids": inventory.rows("rcs_sender_ids"),
+    }
+    if inventory.coverage is Coverage.COMPLETE:
+        return {"coverage": inventory.coverage, **found}
+    was_partial = before["coverage"] == Coverage.PARTIAL
+    known = {name: before[name] if value is None else value for name, value in found.items()}
+    known["numbers"] = max(inventory.numbers.rows, before["numbers"])
+    return {"coverage": Coverage.PARTIAL if was_partial else inventory.coverage, **known}
 
 
 def runs_of(connection: duckdb.DuckDBPyConnection, catalog: str = "") -> list[Run]:

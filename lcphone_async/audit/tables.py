@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
@@ -152,6 +153,26 @@ def pool_numbers(run_id: int, location_id: str, pools: Iterable[NumberPool]) -> 
     members = [(pool.id, number) for pool in pools for number in pool.numbers]
     own = {"pool_id": pa.array([pool_id for pool_id, _ in members], _TEXT)}
     return _batch(POOL_NUMBERS, run_id, location_id, [number for _, number in members], own)
+
+
+def repeated_numbers(run_id: int, location_id: str, repeated: Mapping[str, int]) -> pa.RecordBatch:
+    """The rows of numbers that came so often again after the first time."""
+    own = {
+        "phone_number": pa.array(repeated, _TEXT),
+        "times": pa.array([again + 1 for again in repeated.values()], _COUNT),
+    }
+    return _batch(REPEATED_NUMBERS, run_id, location_id, list(repeated), own)
+
+
+def gone_numbers(
+    run_id: int, location_id: str, phone_numbers: Sequence[str], confirmed_at: datetime
+) -> pa.RecordBatch:
+    """The rows of numbers that a search no longer showed at some moment."""
+    own = {
+        "phone_number": pa.array(phone_numbers, _TEXT),
+        "confirmed_at": pa.array([confirmed_at] * len(phone_numbers), _TIME),
+    }
+    return _batch(GONE_NUMBERS, run_id, location_id, phone_numbers, own)
 
 
 def rcs_sender_ids(run_id: int, location_id: str, senders: Sequence[RcsSenderId]) -> pa.RecordBatch:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from enum import StrEnum
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from attrs import define, field
@@ -18,6 +18,7 @@ from .. import _clock
 from .._tasks import OwnTasks, finished_in_thread
 from ..client import LCPhoneClient
 from ..errors import (
+    APIError,
     AuthorizationLostError,
     BudgetUnavailableError,
     CircuitOpenError,
@@ -29,19 +30,19 @@ from ..errors import (
     RepeatedPageError,
     ResponseFormatError,
 )
-from ..models import ActiveNumbersPage, Location, RcsSenderId
+from ..models import ActiveNumbersPage, Location, NumberPool, RcsSenderId
 from . import tables
-from .errors import StoreError
+from .errors import ListChangedError, StoreError
 from .spool import Spool
 
 # Pages under way for one location. Its budget is 10 requests a second, so that this is enough for
 # answers that take 0.4 s, and many locations side by side stay small.
 _PREFETCH = 4
 
-# What a second look may mend: a list that changed meanwhile, an answer that was garbled on its
-# way. All else that passes by itself, the client has tried again already.
-_WORTH_ANOTHER_WALK = (IncompleteListError, RepeatedPageError, ResponseFormatError)
-_MORE_WALKS = 3
+# What another try may mend: a list that changed meanwhile, an answer that was garbled on its way.
+# All else that passes by itself, the client has tried again already.
+_WORTH_ANOTHER_TRY = (IncompleteListError, RepeatedPageError, ResponseFormatError)
+_MOST_TRIES = 4
 
 # A 400 of the token endpoints that is final for the location.
 _NOT_ACTIVE = re.compile(r"location is not active", re.IGNORECASE)
@@ -94,14 +95,50 @@ class Inventory:
     """Why it is not complete."""
     account_status: str | None = None
     is_under_lc: bool | None = None
+    pages: int = 0
+    """How many pages of the list came, of all walks."""
     others: dict[str, pa.RecordBatch] = field(factory=dict)
-    """The rows of its other tables, by table."""
+    """The rows of its other tables, by table; those that were not seen are not there."""
     seconds: float = 0.0
     """How long it took."""
 
-    def rows(self, table: str) -> int:
-        """How many rows of a table it has."""
-        return self.others[table].num_rows if table in self.others else 0
+    def rows(self, table: str) -> int | None:
+        """How many rows of another table it has; `None` if these were not seen."""
+        return self.others[table].num_rows if table in self.others else None
+
+    def batches(self, table: str) -> Iterable[pa.RecordBatch]:
+        """Its rows of a table of the store."""
+        if table == "numbers":
+            return self.numbers.batches()
+        return [self.others[table]] if table in self.others else []
+
+    def replaces(self, table: str, numbers: int) -> bool:
+        """Whether its rows replace those of an earlier visit, which saw so many numbers."""
+        if self.coverage is Coverage.COMPLETE:
+            return True
+        if table in {"numbers", "repeated_numbers"}:
+            return self.numbers.rows >= numbers
+        return table in self.others
+
+    def take(self, seen: _List, run_id: int, *, is_sure: bool) -> None:
+        """Takes in a walk: its error, its facts, and its numbers unless there are more already."""
+        self.error = seen.error
+        told = _stated_status(seen.error) or seen.account_status
+        self.account_status = told or self.account_status
+        if seen.is_under_lc is not None:
+            self.is_under_lc = seen.is_under_lc
+        self.pages += seen.pages
+        of_location = (run_id, self.location.id)
+        if seen.senders or (seen.pages and "rcs_sender_ids" not in self.others):
+            senders = tables.rcs_sender_ids(*of_location, seen.senders)
+            self.others["rcs_sender_ids"] = senders
+        if is_sure or seen.error is None or seen.numbers.rows >= self.numbers.rows:
+            self.numbers.close()
+            self.numbers = seen.numbers
+            repeated = tables.repeated_numbers(*of_location, seen.repeated if is_sure else {})
+            self.others["repeated_numbers"] = repeated
+        else:
+            seen.numbers.close()
 
     @property
     def reason(self) -> str | None:
@@ -126,84 +163,168 @@ async def take_inventory(
     What goes wrong with the location is in the inventory; what ends the whole audit is raised.
     """
     started = _clock.seconds()
-    inventory = await _attempt(client, location, run_id, folder, on_page)
-    for _ in range(_MORE_WALKS):
-        if not isinstance(inventory.error, _WORTH_ANOTHER_WALK):
-            break
+    inventory = Inventory(location, Spool(folder))
+    try:
+        async with OwnTasks() as tasks:
+            pools = tasks.start(_pools(client, location.id))
+            await _walk_until_sure(client, inventory, run_id, folder, on_page)
+            _take_pools(inventory, run_id, await pools)
+    except BaseException:
         inventory.numbers.close()
-        inventory = await _attempt(client, location, run_id, folder, on_page)
+        raise
+    inventory.coverage = _coverage(inventory)
     inventory.seconds = _clock.seconds() - started
     return inventory
 
 
-async def _attempt(
+@define
+class _List:
+    """What one walk saw of a location's list."""
+
+    numbers: Spool
+    account_status: str | None = None
+    is_under_lc: bool | None = None
+    senders: tuple[RcsSenderId, ...] = ()
+    pages: int = 0
+    repeated: Counter[str] = field(factory=Counter)
+    reached_total: bool = False
+    error: Exception | None = None
+    digest: int = 0
+    """Of two walks it tells whether they saw the same numbers, in any order."""
+
+    def add(self, run_id: int, location_id: str, page: ActiveNumbersPage) -> None:
+        """Takes a page."""
+        self.numbers.add(tables.numbers(run_id, location_id, page.numbers))
+        self.digest += sum(hash(number.phone_number) for number in page.numbers)
+        if page.account_status is not None:
+            self.account_status = str(page.account_status)
+        if page.is_under_lc is not None:
+            self.is_under_lc = page.is_under_lc
+        self.senders = page.rcs_sender_ids or self.senders
+
+    @property
+    def came_to_its_end(self) -> bool:
+        """Whether it ended where the service says that the list ends."""
+        return self.error is None or isinstance(self.error, IncompleteListError)
+
+    def agrees_with(self, other: _List | None) -> bool:
+        """Whether both walks came to the list's end and saw the same, so that nothing was missed.
+
+        A number that goes during a walk shifts another out of sight; then the walks differ.
+        """
+        return (
+            other is not None
+            and self.came_to_its_end
+            and other.came_to_its_end
+            and (self.numbers.rows, self.digest, self.repeated)
+            == (other.numbers.rows, other.digest, other.repeated)
+        )
+
+
+async def _walk_until_sure(
     client: LCPhoneClient,
-    location: Location,
+    inventory: Inventory,
     run_id: int,
     folder: Path | None,
     on_page: Callable[[int], None],
-) -> Inventory:
-    inventory = Inventory(location, Spool(folder))
-    try:
-        await _walk(client, inventory, run_id, on_page)
-        inventory.coverage = Coverage.COMPLETE
-    except BaseException as error:
-        if isinstance(error, _ENDS_THE_AUDIT) or not isinstance(error, Exception):
-            inventory.numbers.close()
-            raise
-        # One bad location never stops the others.
-        inventory.coverage = Coverage.PARTIAL if inventory.numbers.rows else _nothing_seen(error)
-        inventory.error = error
-    return inventory
-
-
-def _nothing_seen(error: Exception) -> Coverage:
-    """Why nothing of a location was seen."""
-    if isinstance(error, PhoneSystemNotConnectedError):
-        return Coverage.NOT_CONNECTED
-    is_refusal = getattr(error, "status", None) == HTTPStatus.BAD_REQUEST
-    return Coverage.INACTIVE if is_refusal and _NOT_ACTIVE.search(str(error)) else Coverage.FAILED
+) -> None:
+    """Walks a list until one response had all of it or two walks agree; a few times at most."""
+    before = None
+    for _ in range(_MOST_TRIES):
+        seen = await _walk(client, inventory.location.id, run_id, folder, on_page)
+        is_sure = seen.agrees_with(before) or (seen.pages == 1 and seen.error is None)
+        if is_sure and seen.reached_total:
+            seen.error = None  # the numbers that are missing are there twice
+        inventory.take(seen, run_id, is_sure=is_sure)
+        if is_sure or not (seen.error is None or isinstance(seen.error, _WORTH_ANOTHER_TRY)):
+            return
+        before, on_page = seen, _ignore
+    inventory.error = inventory.error or ListChangedError(_MOST_TRIES)
 
 
 async def _walk(
-    client: LCPhoneClient, inventory: Inventory, run_id: int, on_page: Callable[[int], None]
-) -> None:
-    location_id = inventory.location.id
-    senders: tuple[RcsSenderId, ...] = ()
-    async with OwnTasks() as tasks:
-        pools = tasks.start(client.number_pools(location_id))
-        pages = client.active_number_pages(
+    client: LCPhoneClient,
+    location_id: str,
+    run_id: int,
+    folder: Path | None,
+    on_page: Callable[[int], None],
+) -> _List:
+    """Walks a list once; raises what ends the audit."""
+    seen = _List(Spool(folder))
+    try:
+        walk, pages = client._walk_active_numbers(  # noqa: SLF001  # it shares the client's house
             location_id,
             skip_number_pool=False,
             include_rcs_sender_ids=True,
             prefetch=_PREFETCH,
         )
-        async with aclosing(pages):
-            async for page in pages:
-                try:
-                    await finished_in_thread(partial(_keep, inventory, run_id, page))
-                except OSError as error:
-                    reason = f"numbers cannot be kept on the disk: {error.strerror}"
-                    raise StoreError(reason) from error
-                on_page(len(page.numbers))
-                senders = page.rcs_sender_ids or senders
-        of_location = (run_id, location_id)
-        inventory.others["rcs_sender_ids"] = tables.rcs_sender_ids(*of_location, senders)
         try:
-            found = await pools
-        except PhoneSystemNotConnectedError:
-            if not inventory.numbers.rows:
-                raise
-            found = []  # it has numbers, and no pools
-        inventory.others["pools"] = tables.pools(*of_location, found)
-        inventory.others["pool_numbers"] = tables.pool_numbers(*of_location, found)
+            async with aclosing(pages):
+                async for page in pages:
+                    await _keep(partial(seen.add, run_id, location_id, page))
+                    on_page(len(page.numbers))
+        finally:
+            seen.pages, seen.repeated = walk.pages, walk.repeated
+            seen.reached_total = walk.reached_total
+    except BaseException as error:
+        if isinstance(error, _ENDS_THE_AUDIT) or not isinstance(error, Exception):
+            seen.numbers.close()
+            raise
+        seen.error = error  # one bad location never stops the others
+    return seen
 
 
-def _keep(inventory: Inventory, run_id: int, page: ActiveNumbersPage) -> None:
-    batch = tables.numbers(run_id, inventory.location.id, page.numbers)
-    inventory.numbers.add(batch)
-    status: Any = page.account_status
-    if status is not None:
-        inventory.account_status = str(status)
-    if page.is_under_lc is not None:
-        inventory.is_under_lc = page.is_under_lc
+async def _keep(add: Callable[[], None]) -> None:
+    try:
+        await finished_in_thread(add)
+    except OSError as error:
+        reason = f"numbers cannot be kept on the disk: {error.strerror}"
+        raise StoreError(reason) from error
+
+
+async def _pools(client: LCPhoneClient, location_id: str) -> list[NumberPool] | Exception:
+    """A location's pools, or why they could not be read; raises what ends the audit."""
+    for tries in range(1, _MOST_TRIES + 1):
+        try:
+            return await client.number_pools(location_id)
+        except _ENDS_THE_AUDIT:
+            raise
+        except Exception as error:  # noqa: BLE001  # one bad location never stops the others
+            if tries == _MOST_TRIES or not isinstance(error, ResponseFormatError):
+                return error
+    raise AssertionError
+
+
+def _coverage(inventory: Inventory) -> Coverage:
+    """How far a location was seen, by its errors and by what there is of it."""
+    error = inventory.error
+    if error is None:
+        return Coverage.COMPLETE
+    if not inventory.numbers.rows:
+        is_refusal = getattr(error, "status", None) == HTTPStatus.BAD_REQUEST
+        if is_refusal and _NOT_ACTIVE.search(str(error)):
+            return Coverage.INACTIVE
+        if not inventory.pages and not inventory.rows("pools"):
+            is_off = isinstance(error, PhoneSystemNotConnectedError)
+            return Coverage.NOT_CONNECTED if is_off else Coverage.FAILED
+    return Coverage.PARTIAL
+
+
+def _take_pools(inventory: Inventory, run_id: int, found: list[NumberPool] | Exception) -> None:
+    if isinstance(found, Exception):
+        inventory.account_status = _stated_status(found) or inventory.account_status
+        inventory.error = inventory.error or found
+        return
+    of_location = (run_id, inventory.location.id)
+    inventory.others["pools"] = tables.pools(*of_location, found)
+    inventory.others["pool_numbers"] = tables.pool_numbers(*of_location, found)
+
+
+def _stated_status(error: Exception | None) -> str | None:
+    """The account status that an error's body told (`{msg, accountStatus}`)."""
+    status = error.extra.get("accountStatus") if isinstance(error, APIError) else None
+    return status if isinstance(status, str) and status else None
+
+
+def _ignore(_: int) -> None:
+    """Does not count numbers that another walk has counted."""

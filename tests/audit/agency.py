@@ -1,5 +1,6 @@
 """A service of a few locations whose every number is given by hand, in the document's words."""
 
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -64,8 +65,18 @@ class Agency:
     errors: dict = field(factory=dict)
     pool_errors: dict = field(factory=dict)
     """Of those of which only the pools fail."""
+    pool_bodies: dict = field(factory=dict)
+    """Other bodies of their errors."""
+    bodies: dict = field(factory=dict)
     skipped_pools: list = field(factory=list)
     """What each list's `skipNumberPool` was."""
+    requests: list = field(factory=list)
+    """What was asked for: the location with a page, a search, or `pools`."""
+    on_page: Callable = lambda *_: None
+    """Called with the location and the page before a page is served."""
+    tells_total: bool = True
+    hidden: int = 0
+    """How many numbers the total counts that are never listed."""
     url: str = ""
 
     @asynccontextmanager
@@ -84,32 +95,41 @@ class Agency:
 
     async def _numbers(self, request):
         place_id = request.match_info["id"]
-        if status := self.errors.get(place_id):
-            return _refusal(status)
-        place = self.places[place_id]
         page, size = int(request.query["page"]), int(request.query["pageSize"])
+        wanted = request.query.get("searchFilter", "")
+        self.requests.append((place_id, wanted or page))
+        if not wanted:
+            self.on_page(place_id, page)
+        if status := self.errors.get(place_id):
+            return _refusal(status, self.bodies.get(place_id))
+        place = self.places[place_id]
         self.skipped_pools.append(request.query["skipNumberPool"])
+        listed = [each for each in place.numbers if wanted in each["phoneNumber"]]
         data = {
-            "numbers": place.numbers[page * size : (page + 1) * size],
+            "numbers": listed[page * size : (page + 1) * size],
             "isUnderLc": True,
             "pageSize": size,
             "page": page,
             "accountStatus": place.status,
-            "total": len(place.numbers),
+            "total": len(listed) + self.hidden,
             "rcsSenderIds": place.senders,
         }
+        if not self.tells_total:
+            del data["total"]
         return web.json_response(
             {"status": "success", "data": data, "message": "OK", "statusCode": 200}
         )
 
     async def _pools(self, request):
         place_id = request.query["locationId"]
+        self.requests.append((place_id, "pools"))
         if status := self.errors.get(place_id) or self.pool_errors.get(place_id):
-            return _refusal(status)
+            body = self.bodies.get(place_id) or self.pool_bodies.get(place_id)
+            return _refusal(status, body)
         pools = self.places[place_id].pools
         return web.json_response({"success": True, "data": pools, "total": len(pools)})
 
 
-def _refusal(status):
+def _refusal(status, body=None):
     message = "Phone system is not connected to this account" if status == 404 else "refused"
-    return web.json_response({"message": message, "statusCode": status}, status=status)
+    return web.json_response(body or {"message": message, "statusCode": status}, status=status)

@@ -108,9 +108,9 @@ async def test_no_phone_system(take, text):
 
 
 async def test_a_phone_system_that_has_numbers(take, rows, agency):
-    """Takes a location that lists numbers for one without pools if only those say 404."""
-    agency.places["a"] = Place([number("+12125550001")])
-    agency.pool_errors["a"] = 404
-    summary = await take(agency, ["a"])
-    assert summary.coverage == {Coverage.COMPLETE: 1}
-    assert rows("SELECT numbers, pools FROM locations") == [(1, 0)]
+    """Takes a location for a partial one whose list answers and whose pools say 404."""
+    agency.places |= {"a": Place([number("+12125550001")]), "b": Place()}
+    agency.pool_errors |= {"a": 404, "b": 404}
+    summary = await take(agency, ["a", "b"])
+    assert summary.coverage == {Coverage.PARTIAL: 2}
+    assert rows("SELECT numbers, pools FROM locations ORDER BY ALL") == [(0, None), (1, None)]
