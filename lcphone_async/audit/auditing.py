@@ -23,9 +23,10 @@ from ..errors import (
     LCPhoneError,
     TokenUnavailableError,
 )
-from ..models import Location
+from ..models import ActiveNumber, Location
 from .errors import StoreError
 from .locations import gather
+from .looking import Look, look_again, look_for
 from .reading import Incomplete, reading
 from .store import Run, Store
 from .walk import Coverage, Inventory, take_inventory
@@ -122,7 +123,8 @@ async def audit(
     locations in a row, an authorization that is lost, a store that cannot be written, a
     machine without file descriptors or threads left, a shared budget that cannot be reached, a
     service that is down for longer than the calls may wait.
-    All calls are `bulk` calls.
+    At the end, numbers that the location's last complete run had and this one has not are searched
+    for, up to 20 of each location. All calls are `bulk` calls.
 
     Raises `StoreError` if the store cannot be opened, `ValueError` or `TypeError` for bad
     arguments.
@@ -138,13 +140,18 @@ async def audit(
         with bulk():
             return await take_inventory(client, location, run.run_id, folder, on_page)
 
+    async def look(location_id: str, phone_number: str) -> Sequence[ActiveNumber] | None:
+        with bulk():
+            return await look_for(client, location_id, phone_number)
+
     return await audit_with(
-        take, locations, store, resume=resume, concurrency=most, on_progress=on_progress
+        take, look, locations, store, resume=resume, concurrency=most, on_progress=on_progress
     )
 
 
 async def audit_with(
     take: Take,
+    look: Look,
     locations: Iterable[Location | str] | AsyncIterable[Location | str] | None,
     store: str | Path,
     *,
@@ -152,7 +159,10 @@ async def audit_with(
     concurrency: int,
     on_progress: Callable[[Progress], None],
 ) -> AuditSummary:
-    """The audit whose inventories come from `take`, be it here or on other machines."""
+    """The audit whose inventories come from `take`, be it here or on other machines.
+
+    At its end `look` searches for the numbers that it misses.
+    """
     path = check_shared(store, resume=resume, on_progress=on_progress)
     if locations is None and not resume:
         raise ValueError("there are no locations to audit")
@@ -163,6 +173,7 @@ async def audit_with(
         try:
             async with Writer(opened, run.run_id, concurrency, visit.committed) as writer:
                 await visit.all(take, opened.folder, writer, concurrency)
+            await look_again(look, opened, run.run_id, concurrency)
             await finished_in_thread(partial(opened.finish, run.run_id))
         except LCPhoneError as error:
             visit.error = error

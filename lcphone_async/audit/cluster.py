@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable
+import asyncio
+import logging
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import distributed
 
 from .. import _checks as checks
+from .. import _clock
 from .._line import bulk
+from .._tasks import OwnTasks
 from ..client import LCPhoneClient
-from ..models import Location
+from ..models import ActiveNumber, Location
 from .auditing import AuditSummary, OnPage, Progress, audit_with, check_shared
 from .errors import ClusterError
+from .looking import look_for
 from .spool import Spool
 from .store import Run
 from .walk import Inventory, take_inventory
 
 MakeClient = Callable[[], AbstractAsyncContextManager[LCPhoneClient]]
 
+_logger = logging.getLogger("lcphone_async")
+
 _PLUGIN = "lcphone-audit"
 _CONNECT = 10  # seconds
+_SECONDS_BETWEEN_CHECKS = 1.0
 
 # Tasks for each thread of a worker: one that runs, and one that waits its turn.
 _TASKS_A_THREAD = 2
@@ -36,6 +44,7 @@ async def audit_on_dask(
     *,
     resume: bool = False,
     concurrency: int | None = None,
+    worker_wait: float = 60.0,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> AuditSummary:
     """An `audit` whose walks run on the workers of a Dask cluster, a task for each location.
@@ -46,43 +55,91 @@ async def audit_on_dask(
       share their budgets, and tokens that rotate, through Redis.
     - `concurrency`: locations side by side; by default two for each thread of the workers, which
       run as many walks as they have threads (`dask worker --nthreads 16`).
+    - `worker_wait`: seconds to wait for a new worker if all of them died.
 
     The other arguments are those of `audit`. A worker that dies has its locations walked by
     another. A location travels as one message, which must fit into memory: some 90 bytes a
     number.
 
-    Raises what `audit` raises, and `ClusterError` if there is no such cluster.
+    Raises what `audit` raises, and `ClusterError` if there is no such cluster. If it is lost
+    later, the summary's `error` says so.
     """
     checks.identifier("scheduler", scheduler)
     checks.function("make_client", make_client)
     check_shared(store, resume=resume, on_progress=on_progress)
     if concurrency is not None:
         checks.whole_number("concurrency", concurrency, 1)
-    async with await _connected(scheduler) as dask:
+    wait = checks.seconds("worker_wait", worker_wait, zero=True)
+    async with await _connected(scheduler) as dask, OwnTasks() as tasks:
         await dask.register_plugin(_ClientOfWorker(make_client), name=_PLUGIN)
         threads = sum((await dask.nthreads()).values())
         if not threads:
             raise ClusterError(f"the Dask cluster at {scheduler} has no workers")
+        watch = tasks.start(_watch(dask, scheduler, wait))
 
-        async def take(location: Location, run: Run, _: Path, on_page: OnPage) -> Inventory:
-            walk = dask.submit(_take, location, run.run_id, pure=False)
+        async def run(work: Callable[..., Any], *args: Any) -> Any:
+            """What some work returns on a worker; raises what `watch` does."""
+            task = dask.submit(work, *args, pure=False)
+            result = tasks.start(_result(task))
+            await asyncio.wait([result, watch], return_when=asyncio.FIRST_COMPLETED)
+            return await (watch if watch.done() else result)
+
+        async def take(location: Location, run_: Run, _: Path, on_page: OnPage) -> Inventory:
             try:
-                inventory: Inventory = await walk
+                inventory: Inventory = await run(_take, location, run_.run_id)
             except distributed.KilledWorker as error:
                 return Inventory(location, Spool(), error=error)
-            except (OSError, distributed.client.FutureCancelledError) as error:
-                raise ClusterError(f"the Dask cluster was lost: {error}") from error
             on_page(inventory.numbers.rows)
             return inventory
 
+        async def look(location_id: str, phone_number: str) -> Sequence[ActiveNumber] | None:
+            found: Sequence[ActiveNumber] | None = await run(_look, location_id, phone_number)
+            return found
+
         return await audit_with(
             take,
+            look,
             locations,
             store,
             resume=resume,
             concurrency=concurrency or _TASKS_A_THREAD * threads,
             on_progress=on_progress,
         )
+
+
+async def _result(task: Any) -> Any:
+    try:
+        return await task
+    except (OSError, distributed.client.FutureCancelledError) as error:
+        raise ClusterError(f"the Dask cluster was lost: {error}") from error
+
+
+async def _watch(dask: Any, scheduler: str, worker_wait: float) -> NoReturn:
+    """Raises `ClusterError` once the scheduler is gone, or all workers for some time."""
+    without_since: float | None = None
+    while True:
+        await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
+        try:
+            async with asyncio.timeout(_CONNECT):
+                workers = await dask.nthreads()
+        except Exception as error:
+            raise ClusterError(
+                f"the Dask scheduler at {scheduler} is gone: start it and its workers again"
+            ) from error
+        if workers:
+            without_since = None
+            continue
+        if without_since is None:
+            without_since = _clock.seconds()
+            _logger.warning(
+                "all workers of the Dask cluster at %s ended: waiting %g s for a new one",
+                scheduler,
+                worker_wait,
+            )
+        if _clock.seconds() - without_since >= worker_wait:
+            raise ClusterError(
+                f"all workers of the Dask cluster at {scheduler} ended: start some again"
+            )
 
 
 async def _connected(scheduler: str) -> Any:
@@ -120,3 +177,9 @@ async def _take(location: Location, run_id: int) -> Inventory:
     plugin: Any = distributed.get_worker().plugins[_PLUGIN]
     with bulk():
         return await take_inventory(plugin.client, location, run_id)
+
+
+async def _look(location_id: str, phone_number: str) -> Sequence[ActiveNumber] | None:
+    plugin: Any = distributed.get_worker().plugins[_PLUGIN]
+    with bulk():
+        return await look_for(plugin.client, location_id, phone_number)

@@ -17,7 +17,7 @@ from attrs import frozen
 
 from .._paths import make_private, tighten
 from .._version import __version__
-from ..models import Location
+from ..models import ActiveNumber, Location
 from . import tables
 from .errors import StoreError
 from .walk import Coverage, Inventory
@@ -29,6 +29,27 @@ _SETTINGS: Final = {"memory_limit": "128MB", "threads": 2}
 
 # What a visit tells of a location in all.
 _FACTS: Final = ("numbers", "account_status", "is_under_lc", "pools", "rcs_sender_ids")
+
+# A location may have lost all of its numbers; so many searches are few beside its walk.
+_MOST_LOOKS: Final = 20
+_MISSING: Final = f"""
+WITH seen AS (
+    SELECT location_id, max(old.run_id) AS run_id
+    FROM locations AS old JOIN locations AS new USING (location_id)
+    WHERE new.run_id = ? AND new.coverage = '{Coverage.COMPLETE}'
+        AND old.run_id < ? AND old.coverage = '{Coverage.COMPLETE}'
+    GROUP BY location_id
+), missing AS (
+    SELECT location_id, phone_number FROM numbers JOIN seen USING (location_id, run_id)
+    ANTI JOIN (SELECT location_id, phone_number FROM numbers WHERE run_id = ?)
+        USING (location_id, phone_number)
+    QUALIFY row_number() OVER (PARTITION BY location_id ORDER BY phone_number) <= {_MOST_LOOKS}
+)
+FROM missing
+ANTI JOIN (SELECT location_id, phone_number FROM gone_numbers WHERE run_id = ?)
+    USING (location_id, phone_number)
+ORDER BY ALL
+"""
 
 _FINAL: Final = [coverage for coverage in Coverage if coverage.is_final]
 
@@ -124,6 +145,33 @@ class Store:
                 self._forget(run_id, table, [each.location.id for each in better])
                 self._insert(table, chain.from_iterable(each.batches(table) for each in better))
             self._cover(run_id, inventories, before)
+
+    def missing(self, run_id: int) -> dict[str, list[str]]:
+        """Numbers to look for, by location: some of those that a complete run before this one had.
+
+        Both runs saw all of the location, and this one has not the number.
+        """
+        with failing(self.path):
+            rows = self._rows(_MISSING, run_id, run_id, run_id, run_id)
+        found: dict[str, list[str]] = {}
+        for location_id, phone_number in rows:
+            found.setdefault(location_id, []).append(phone_number)
+        return found
+
+    def settle(
+        self, run_id: int, location_id: str, gone: Sequence[str], found: Sequence[ActiveNumber]
+    ) -> None:
+        """Notes which missing numbers are gone, and adds those that are there after all."""
+        with self._transaction():
+            now = datetime.now(UTC)
+            self._insert("gone_numbers", [tables.gone_numbers(run_id, location_id, gone, now)])
+            self._insert("numbers", [tables.numbers(run_id, location_id, found)])
+            self._do(
+                "UPDATE locations SET numbers = numbers + ? WHERE run_id = ? AND location_id = ?",
+                len(found),
+                run_id,
+                location_id,
+            )
 
     def finish(self, run_id: int) -> None:
         """Notes that a run ended, once none of its locations is pending."""

@@ -48,7 +48,7 @@ _MOST_TRIES = 4
 _NOT_ACTIVE = re.compile(r"location is not active", re.IGNORECASE)
 
 # What concerns no single location.
-_ENDS_THE_AUDIT = (
+ENDS_THE_AUDIT = (
     AuthorizationLostError,
     BudgetUnavailableError,
     CircuitOpenError,
@@ -267,7 +267,7 @@ async def _walk(
             seen.pages, seen.repeated = walk.pages, walk.repeated
             seen.reached_total = walk.reached_total
     except BaseException as error:
-        if isinstance(error, _ENDS_THE_AUDIT) or not isinstance(error, Exception):
+        if isinstance(error, ENDS_THE_AUDIT) or not isinstance(error, Exception):
             seen.numbers.close()
             raise
         seen.error = error  # one bad location never stops the others
@@ -287,7 +287,7 @@ async def _pools(client: LCPhoneClient, location_id: str) -> list[NumberPool] | 
     for tries in range(1, _MOST_TRIES + 1):
         try:
             return await client.number_pools(location_id)
-        except _ENDS_THE_AUDIT:
+        except ENDS_THE_AUDIT:
             raise
         except Exception as error:  # noqa: BLE001  # one bad location never stops the others
             if tries == _MOST_TRIES or not isinstance(error, ResponseFormatError):

@@ -74,6 +74,11 @@ class Agency:
     """What was asked for: the location with a page, a search, or `pools`."""
     on_page: Callable = lambda *_: None
     """Called with the location and the page before a page is served."""
+    search_errors: dict = field(factory=dict)
+    unlisted: set = field(factory=set)
+    """Numbers that only a search shows."""
+    filters: bool = True
+    """Whether it takes notice of `searchFilter`."""
     tells_total: bool = True
     hidden: int = 0
     """How many numbers the total counts that are never listed."""
@@ -104,7 +109,15 @@ class Agency:
             return _refusal(status, self.bodies.get(place_id))
         place = self.places[place_id]
         self.skipped_pools.append(request.query["skipNumberPool"])
-        listed = [each for each in place.numbers if wanted in each["phoneNumber"]]
+        if wanted and (status := self.search_errors.get(place_id)):
+            return _refusal(status)
+        sought = wanted if self.filters else ""
+        listed = [
+            each
+            for each in place.numbers
+            if sought in each["phoneNumber"]
+            and (sought or each["phoneNumber"] not in self.unlisted)
+        ]
         data = {
             "numbers": listed[page * size : (page + 1) * size],
             "isUnderLc": True,
