@@ -241,6 +241,7 @@ WRONG = {
     "Rule.title": [None, *NO_TEXT],
     "StaticToken.value": NO_TOKEN,
     "audit_on_dask.concurrency": maybe(whole(1)),
+    "audit_on_dask.worker_wait": TIME_OR_ZERO,
     "Fault.body": [5, b"x", [], object()],
     "Fault.change": [5, b"x", object(), "move"],
     "Fault.damage": [5, b"x", object(), "none"],

@@ -59,6 +59,7 @@ async def take(client: lc.LCPhoneClient) -> None:
         "store",
         resume=True,
         concurrency=8,
+        worker_wait=60.0,
         on_progress=show,
     )
     assert_type(spread, la.AuditSummary)
