@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from secrets import randbelow
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -33,6 +34,10 @@ class PurchaseState(StrEnum):
 
 _OPEN = (PurchaseState.SENDING, PurchaseState.UNKNOWN)
 
+# Two that change a record at once must not arrive at the same version, nor write the same. Added up
+# over years of renewals it stays below 10**14, up to which Lua's numbers are exact as texts.
+_LARGEST_STEP = 2**20
+
 
 @frozen
 class PurchaseRecord:
@@ -59,7 +64,7 @@ class PurchaseRecord:
     told: bool = False
     """True if a caller, of the purchase or of `reconcile`, was told that it is bought."""
     version: int = 0
-    """Counts its changes: a journal replaces a record only by the one that follows it."""
+    """Grows with each change, by a random step: a journal replaces only the version it holds."""
 
     @property
     def is_open(self) -> bool:
@@ -110,7 +115,8 @@ class PurchaseRecord:
 
     def renewed(self) -> PurchaseRecord:
         """The record that follows, with the same content."""
-        return evolve(self, changed_at=_clock.now(), version=self.version + 1)
+        version = self.version + 1 + randbelow(_LARGEST_STEP)
+        return evolve(self, changed_at=_clock.now(), version=version)
 
     def to_row(self) -> dict[str, str | int | None]:
         """Its fields as JSON and SQL know them."""
