@@ -50,13 +50,14 @@ async def fill_order(
     """Buys of the affordable numbers in turn until `count` are bought, or may be."""
     before = await _made_before(purchases.journal, location_id, order_id)
     tried = {record.phone_number for record in before}
-    bought = [_from(record) for record in before if not record.is_open]
+    bought = [_from(record) for record in before if record.is_final]
     unknown = [record.phone_number for record in before if record.is_open]
     unavailable = [wanted.request.phone_number for wanted in too_dear]
     made: list[tuple[Intention, Purchase]] = []
     error: LCPhoneError | None = None
     async with Order(purchases, order_id) as order:
         async with order.renewals:
+            made += [(order.adopt(each), _from(each)) for each in before if _is_untold(each)]
             for wanted in affordable:
                 if error is not None or len(bought) + len(made) + len(unknown) >= count:
                     break
@@ -97,19 +98,19 @@ def _each(
 async def _made_before(
     journal: GuardedJournal, location_id: str, order_id: str | None
 ) -> list[PurchaseRecord]:
-    """The order's purchases so far, but for those that were not made; they are told now."""
+    """The order's purchases so far, but for those that were not made."""
     if order_id is None:
         return []
-    before = [
+    return [
         record
         for record in await journal.records()
         if (record.location_id, record.order_id) == (location_id, order_id)
         and record.state not in {PurchaseState.NOT_BOUGHT, PurchaseState.REFUSED}
     ]
-    for record in before:
-        if record.state == PurchaseState.BOUGHT and not record.told:
-            await journal.replace(record, record.now(PurchaseState.BOUGHT, told=True))
-    return before
+
+
+def _is_untold(record: PurchaseRecord) -> bool:
+    return record.state == PurchaseState.BOUGHT and not record.told
 
 
 def _from(record: PurchaseRecord) -> Purchase:

@@ -80,6 +80,13 @@ class Order:
         self._purchases.own.add(intention.record.id)
         self.renewals.start(intention.renew())
 
+    def adopt(self, record: PurchaseRecord) -> Intention:
+        """Takes over a purchase that a process made which died before it told of it."""
+        past = Past(is_open=False, bought=None)
+        intention = Intention(self._purchases.journal, record, past, None, is_begun=True)
+        self.add(intention)
+        return intention
+
     async def drop(self, intention: Intention, state: PurchaseState, reason: str) -> None:
         """Ends a purchase that was not made, or may not have been."""
         self.intentions.remove(intention)
