@@ -17,7 +17,13 @@ from attrs import define, frozen
 
 from .. import _clock
 from .._tasks import finished
-from ..errors import JournalUnavailableError, LCPhoneError, PurchaseOutcomeUnknownError
+from ..errors import (
+    JournalUnavailableError,
+    LCPhoneError,
+    NumberAlreadyOwnedError,
+    PurchaseInProgressError,
+    PurchaseOutcomeUnknownError,
+)
 from ..journal import Journal, Past, PurchaseRecord, PurchaseState, SpendingLimit
 
 _logger = logging.getLogger("lcphone_async")
@@ -32,6 +38,9 @@ _LAST_WORD = 1.0
 # Of all clients, as one may reconcile what another sent. A clock that is set forward must not
 # make a purchase look so old that it is given up, or made again, while it is under way.
 SENT = _clock.Ages()
+
+# What a journal may hold as told though nobody was told of it, as it failed before that was undone.
+UNTOLD: dict[str, PurchaseRecord] = {}
 
 
 @frozen
@@ -159,6 +168,8 @@ class Intention:
                 break
             else:
                 return
+        if self._closing is not None:
+            UNTOLD[self.record.id] = self._closing
         _logger.warning("purchase %s is left open in the journal: %s", self.record.id, problem)
 
     @property
@@ -179,13 +190,22 @@ class Intention:
                 self.record = after
                 return True
             held = await self._held()
-            if held is None:
-                return True  # a journal in memory keeps none that was given up
+            may_be_made = state in {PurchaseState.BOUGHT, PurchaseState.UNKNOWN}
+            if held is None:  # a journal in memory keeps none that was given up
+                if may_be_made:
+                    await self._keep_anew(after)
+                return True
             was_told = held.is_final and held != self._closing
-            was_given_up = held.state == PurchaseState.NOT_BOUGHT and state == PurchaseState.BOUGHT
+            was_given_up = held.state == PurchaseState.NOT_BOUGHT and may_be_made
             if held.version == before.version or (was_told and not was_given_up):
                 return False
             self.record = held
+
+    async def _keep_anew(self, record: PurchaseRecord) -> None:
+        """Keeps a record that the journal has forgotten, unless another took its place."""
+        with suppress(NumberAlreadyOwnedError, PurchaseInProgressError):
+            await self.journal.begin(record, self.past, None)
+            self.record = record
 
     async def _held(self) -> PurchaseRecord | None:
         records = await self.journal.records()

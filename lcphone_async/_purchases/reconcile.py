@@ -12,19 +12,15 @@ from collections.abc import Container
 
 from attrs import evolve, frozen
 
-from .. import _clock
 from .._calls import Calls
 from .._tasks import finished
 from ..errors import ClientClosedError, JournalUnavailableError
 from ..journal import PurchaseRecord, PurchaseState
 from . import intention
-from .intention import SENT, GuardedJournal, reason_of
+from .intention import SENT, UNTOLD, GuardedJournal, reason_of
 from .listing import is_listed
 
 _logger = logging.getLogger("lcphone_async")
-
-# A record that was written so many seconds ago, by whichever clock, has no living maker.
-_LONG_AGO = 60.0
 
 
 @frozen
@@ -53,7 +49,11 @@ async def reconcile(
     It leaves out what this client (`own`) or another living process is making. What was found to
     be bought is open again if the caller is not told of it.
     """
-    records = [record for record in await journal.records() if not record.is_final]
+    records = [
+        record
+        for record in await journal.records()
+        if not record.is_final or UNTOLD.get(record.id) == record
+    ]
     foreign = [record for record in records if record.id not in own]
     abandoned = await _abandoned(journal, foreign)
     findings = [await _look(calls, record, min_age) for record in abandoned]
@@ -77,16 +77,14 @@ async def _abandoned(
     journal: GuardedJournal, records: list[PurchaseRecord]
 ) -> list[PurchaseRecord]:
     """Returns the records that no living process is making: they do not change for a while."""
-    fresh = {record.id for record in records if record.is_leased and _is_fresh(record)}
-    if not fresh:
+    leased = {record.id for record in records if record.is_leased}
+    if not leased:
         return records
     await asyncio.sleep(3 * intention.RENEWAL)
     held = {record.id: record for record in await journal.records()}
-    return [record for record in records if record.id not in fresh or held.get(record.id) == record]
-
-
-def _is_fresh(record: PurchaseRecord) -> bool:
-    return abs((_clock.now() - record.changed_at).total_seconds()) < _LONG_AGO
+    return [
+        record for record in records if record.id not in leased or held.get(record.id) == record
+    ]
 
 
 async def _look(calls: Calls, record: PurchaseRecord, min_age: float) -> _Finding:
@@ -123,5 +121,6 @@ async def _reopen(journal: GuardedJournal, findings: list[_Finding], reason: str
         except asyncio.CancelledError:
             continue  # a loop that ends cancels all tasks, this one too, and once
         except JournalUnavailableError as error:
+            UNTOLD.update((record.id, record) for record in closed if record is not None)
             _logger.warning("purchases that were found may not be told: %s", error.reason)
         return
