@@ -217,8 +217,9 @@ def test_the_fixture_comes_with_the_package(pytester):
     pytester.runpytest_subprocess("-p", "no:asyncio", "-W", "error").assert_outcomes(passed=2)
 
 
-def test_the_clients_fixture(pytester):
-    """Another project's test has a client of its sandbox, also without an asyncio plugin."""
+def test_the_clients_fixture(pytester, monkeypatch):
+    """Another project's test has a client of its sandbox, and warns of nothing by itself."""
+    monkeypatch.setenv("PYTHONWARNINGS", "error")  # also while plugins are imported
     pytester.makepyfile("""
         import asyncio
 
