@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from .costing import Cost, Costs, costs
     from .errors import ClusterError, StoreError
     from .exporting import export
-    from .finding import RULES, Finding, Rule, findings, read_rules
+    from .finding import Finding, findings, read_rules
     from .locations import read_locations
     from .reading import Incomplete, coverage
     from .reporting import report
+    from .rules import REGULATED_COUNTRIES, RULES, Rule
     from .store import Run
     from .walk import Coverage
 
 __all__ = [
+    "REGULATED_COUNTRIES",
     "RULES",
     "AuditSummary",
     "Change",
@@ -58,7 +60,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "RULES": "finding",
+    "REGULATED_COUNTRIES": "rules",
+    "RULES": "rules",
     "AuditSummary": "auditing",
     "Change": "comparing",
     "ChangeKind": "comparing",
@@ -71,7 +74,7 @@ _HOMES = {
     "Incomplete": "reading",
     "NotCompared": "comparing",
     "Progress": "auditing",
-    "Rule": "finding",
+    "Rule": "rules",
     "Run": "store",
     "StoreError": "errors",
     "audit": "auditing",

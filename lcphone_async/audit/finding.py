@@ -1,55 +1,21 @@
-"""What is worth a look in an inventory: rules, each a query with its reason."""
+"""What the rules find in a run."""
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import Attribute, field, fields, frozen
+import pyarrow as pa
+from attrs import fields, frozen
 
 from .. import _checks as checks
 from .._paths import checked_path
+from .dialing import targets
 from .errors import StoreError
 from .reading import Reading, checked_run, reading
-
-_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-
-
-def _is_text(_: object, attribute: Attribute[str], value: object) -> None:
-    checks.string(attribute.name, value)
-
-
-def _is_name(_: object, attribute: Attribute[str], value: object) -> None:
-    if not _NAME.fullmatch(checks.string(attribute.name, value)):
-        raise ValueError("name must be small letters and digits, with hyphens between them")
-
-
-@frozen
-class Rule:
-    """Something to look for.
-
-    The query is DuckDB's SQL over the views `numbers`, `locations`, `pools`, `pool_numbers` and
-    `rcs_sender_ids`, and gives a row for each finding: its `location_id` and, where it is about a
-    number, the `phone_number`; `detail` may say more.
-
-    >>> no_name = Rule(
-    ...     name="no-name",
-    ...     title="Numbers without a name",
-    ...     reason="Nobody can tell what they are for.",
-    ...     query="SELECT location_id, phone_number FROM numbers WHERE friendly_name IS NULL",
-    ... )
-    """
-
-    name: str = field(validator=_is_name)
-    """Small letters, digits and hyphens."""
-    title: str = field(validator=_is_text)
-    """What is found, in the plural."""
-    reason: str = field(validator=_is_text)
-    """Why it matters, and what to do."""
-    query: str = field(validator=_is_text)
+from .rules import REGULATED_COUNTRIES, RULES, Rule
 
 
 @frozen
@@ -64,143 +30,57 @@ class Finding:
     detail: str | None = None
 
 
-# Twilio asks for an address or a bundle for "most phone numbers outside the US and Canada"
-# (changelog of 12 February 2020) and says not to copy its list, which changes.
-_FREE_OF_RULES: Final = "('US', 'CA', 'PR')"
-
-# Where a call goes on to: of a number of its own, or of the pool that it is in.
-_FORWARDS: Final = r"""
-    SELECT location_id, phone_number, forwarding_number AS target FROM numbers
+# Who says where a number's calls go on to: the number itself and each active pool that it is in,
+# also where the location's list leaves the numbers of pools out.
+_OWNERS: Final = """
+CREATE TABLE owners AS
+WITH members AS (
+    SELECT location_id, phone_number, number, coalesce(country, '') AS country,
+        unnest(pool_ids) AS pool_id
+    FROM numbers JOIN as_numbers USING (location_id, phone_number)
     UNION ALL
-    SELECT location_id, phone_number, inbound_call_service.value FROM numbers
-    WHERE inbound_call_service.type = 'forward'
-    UNION ALL
-    SELECT location_id, member.phone_number, pool.forwarding_number
-    FROM pools AS pool JOIN pool_numbers AS member USING (location_id, pool_id)
-    WHERE pool.is_active IS NOT FALSE
-    UNION ALL
-    SELECT location_id, member.phone_number, pool.inbound_call_service.value
-    FROM pools AS pool JOIN pool_numbers AS member USING (location_id, pool_id)
-    WHERE pool.is_active IS NOT FALSE AND pool.inbound_call_service.type = 'forward'
-"""
-
-RULES: Final = (
-    Rule(
-        "account-not-active",
-        "Locations whose phone account is not active",
-        "Their numbers neither ring nor text, and may be lost: settle it with the provider.",
-        "SELECT location_id, NULL AS phone_number, account_status AS detail FROM locations"
-        " WHERE lower(account_status) <> 'active'",
-    ),
-    Rule(
-        "forwarding-loop",
-        "Numbers that forward in a circle",
-        "A call to them never arrives, and each round is charged: forward one of them elsewhere.",
-        rf"""
-        WITH RECURSIVE forwards AS (
-            SELECT DISTINCT location_id, phone_number,
-                regexp_replace(target, '[^+0-9]', '', 'g') AS target
-            FROM ({_FORWARDS}) WHERE target IS NOT NULL
-        ), hops AS (
-            SELECT DISTINCT phone_number, target FROM forwards
-            WHERE target IN (SELECT phone_number FROM forwards)
-                AND phone_number IN (SELECT target FROM forwards)
-        ), ways AS (
-            SELECT phone_number AS start, target AS first, target AS here, 1 AS length FROM hops
-            UNION
-            SELECT start, first, target, length + 1 FROM ways JOIN hops ON here = phone_number
-            WHERE here <> start AND length < 20
-        )
-        SELECT location_id, phone_number,
-            'to ' || string_agg(DISTINCT first, ' and ' ORDER BY first) AS detail
-        FROM forwards JOIN ways ON start = phone_number AND first = target AND here = start
-        GROUP BY ALL
-        """,
-    ),
-    Rule(
-        "in-two-locations",
-        "Numbers in more than one location",
-        "Only one of them gets its calls and texts: find out which, and release the other.",
-        """
-        SELECT location_id, phone_number, 'also in ' || array_to_string(
-            list_filter(places, lambda place: place <> location_id), ', ') AS detail
-        FROM numbers JOIN (
-            SELECT phone_number, list(DISTINCT location_id ORDER BY location_id) AS places
-            FROM numbers GROUP BY phone_number HAVING count(DISTINCT location_id) > 1
-        ) USING (phone_number)
-        """,
-    ),
-    Rule(
-        "pool-number-used-directly",
-        "Numbers of a pool that are also used directly",
-        "The pool hands them out, so that callers meant for a person or a campaign mix: take them"
-        " out of the pool, or take away their user.",
-        """
-        SELECT location_id, phone_number, concat_ws(', ',
-            CASE WHEN linked_user IS NOT NULL THEN 'user ' || linked_user END,
-            CASE WHEN linked_ring_all_users <> [] THEN 'rings several users' END,
-            CASE WHEN is_default_number THEN 'default number' END) AS detail
-        FROM numbers
-        WHERE pool_ids <> [] AND (
-            linked_user IS NOT NULL OR linked_ring_all_users <> [] OR is_default_number)
-        """,
-    ),
-    Rule(
-        "no-papers",
-        "Numbers of regulated countries with neither address nor bundle",
-        "Carriers there may take back a number whose user they do not know: file an address or a"
-        " regulatory bundle. Most countries but the United States and Canada ask for it.",
-        f"""
-        SELECT location_id, phone_number, country_code AS detail FROM numbers
-        WHERE country_code NOT IN {_FREE_OF_RULES}
-            AND address_sid IS NULL AND bundle_sid IS NULL
-        """,
-    ),
-    Rule(
-        "no-default-number",
-        "Locations without a default number",
-        "Texts and calls that name no number of their own fail or leave from any of them: choose"
-        " one in the location's phone settings.",
-        """
-        SELECT location_id, NULL AS phone_number FROM numbers
-        WHERE location_id IN (SELECT location_id FROM locations WHERE coverage = 'complete')
-        GROUP BY location_id HAVING bool_or(is_default_number) IS FALSE
-        """,
-    ),
-    Rule(
-        "no-number",
-        "Locations without a number",
-        "The client can be neither called nor texted, or has left: give it a number, or close it.",
-        "SELECT location_id, NULL AS phone_number FROM locations"
-        " WHERE coverage = 'complete' AND numbers = 0",
-    ),
-    Rule(
-        "unassigned",
-        "Numbers that nobody and nothing answers",
-        "They have no user, no group, no call service, no forwarding and no pool, and cost money"
-        " every month: assign or release them.",
-        """
-        SELECT location_id, phone_number FROM numbers
-        WHERE location_id IN (SELECT location_id FROM locations WHERE coverage = 'complete')
-            AND linked_user IS NULL AND linked_ring_all_users = [] AND pool_ids = []
-            AND inbound_call_service IS NULL AND forwarding_number IS NULL
-        """,
-    ),
-    Rule(
-        "no-sms",
-        "Numbers that cannot text",
-        "Texts sent from them fail, such as answers to missed calls: use them for calls only.",
-        "SELECT location_id, phone_number FROM numbers WHERE capabilities.sms IS FALSE",
-    ),
-    Rule(
-        "no-voice",
-        "Numbers that cannot be called",
-        "Who calls them back reaches nobody: use them for texts only.",
-        "SELECT location_id, phone_number FROM numbers WHERE capabilities.voice IS FALSE",
-    ),
+    SELECT location_id, phone_number, phone_number, '', pool_id
+    FROM pool_numbers ANTI JOIN as_numbers
+        ON as_numbers.location_id = pool_numbers.location_id AND number = pool_numbers.phone_number
+    WHERE starts_with(phone_number, '+')
 )
-"""The rules there are, what is most urgent first."""
-
+SELECT location_id, phone_number, number, NULL AS pool_id, coalesce(country, '') AS country,
+    coalesce(inbound_call_service.type, '') AS type,
+    coalesce(inbound_call_service.value, '') AS value,
+    coalesce(forwarding_number, '') AS forwarding,
+    contains(coalesce(extra, ''), '"inboundCallService"') AS has_more
+FROM numbers JOIN as_numbers USING (location_id, phone_number)
+UNION ALL
+SELECT location_id, phone_number, number, pool_id, country,
+    coalesce(inbound_call_service.type, ''), coalesce(inbound_call_service.value, ''),
+    coalesce(forwarding_number, ''), false
+FROM members JOIN pools USING (location_id, pool_id)
+WHERE is_active IS NOT FALSE
+"""
+_ROUTED: Final = "type, value, forwarding, country, has_more"
+_ROUTES: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("type", "value", "forwarding", "country")),
+        ("has_more", pa.bool_()),
+        ("targets", pa.list_(pa.string())),
+    ]
+)
+# A number that something answers forwards nothing, whatever else is said of it. If the pools were
+# not seen, one of them may answer.
+_CALLS: Final = f"""
+CREATE TABLE calls AS
+SELECT location_id, phone_number, number,
+    coalesce(list(DISTINCT pool_id ORDER BY pool_id) FILTER (pool_id IS NOT NULL), [])
+        AS active_pool_ids,
+    bool_and(targets IS NOT NULL AND targets = []) FILTER (pool_id IS NULL) AS has_no_routing,
+    CASE WHEN bool_or(targets IS NULL OR locations.pools IS NULL) THEN []
+        ELSE list_distinct(flatten(list(targets))) END AS targets
+FROM owners JOIN routes USING ({_ROUTED}) JOIN locations USING (location_id)
+GROUP BY location_id, phone_number, number;
+CREATE TABLE judged AS
+SELECT location_id, numbers, rcs_sender_ids FROM locations
+WHERE coverage = 'complete' AND lower(trim(coalesce(account_status, ''))) <> 'closed'
+"""
 _OF_A_RULE: Final = """
 CREATE TEMP TABLE IF NOT EXISTS "finding {name}" AS
 SELECT location_id, phone_number, detail FROM (
@@ -211,25 +91,52 @@ SELECT location_id, phone_number, detail FROM (
 
 
 def findings(
-    store: str | Path, *, rules: Sequence[Rule] = RULES, run_id: int | None = None
+    store: str | Path,
+    *,
+    rules: Sequence[Rule] = RULES,
+    run_id: int | None = None,
+    regulated: Iterable[str] = REGULATED_COUNTRIES,
 ) -> Iterator[Finding]:
     """What the rules find in a run, the newest by default: rule by rule, in a stable order.
 
-    Your own rules go beside the others: `rules=[*RULES, no_name]`. Raises `StoreError`.
+    Your own rules go beside the others: `rules=[*RULES, no_name]`. `regulated` are the countries
+    (ISO 3166-1 alpha-2) whose numbers need an address or a bundle. Raises `StoreError`.
     """
     path, given, run_id = (
         checked_path("store", store),
         checked_rules(rules),
         checked_run("run_id", run_id),
     )
+    countries = checked_countries(regulated)
 
     def found() -> Iterator[Finding]:
         with reading(path, run_id) as run:
+            prepare(run, countries)
             for rule in given:
                 for each in found_by(run, rule):
                     yield Finding(rule.name, **each)
 
     return found()
+
+
+def prepare(run: Reading, regulated: Sequence[str]) -> None:
+    """Makes the tables that the rules ask besides those of the store."""
+    run.do("CREATE TABLE regulated_countries AS SELECT unnest(?::VARCHAR[]) AS country", regulated)
+    run.do(_OWNERS)
+    run.make_table("routes", _ROUTES, f"SELECT DISTINCT {_ROUTED} FROM owners", _route)
+    run.do(_CALLS)
+
+
+def _route(*owner: Any) -> tuple[Any, ...]:
+    *routed, has_more = owner
+    return *owner, targets(*routed, has_more=has_more)
+
+
+def checked_countries(codes: object) -> list[str]:
+    """The codes of countries in upper case; raises `ValueError` for a code that is none."""
+    return sorted(
+        {checks.country_code("regulated", code) for code in checks.several("regulated", codes)}
+    )
 
 
 def checked_rules(rules: object) -> list[Rule]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import duckdb
+import pyarrow as pa
 from attrs import frozen
 
 from .._checks import whole_number
 from .._paths import checked_path
 from . import tables
+from .dialing import E164_PATTERN, country_of, e164
 from .errors import StoreError
 from .store import Run, check_version, connected, failing, runs_of
 from .walk import Coverage
@@ -21,17 +23,52 @@ from .walk import Coverage
 # A million numbers are sorted in less; what does not fit goes to the disk, beside the store.
 _SETTINGS: Final = {"memory_limit": "512MB"}
 
+# The texts that are not in E.164 format, and numbers whose country's code is not as it should be.
+# A pool does not say its country: its numbers are read as those of the location's countries.
+_COUNTRIES: Final = """
+CREATE VIEW {schema}.countries AS
+SELECT DISTINCT location_id, coalesce(country_code, '') AS country_code
+FROM {catalog}.numbers WHERE run_id = {run_id}
+"""
+_ODD_SCHEMA: Final = pa.schema(
+    [(name, pa.string()) for name in ("text", "country_code", "number", "country")]
+)
+_ODD: Final = """
+SELECT DISTINCT phone_number, coalesce(country_code, '') FROM {catalog}.numbers
+WHERE run_id = {run_id} AND NOT coalesce(regexp_full_match(phone_number, '{e164}')
+    AND regexp_full_match(country_code, '[A-Z]{{2}}'), false)
+UNION
+SELECT DISTINCT phone_number, country_code FROM {catalog}.pool_numbers
+JOIN {schema}.countries USING (location_id)
+WHERE run_id = {run_id} AND NOT regexp_full_match(phone_number, '{e164}')
+"""
 _NUMBERS_AND_POOLS: Final = """
+CREATE VIEW {schema}.as_numbers AS
+SELECT location_id, phone_number, coalesce(odd.number, phone_number) AS number,
+    CASE WHEN odd.text IS NULL THEN found.country_code ELSE odd.country END AS country
+FROM {catalog}.numbers AS found LEFT JOIN {schema}.odd
+    ON odd.text = phone_number AND odd.country_code = coalesce(found.country_code, '')
+WHERE run_id = {run_id};
 CREATE VIEW {schema}.numbers AS
 SELECT found.*, coalesce(pool_ids, []) AS pool_ids
 FROM {catalog}.numbers AS found
 LEFT JOIN (
-    SELECT location_id, phone_number, list(DISTINCT pool_id ORDER BY pool_id) AS pool_ids
-    FROM {catalog}.pool_numbers WHERE run_id = {run_id} GROUP BY ALL
+    SELECT location_id, own.phone_number, list(DISTINCT pool_id ORDER BY pool_id) AS pool_ids
+    FROM {schema}.as_numbers AS own JOIN (
+        SELECT DISTINCT location_id, pool_id, coalesce(odd.number, phone_number) AS number
+        FROM {catalog}.pool_numbers JOIN {schema}.countries USING (location_id)
+        LEFT JOIN {schema}.odd
+            ON odd.text = phone_number AND odd.country_code = countries.country_code
+        WHERE run_id = {run_id}
+    ) AS member USING (location_id, number)
+    GROUP BY ALL
 ) USING (location_id, phone_number)
 WHERE found.run_id = {run_id}
 """
 _OTHERS: Final = "CREATE VIEW {schema}.{table} AS FROM {catalog}.{table} WHERE run_id = {run_id}"
+
+
+MakeRow = Callable[..., tuple[object, ...]]
 
 
 @frozen
@@ -49,7 +86,8 @@ class Reading:
     """A run, open to be read.
 
     Its views are `numbers` (with the `pool_ids` of each), `locations`, `pools`, `pool_numbers`,
-    `rcs_sender_ids`, `repeated_numbers` and `gone_numbers`.
+    `rcs_sender_ids`, `repeated_numbers` and `gone_numbers`; `as_numbers` has the `number` of each
+    `phone_number` in E.164 format, and its `country`.
     """
 
     path: Path
@@ -69,6 +107,11 @@ class Reading:
             while rows := found.fetchmany(1000):
                 for row in rows:
                     yield dict(zip(names, row, strict=True))
+
+    def make_table(self, name: str, schema: pa.Schema, query: str, make: MakeRow) -> None:
+        """Makes a table, for the time of the reading, of what `make` makes of a query's rows."""
+        with failing(self.path):
+            _make_table(self.connection, name, schema, query, make)
 
     def do(self, statement: str, *values: Any) -> None:
         """Runs a statement, such as one that makes a table for the time of the reading."""
@@ -186,8 +229,36 @@ def _run(
     return runs[wanted]
 
 
+def _make_table(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    schema: pa.Schema,
+    query: str,
+    make: MakeRow,
+) -> None:
+    connection.register("arriving", schema.empty_table())
+    connection.execute(f"CREATE TABLE {name} AS FROM arriving")
+    found = connection.cursor().execute(query)
+    while rows := found.fetchmany(10_000):
+        columns = zip(*(make(*row) for row in rows), strict=True)
+        batch = [
+            pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)
+        ]
+        connection.register("arriving", pa.table(batch, schema=schema))
+        connection.execute(f"INSERT INTO {name} FROM arriving")
+    connection.unregister("arriving")
+
+
 def _make_views(connection: duckdb.DuckDBPyConnection, catalog: str, run: Run, schema: str) -> None:
-    names = {"catalog": catalog, "schema": schema, "run_id": run.run_id}
+    names = {"catalog": catalog, "schema": schema, "run_id": run.run_id, "e164": E164_PATTERN}
+    connection.execute(_COUNTRIES.format(**names))
+    _make_table(
+        connection,
+        f"{schema}.odd",
+        _ODD_SCHEMA,
+        _ODD.format(**names),
+        lambda text, country: (text, country, e164(text, country), country_of(text, country)),
+    )
     connection.execute(_NUMBERS_AND_POOLS.format(**names))
     for table in tables.TABLES:
         if table not in {"runs", "numbers"}:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +15,9 @@ from .._version import __version__
 from .charts import Chart
 from .comparing import Change, ChangeKind, NotCompared, compare
 from .costing import estimate
-from .finding import RULES, Rule, checked_rules, count, found_by
+from .finding import checked_countries, checked_rules, count, found_by, prepare
 from .reading import Reading, reading
+from .rules import REGULATED_COUNTRIES, RULES, Rule
 
 # Of a finding or a kind of change; the rest is counted, and in the exports.
 _MOST_SHOWN: Final = 50
@@ -79,23 +80,26 @@ def report(
     since: str | Path | None = None,
     rules: Sequence[Rule] = RULES,
     prices: str | Path | None = None,
+    regulated: Iterable[str] = REGULATED_COUNTRIES,
 ) -> None:
     """Writes the report of a run, the newest by default, as one HTML file without a script.
 
     - `since`: another store, to tell the changes since its newest run; without it those since the
       run before, if there is one.
-    - `rules`: what to look for.
+    - `rules`: what to look for; `regulated` as of `findings`.
     - `prices`: a price list as of `costs`.
 
     Raises `StoreError`, and `OSError` if `out` cannot be written.
     """
     path, given = checked_path("out", out), checked_rules(rules)
+    countries = checked_countries(regulated)
     if path.is_dir():
         raise ValueError("out must be a file, and is a folder")
     for name, other in {"since": since, "prices": prices}.items():
         if other is not None:
             checked_path(name, other)
     with reading(store, run_id) as run:
+        prepare(run, countries)
         content = _content(run, given, prices)
     content["since"] = _since(store, content["run"].run_id, since)
     page = _template().render(content)

@@ -44,6 +44,11 @@ _prices = click.option(
     type=click.Path(path_type=Path),
     help="A CSV file: country_code, type, price in US dollars a month.",
 )
+_regulated = click.option(
+    "--regulated",
+    metavar="CODES",
+    help="The countries whose numbers need an address or a bundle, such as DE,GB.",
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value a line.")
 
 
@@ -233,8 +238,16 @@ def diff(old: str | None, new: str | None, store: Path | None, *, as_json: bool)
 @_store
 @_run
 @_rules
+@_regulated
 @_json
-def findings(store: Path, run_id: int | None, rules_file: Path | None, *, as_json: bool) -> None:
+def findings(
+    store: Path,
+    run_id: int | None,
+    rules_file: Path | None,
+    regulated: str | None,
+    *,
+    as_json: bool,
+) -> None:
     """Show what is worth a look: how often each rule finds something, and why it matters.
 
     With --json, every finding.
@@ -243,7 +256,7 @@ def findings(store: Path, run_id: int | None, rules_file: Path | None, *, as_jso
 
     rules = _read_rules(rules_file)
     counts = dict.fromkeys((rule.name for rule in rules), 0)
-    for found in look(store, rules=rules, run_id=run_id):
+    for found in look(store, rules=rules, run_id=run_id, **_countries(regulated)):
         counts[found.rule] += 1
         if as_json:
             click.echo(json_lines([found]), nl=False)
@@ -282,6 +295,7 @@ def costs(store: Path, run_id: int | None, prices: Path | None, *, as_json: bool
     help="Changes since this other file's last run; by default since the run before.",
 )
 @_rules
+@_regulated
 @_prices
 def report(
     *,
@@ -290,6 +304,7 @@ def report(
     run_id: int | None,
     since: Path | None,
     rules_file: Path | None,
+    regulated: str | None,
     prices: Path | None,
 ) -> None:
     """Write a report to look at: one HTML file that opens offline and prints.
@@ -299,7 +314,15 @@ def report(
     from ..audit import report as write_report
 
     rules = _read_rules(rules_file)
-    write_report(store, out, run_id=run_id, since=since, rules=rules, prices=prices)
+    write_report(
+        store,
+        out,
+        run_id=run_id,
+        since=since,
+        rules=rules,
+        prices=prices,
+        **_countries(regulated),
+    )
     click.echo(plain(f"{out}: {out.stat().st_size / 1024:,.0f} KiB"), err=True)
 
 
@@ -413,6 +436,10 @@ def _read_rules(path: Path | None) -> list[Rule]:
     from ..audit import RULES, read_rules
 
     return [*RULES, *(read_rules(path) if path else ())]
+
+
+def _countries(codes: str | None) -> dict[str, list[str]]:
+    return {} if codes is None else {"regulated": [code.strip() for code in codes.split(",")]}
 
 
 def _mention_gaps(store: Path, run_id: int | None) -> None:

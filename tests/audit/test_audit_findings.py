@@ -83,6 +83,10 @@ CASES = {
         {"c": Place([number("+12125550001", isDefaultNumber=True)])},
         [("a", "+12125550001", "also in c"), ("c", "+12125550001", "also in a")],
     ),
+    "listed-twice": (
+        {"c": Place([number("+14155550001", isDefaultNumber=True)] * 2)},
+        [("c", "+14155550001", "2 times")],
+    ),
     "pool-number-used-directly": (
         {
             "c": Place(
@@ -134,6 +138,23 @@ CASES = {
 def test_every_rule_is_tried():
     """Fails when a rule has no case here."""
     assert {rule.name for rule in RULES} == set(CASES)
+
+
+async def test_another_list_of_regulated_countries(found, agency):
+    """Asks for papers in the countries that the caller names, in any case, and in no others."""
+    agency.places = {
+        "a": Place([number("+12125550001", isDefaultNumber=True)]),
+        "b": Place([number("+4930555001", isDefaultNumber=True, countryCode="DE")]),
+    }
+    assert await found(regulated=["us"]) == [("no-papers", "a", "+12125550001", "US")]
+    assert await found(regulated=[]) == []
+
+
+@pytest.mark.parametrize("wrong", ["UK", "Germany", ""])
+def test_a_country_that_is_none(store, wrong):
+    """Refuses a code that no country has, before the store is read."""
+    with pytest.raises(ValueError, match="regulated"):
+        findings(store, regulated=[wrong])
 
 
 @pytest.mark.parametrize("rule", CASES)

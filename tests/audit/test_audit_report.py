@@ -85,15 +85,20 @@ async def test_the_figures(take, made, agency):
     """Tells totals, findings with their reason, changes, costs with assumptions, and coverage."""
     agency.places = {
         "a": Place([number(f"+1212555{i:04}", isDefaultNumber=i == 0) for i in range(1_200)]),
-        "b": Place([number("+13105550001", linkedUser=None, isDefaultNumber=True)]),
+        "b": Place(
+            [
+                number("+13105550001", linkedUser=None),
+                number("+13105550003", isDefaultNumber=True),
+            ]
+        ),
     }
     await take(agency, [Location("a", "Dental Care"), "b"])
     agency.places["b"].numbers.append(number("+13105550002"))
     await take(agency, [Location("a", "Dental Care"), "b"])
     text = Page(made()).text
-    assert "1,202 numbers" in text
+    assert "1,203 numbers" in text
     assert "2 locations, all seen whole" in text
-    assert "$1,382 a month, estimated" in text
+    assert "$1,383 a month, estimated" in text
     assert "1 Numbers that nobody and nothing answers They have no user" in text
     assert "+13105550001 b" in text
     assert re.search(r"1 change since .* 1 Numbers added .*\+13105550002 b", text)

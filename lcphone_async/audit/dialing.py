@@ -1,0 +1,144 @@
+"""Phone numbers as numbers, however they are written, and where their calls go on to."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from phonenumbers import (
+    COUNTRY_CODE_TO_REGION_CODE,
+    NumberParseException,
+    PhoneNumber,
+    PhoneNumberFormat,
+    format_number,
+    is_valid_number,
+    parse,
+    region_code_for_number,
+)
+
+# Numbers of Mexico, Argentina and Brazil may have digits after the calling code that are no part
+# of the number.
+_CALLING_CODES: Final = "|".join(
+    str(code) for code in sorted({*COUNTRY_CODE_TO_REGION_CODE} - {1, 52, 54, 55})
+)
+E164_PATTERN: Final = rf"\+(?:1[2-9][0-9]{{9}}|(?:{_CALLING_CODES})[1-9][0-9]{{4,12}})"
+"""Matches numbers that are in E.164 format already: after the calling code comes no zero."""
+
+_EMPTY: Final = frozenset({"", "none", "null"})
+_FORWARDS: Final = frozenset({"forward", "forwarding", "callforward", "callforwarding"})
+_NAMES_OF_TARGETS: Final = frozenset(
+    {"number", "phonenumber", "phone", "forwardingnumber", "forwardto", "to", "target", "value"}
+)
+
+
+def e164(text: str, country: str) -> str:
+    """A phone number in E.164 format, without its extension; a text that is none stays as it is.
+
+    `country` (ISO 3166-1 alpha-2, or empty) is that from which the text is dialed. A number with
+    an international prefix of another country, or with its calling code and no plus sign, is
+    read so if the country has no such number.
+
+    >>> e164("(415) 555-0001 x5", "US"), e164("0049 30 555003", "US")
+    ('+14155550001', '+4930555003')
+    """
+    if re.fullmatch(E164_PATTERN, text) or "@" in text:
+        return text
+    digits = re.split("[A-Za-z]", text.removeprefix("tel:"), maxsplit=1)[0]
+    abroad = "+" + re.sub(r"\D", "", digits).removeprefix("011").removeprefix("00")
+    found = [
+        number
+        for spelling in (text, digits, abroad)
+        if (number := _parsed(spelling, country)) is not None
+    ]
+    if not found:
+        return text
+    number = next(filter(is_valid_number, found), found[0])
+    return format_number(number, PhoneNumberFormat.E164)
+
+
+def country_of(text: str, country_code: str) -> str | None:
+    """A number's country: that which the service names, in upper case, or the number's own."""
+    if country := country_code.strip().upper():
+        return country
+    number = _parsed(text, "")
+    return None if number is None else region_code_for_number(number)
+
+
+def targets(
+    kind: str, value: str, forwarding: str, country: str, *, has_more: bool
+) -> list[str] | None:
+    """Where a call goes on to; `None` if something answers it, such as an IVR or an agent.
+
+    - `kind`, `value`: those of the call service; a value that is no text is JSON.
+    - `has_more`: whether the service has further keys.
+    """
+    told, content = _plain(kind), _content(value)
+    if told in _FORWARDS:
+        named = list(_named(content))
+        numbers = [e164(text, country) for text in named or _texts(forwarding)]
+        if not named and any(_leaves(content)):
+            return None  # it forwards, but to what is not known
+        if not any(number.startswith("+") for number in numbers) and forwarding.strip():
+            return [e164(text, country) for text in _texts(forwarding)]
+        return numbers
+    is_empty = told in _EMPTY and (kind.strip() or not (has_more or any(_leaves(content))))
+    return [e164(text, country) for text in _texts(forwarding)] if is_empty else None
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[\s_-]", "", word).lower()
+
+
+def _parsed(text: str, country: str) -> PhoneNumber | None:
+    try:
+        return parse(text, country or None)
+    except NumberParseException:
+        return None
+
+
+def _content(value: str) -> Any:
+    if value.lstrip()[:1] not in {"{", "["}:
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+def _texts(value: object) -> Iterator[str]:
+    """A text, or a number that is meant as one, if it says something."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        text = str(value).strip()
+        if text.lower() not in _EMPTY:
+            yield text
+
+
+def _named(content: Any) -> Iterator[str]:
+    """The texts of a call service's value that say where it forwards to."""
+    match content:
+        case dict():
+            for name, value in content.items():
+                if _plain(name).removesuffix("s") in _NAMES_OF_TARGETS:
+                    yield from _named(value)
+        case list():
+            for value in content:
+                yield from _named(value)
+        case _:
+            yield from _texts(content)
+
+
+def _leaves(content: Any) -> Iterator[str]:
+    """All texts of a call service's value."""
+    match content:
+        case dict():
+            for value in content.values():
+                yield from _leaves(value)
+        case list():
+            for value in content:
+                yield from _leaves(value)
+        case _:
+            yield from _texts(content)

@@ -1,0 +1,200 @@
+"""The rules: what is worth a look in an inventory, each a query with its reason."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from attrs import Attribute, field, frozen
+
+from .. import _checks as checks
+from .._countries import COUNTRY_CODES
+
+_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def _is_text(_: object, attribute: Attribute[str], value: object) -> None:
+    checks.string(attribute.name, value)
+
+
+def _is_name(_: object, attribute: Attribute[str], value: object) -> None:
+    if not _NAME.fullmatch(checks.string(attribute.name, value)):
+        raise ValueError("name must be small letters and digits, with hyphens between them")
+
+
+@frozen
+class Rule:
+    """Something to look for.
+
+    The query is DuckDB's SQL over the views `numbers`, `locations`, `pools`, `pool_numbers` and
+    `rcs_sender_ids`, and gives a row for each finding: its `location_id` and, where it is about a
+    number, the `phone_number`; `detail` may say more.
+
+    >>> no_name = Rule(
+    ...     name="no-name",
+    ...     title="Numbers without a name",
+    ...     reason="Nobody can tell what they are for.",
+    ...     query="SELECT location_id, phone_number FROM numbers WHERE friendly_name IS NULL",
+    ... )
+    """
+
+    name: str = field(validator=_is_name)
+    """Small letters, digits and hyphens."""
+    title: str = field(validator=_is_text)
+    """What is found, in the plural."""
+    reason: str = field(validator=_is_text)
+    """Why it matters, and what to do."""
+    query: str = field(validator=_is_text)
+
+
+_TERRITORIES: Final = frozenset({"AS", "GU", "MP", "PR", "UM", "VI"})
+
+REGULATED_COUNTRIES: Final = COUNTRY_CODES - {"US", "CA"} - _TERRITORIES
+"""Countries whose numbers need an address or a regulatory bundle: all but the United States, its
+territories and Canada. Source: Twilio's changelog of 12 February 2020, "most phone numbers outside
+the US and Canada". Twilio publishes no list and changes the rules."""
+
+_HAS_USER: Final = "trim(coalesce(linked_user, '')) <> ''"
+_RINGS_SEVERAL: Final = "list_filter(linked_ring_all_users, lambda user: trim(user) <> '') <> []"
+
+RULES: Final = (
+    Rule(
+        "account-not-active",
+        "Locations whose phone account is not active",
+        "Their numbers neither ring nor text, and may be lost: settle it with the provider.",
+        """
+        SELECT location_id, NULL AS phone_number, account_status AS detail FROM locations
+        WHERE lower(trim(account_status)) <> 'active' AND NOT (
+            lower(trim(account_status)) = 'closed' AND coverage = 'complete' AND numbers = 0)
+        """,
+    ),
+    Rule(
+        "forwarding-loop",
+        "Numbers that forward in a circle",
+        "A call to them never arrives, and each round is charged: forward one of them elsewhere.",
+        """
+        WITH RECURSIVE forwards AS (
+            SELECT DISTINCT location_id, phone_number, number, unnest(targets) AS target FROM calls
+        ), hops AS (
+            SELECT DISTINCT number, target FROM forwards
+            WHERE target IN (SELECT number FROM forwards)
+                AND number IN (SELECT target FROM forwards)
+        ), ways AS (
+            SELECT number AS start, target AS first, target AS here, 1 AS length FROM hops
+            UNION
+            SELECT start, first, target, length + 1 FROM ways JOIN hops ON here = number
+            WHERE here <> start AND length < 20
+        )
+        SELECT location_id, phone_number,
+            'to ' || string_agg(DISTINCT first, ' and ' ORDER BY first) AS detail
+        FROM forwards JOIN ways ON start = number AND first = target AND here = start
+        GROUP BY ALL
+        """,
+    ),
+    Rule(
+        "in-two-locations",
+        "Numbers in more than one location",
+        "Only one of them gets its calls and texts: find out which, and have the provider correct"
+        " the other.",
+        """
+        SELECT location_id, phone_number, 'also in ' || array_to_string(
+            list_filter(places, lambda place: place <> location_id), ', ') AS detail
+        FROM as_numbers JOIN (
+            SELECT number, list(DISTINCT location_id ORDER BY location_id) AS places
+            FROM as_numbers GROUP BY number HAVING count(DISTINCT location_id) > 1
+        ) USING (number)
+        """,
+    ),
+    Rule(
+        "listed-twice",
+        "Numbers that a location's list has more than once",
+        "The list holds fewer numbers than it says, and another may be missing: ask the provider.",
+        """
+        SELECT location_id, phone_number, times || ' times' AS detail FROM repeated_numbers
+        UNION ALL
+        SELECT location_id, phone_number, 'also as ' || array_to_string(
+            list_filter(spellings, lambda spelling: spelling <> phone_number), ', ')
+        FROM as_numbers JOIN (
+            SELECT location_id, number, list(phone_number ORDER BY phone_number) AS spellings
+            FROM as_numbers GROUP BY ALL HAVING count(*) > 1
+        ) USING (location_id, number)
+        """,
+    ),
+    Rule(
+        "pool-number-used-directly",
+        "Numbers of an active pool that are also used directly",
+        "The pool hands them out, so that callers meant for a person or a campaign mix: take away"
+        " what is named, or take them out of the pool once something else answers them.",
+        f"""
+        SELECT location_id, phone_number, concat_ws(', ',
+            CASE WHEN {_HAS_USER} THEN 'user ' || linked_user END,
+            CASE WHEN {_RINGS_SEVERAL} THEN 'rings several users' END,
+            CASE WHEN is_default_number THEN 'default number' END,
+            CASE WHEN NOT has_no_routing THEN 'routing of its own' END) AS detail
+        FROM numbers JOIN calls USING (location_id, phone_number)
+        WHERE active_pool_ids <> [] AND detail <> ''
+        """,
+    ),
+    Rule(
+        "no-papers",
+        "Numbers of regulated countries with neither address nor bundle",
+        "Carriers there may take back a number whose user they do not know: file an address or a"
+        " regulatory bundle. If no other list is given, regulated are all countries but the United"
+        " States, its territories and Canada (Twilio, 12 February 2020: most of them).",
+        """
+        SELECT location_id, phone_number, country AS detail
+        FROM numbers JOIN as_numbers USING (location_id, phone_number)
+        WHERE country IN (FROM regulated_countries)
+            AND trim(coalesce(address_sid, '')) = '' AND trim(coalesce(bundle_sid, '')) = ''
+        """,
+    ),
+    Rule(
+        "no-default-number",
+        "Locations without a default number",
+        "Texts and calls that name no number of their own fail or leave from any of them: choose"
+        " one that is in no pool in the location's phone settings.",
+        """
+        SELECT location_id, NULL AS phone_number
+        FROM numbers JOIN calls USING (location_id, phone_number) JOIN judged USING (location_id)
+        WHERE coalesce(rcs_sender_ids, 0) = 0
+        GROUP BY location_id
+        HAVING bool_and(is_default_number IS FALSE) AND bool_or(active_pool_ids = [])
+        """,
+    ),
+    Rule(
+        "no-number",
+        "Locations without a number",
+        "The client can be neither called nor texted, or has left: give it a number that something"
+        " answers, as its default, or close its account.",
+        """
+        SELECT location_id, NULL AS phone_number FROM judged
+        WHERE numbers = 0 AND coalesce(rcs_sender_ids, 0) = 0
+            AND location_id NOT IN (SELECT location_id FROM pool_numbers)
+        """,
+    ),
+    Rule(
+        "unassigned",
+        "Numbers that nobody and nothing answers",
+        "They have no user, no group, no call service, no forwarding and no active pool, are not"
+        " the default number, and cost money every month: assign or release them.",
+        f"""
+        SELECT location_id, phone_number
+        FROM numbers JOIN calls USING (location_id, phone_number) JOIN judged USING (location_id)
+        WHERE NOT {_HAS_USER} AND NOT {_RINGS_SEVERAL} AND has_no_routing
+            AND active_pool_ids = [] AND is_default_number IS NOT TRUE
+        """,
+    ),
+    Rule(
+        "no-sms",
+        "Numbers that cannot text",
+        "Texts sent from them fail, such as answers to missed calls: use them for calls only.",
+        "SELECT location_id, phone_number FROM numbers WHERE capabilities.sms IS FALSE",
+    ),
+    Rule(
+        "no-voice",
+        "Numbers that cannot be called",
+        "Who calls them back reaches nobody: use them for texts only.",
+        "SELECT location_id, phone_number FROM numbers WHERE capabilities.voice IS FALSE",
+    ),
+)
+"""The rules there are, what is most urgent first."""
