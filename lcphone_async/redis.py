@@ -25,10 +25,11 @@ from ._redis_server import (
     uncut,
 )
 from ._secrets import Secret
-from ._shared_window import Link, SharedWindow
+from ._shared_window import Granted, Link, SharedWindow
 from ._tasks import OwnTasks
 from ._windows import Windows
 from .errors import (
+    BudgetUnavailableError,
     CircuitOpenError,
     JournalUnavailableError,
     NumberAlreadyOwnedError,
@@ -49,6 +50,9 @@ T = TypeVar("T")
 
 _logger = logging.getLogger("lcphone_async")
 
+# Seconds after which a call that waits for Redis asks for a slot again.
+_OUTAGE_LOOK_AGAIN = 0.5
+
 
 class RedisRateLimiter:
     """A `RateLimiter` whose slots are shared by all who use the same Redis and prefix.
@@ -60,6 +64,7 @@ class RedisRateLimiter:
     - `timeout`: seconds after which Redis counts as down.
     - `local_share`: the limiter to go on with while Redis is down, with this process' share of
       the budget. Without one, calls raise `BudgetUnavailableError` then, and send nothing.
+    - `outage_wait`: seconds for which a call waits for a Redis that is down before it raises that.
 
     The slots of a process that dies are free again after two periods. Before the client of redis-py
     is closed, call `close`. It works on one event loop after the other: what waits on one that
@@ -81,6 +86,7 @@ class RedisRateLimiter:
         prefix: str = "lcphone:budget:",
         timeout: float = 1.0,
         local_share: RateLimiter | None = None,
+        outage_wait: float = 0.0,
     ) -> None:
         new = partial(new_budget, max_requests, period, daily_reserve)
         first = new()
@@ -94,6 +100,7 @@ class RedisRateLimiter:
         start = checks.text("prefix", prefix)
         self._windows = Windows(lambda key: SharedWindow(link, start + key, new()), first)
         self._local_share = local_share
+        self._outage_wait = checks.seconds("outage_wait", outage_wait, zero=True)
 
     def __repr__(self) -> str:
         return f"RedisRateLimiter(max_requests={self.max_requests}, period={self.period})"
@@ -114,7 +121,9 @@ class RedisRateLimiter:
         Entering raises `BudgetUnavailableError` while Redis cannot be reached and there is no
         `local_share`, and `DailyQuotaExhaustedError` while the day is known to be spent.
         """
-        return RedisSlot(self._windows, self._local_share, key, learns=learns)
+        return RedisSlot(
+            self._windows, self._local_share, key, learns=learns, outage_wait=self._outage_wait
+        )
 
     def status(self, key: str) -> RateLimitStatus:
         """What the service last told this process of the key's limits."""
@@ -137,6 +146,7 @@ class RedisSlot:
         "_key",
         "_learns",
         "_local",
+        "_outage_wait",
         "_share",
         "_window",
         "_windows",
@@ -149,7 +159,9 @@ class RedisSlot:
         key: str,
         *,
         learns: bool,
+        outage_wait: float,
     ) -> None:
+        self._outage_wait = outage_wait
         self._windows = windows
         self._share = local_share
         self._key = key
@@ -166,7 +178,7 @@ class RedisSlot:
     async def __aenter__(self) -> Self:
         self._window = self._windows.of(self._key)
         self._window.learns = self._learns
-        self._granted = await self._window.acquire(bulk=in_bulk())
+        self._granted = await self._acquired()
         self._counts = True
         self._local = None
         if self._granted.is_local and self._share is not None:
@@ -185,6 +197,17 @@ class RedisSlot:
             await self._local.__aexit__(exc_type, exc, traceback)
         was_sent = not isinstance(exc, CircuitOpenError)
         self._window.answered(self._granted, counts=self._counts and was_sent)
+
+    async def _acquired(self) -> Granted:
+        now = asyncio.get_running_loop().time
+        until = now() + self._outage_wait
+        while True:
+            try:
+                return await self._window.acquire(bulk=in_bulk())
+            except BudgetUnavailableError:
+                if now() >= until:
+                    raise
+            await asyncio.sleep(min(_OUTAGE_LOOK_AGAIN, max(until - now(), 0)))
 
 
 # Both at once, so that a purchase that is closed or opened again meanwhile is not missed.

@@ -242,6 +242,7 @@ WRONG = {
     "StaticToken.value": NO_TOKEN,
     "audit_on_dask.concurrency": maybe(whole(1)),
     "audit_on_dask.worker_wait": TIME_OR_ZERO,
+    "RedisRateLimiter.outage_wait": TIME_OR_ZERO,
     "Fault.body": [5, b"x", [], object()],
     "Fault.change": [5, b"x", object(), "move"],
     "Fault.damage": [5, b"x", object(), "none"],

@@ -106,6 +106,20 @@ def _verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
     show_envvar=True,
     help="With --dask: where the workers share their budgets and tokens.",
 )
+@click.option(
+    "--redis-wait",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="How long a worker waits for a Redis that is down.",
+)
+@click.option(
+    "--worker-wait",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="How long to wait for a new worker if all of them died; 60 by default.",
+)
 @_json
 @of_service
 def run(
@@ -119,6 +133,7 @@ def run(
     store: Path,
     scheduler: str | None,
     redis_url: str | None,
+    redis_wait: float,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -142,7 +157,12 @@ def run(
     try:
         with shown_progress() as show:
             summary = _take(
-                service, scheduler, redis_url, (locations or None, store), on_progress=show, **given
+                service,
+                scheduler,
+                (redis_url, redis_wait),
+                (locations or None, store),
+                on_progress=show,
+                **given,
             )
     except click.exceptions.Exit:
         complain("interrupted: what is done is kept, and --resume goes on")
@@ -349,19 +369,26 @@ def _installed(service: Service, company: str | None, app_id: str | None) -> lis
 
 
 def _take(
-    service: Service, scheduler: str | None, redis_url: str | None, what: Any, **options: Any
+    service: Service,
+    scheduler: str | None,
+    redis: tuple[str | None, float],
+    what: Any,
+    **options: Any,
 ) -> AuditSummary:
     """The audit, here or on a cluster."""
     if scheduler is None:
         from ..audit import audit as take
 
+        options.pop("worker_wait", None)
         return service.run(lambda client: take(client, *what, **options))
+    redis_url, redis_wait = redis
     if redis_url is None:
         raise click.UsageError("--dask: name with --redis where the workers share their budgets")
     from ..audit import audit_on_dask
     from . import workers
 
-    client_of_worker = functools.partial(workers.client, service.options, redis_url)
+    workers.silence_dask()
+    client_of_worker = functools.partial(workers.client, service.options, redis_url, redis_wait)
     return finish(audit_on_dask(scheduler, client_of_worker, *what, **options))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,8 +13,19 @@ from ..client import LCPhoneClient
 from ..redis import RedisRateLimiter, RedisTokenStore
 
 
+def silence_dask() -> None:
+    """Leaves it to the command to say what became of a cluster: Dask says it in tracebacks."""
+    import distributed  # noqa: F401  # it sets the levels of its loggers
+
+    for name in ("distributed", *logging.root.manager.loggerDict):
+        if name.split(".")[0] in {"distributed", "tornado"}:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
 @asynccontextmanager
-async def client(options: dict[str, Any], redis_url: str) -> AsyncIterator[LCPhoneClient]:
+async def client(
+    options: dict[str, Any], redis_url: str, redis_wait: float
+) -> AsyncIterator[LCPhoneClient]:
     """A client as the command's own, that shares what is to be shared with the other workers.
 
     No secret comes with the task. The worker's environment has `LCPHONE_TOKEN`, or the
@@ -23,7 +35,7 @@ async def client(options: dict[str, Any], redis_url: str) -> AsyncIterator[LCPho
     from redis.asyncio import Redis
 
     async with Redis.from_url(redis_url) as redis:
-        limiter = RedisRateLimiter(redis)
+        limiter = RedisRateLimiter(redis, outage_wait=redis_wait)
         try:
             async with LCPhoneClient(_tokens(redis), limiter=limiter, **options) as opened:
                 yield opened
