@@ -95,7 +95,9 @@ async def construct(session: aiohttp.ClientSession) -> None:
     lc.LCPhoneClint("pit-")  # type: ignore[attr-defined]
     lc.LCPhoneClient(lc.StaticToken("pit-"))
     lc.LCPhoneClient(lc.StaticToken(value="pit-"))
-    shared = RedisRateLimiter(Redis(), local_share=lc.RateLimiter(max_requests=25))
+    shared = RedisRateLimiter(
+        Redis(), local_share=lc.RateLimiter(max_requests=25), outage_wait=60.0
+    )
     assert_type(await shared.close(), None)
     lc.LCPhoneClient("pit-", limiter=shared, journal=RedisPurchaseJournal(Redis()))
     lc.LCPhoneClient(12)  # type: ignore[arg-type]
