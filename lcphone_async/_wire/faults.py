@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, TypeGuard
 from urllib.parse import quote, quote_plus
@@ -45,6 +45,7 @@ _DEEPEST_EXTRA = 8
 # The keys under which a body may have its message, best first; `error` mostly is a status's name.
 _MESSAGES = ("message", "msg", "error_description", "error")
 _STATUSES = ("statusCode", "status", "code")
+_STATUS = re.compile(r"[2-5][0-9]{2}")
 
 # A shorter token is a stand-in such as "test", and may be a part of any word.
 _SHORTEST_SECRET = 8
@@ -116,7 +117,8 @@ _TIMED_OUT = re.compile(
     r"|socket hang ?up|\beconn(reset|aborted)\b",
     re.IGNORECASE,
 )
-_FORBIDDEN_RESOURCE = "Forbidden resource"
+# What the first of two POSTs would have met too; a location alone may have changed by the first.
+_ACCESS = re.compile(r"token|jwt|scope|version header|authclass|forbidden resource", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"token|jwt|scope|version|location|authclass", re.IGNORECASE)
 _AUTHORIZATION = re.compile(
     rf"{_CREDENTIALS.pattern}|auth|permission|credential|access|forbidden|expired|revoked"
@@ -176,7 +178,7 @@ def is_final_refusal(error: APIError) -> bool:
         return True
     is_about_access = error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     says = f"{error.error or ''} {error.message}"
-    return is_about_access and bool(_CREDENTIALS.search(says) or _FORBIDDEN_RESOURCE in says)
+    return is_about_access and bool(_ACCESS.search(says))
 
 
 def error_of(request: Request, answer: Answer, token: str | None) -> APIError:
@@ -205,15 +207,26 @@ def error_of(request: Request, answer: Answer, token: str | None) -> APIError:
 
 
 def _texts(error: APIError) -> str:
-    told = (error.error, error.message, *error.extra.values())
+    told = (error.error, error.message, *(value for _, value in _values(error.extra)))
     return " ".join(filter(_says, told))
 
 
 def _statuses(error: APIError) -> set[int]:
     """The response's status, and those that its body names."""
-    told = (error.extra.get(name) for name in _STATUSES)
-    codes = range(200, 600)
-    return {error.status, *(code for code in told if isinstance(code, int) and code in codes)}
+    told = (str(value) for name, value in _values(error.extra) if name in _STATUSES)
+    return {error.status, *(int(code) for code in told if _STATUS.fullmatch(code))}
+
+
+def _values(told: object, name: str | None = None) -> Iterator[tuple[str | None, object]]:
+    """Every value of a JSON document that holds no others, with the key under which it stands."""
+    if isinstance(told, dict):
+        for key, part in told.items():
+            yield from _values(part, key)
+    elif isinstance(told, list):
+        for part in told:
+            yield from _values(part, name)
+    else:
+        yield name, told
 
 
 def is_invalid_token(error: AuthenticationError) -> bool:
