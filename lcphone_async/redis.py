@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
-from decimal import ROUND_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -295,7 +295,7 @@ class RedisPurchaseJournal:
         amount: object = ""
         since: object = "-inf"
         if limit is not None:
-            amount = _millionths(Decimal(limit.amount))
+            amount = _millionths(Decimal(limit.amount), ROUND_DOWN)
             since = "-inf" if limit.since is None else limit.since.timestamp()
         await check_eviction(self._redis, self._open)
         last = past.bought.id if past.bought else ""
@@ -328,9 +328,9 @@ class RedisPurchaseJournal:
 _MILLION = 1_000_000
 
 
-def _millionths(amount: Decimal) -> int:
+def _millionths(amount: Decimal, rounding: str = ROUND_UP) -> int:
     """An amount of money as a whole number, which Lua adds up without rounding."""
-    return int((amount * _MILLION).to_integral_value(ROUND_UP))
+    return int((amount * _MILLION).to_integral_value(rounding))
 
 
 async def _kept(work: Awaitable[T]) -> T:

@@ -175,6 +175,27 @@ async def test_spending_is_limited(journal):
     assert len(await journal.records()) == 3
 
 
+async def test_a_limit_is_not_rounded_up(journal):
+    """Admits nothing above the limit, however small its parts are."""
+    limit = SpendingLimit(Decimal("1.0000005"))
+    await spend(journal, NUMBER, limit, price=Decimal("0.5"))
+    with pytest.raises(SpendingLimitError):
+        await spend(journal, ANOTHER, limit, price=Decimal("0.500001"))
+
+
+def test_a_limit_for_longer_than_the_calendar():
+    """Counts all purchases if the period began before the year 1."""
+    assert SpendingLimit(1, period=timedelta.max).since is None
+
+
+async def test_a_bought_number_whose_record_is_renewed(journal):
+    """Begins a purchase of a number that was bought before `past`, also if the record changed."""
+    bought = await became(journal, await begun(journal, new()), BOUGHT)
+    past = await journal.past("a", NUMBER)
+    assert await journal.replace(bought, bought.renewed())
+    await journal.begin(new(), past)
+
+
 @pytest.mark.parametrize(
     ("state", "counts"), [(UNKNOWN, True), (BOUGHT, True), (REFUSED, False), (NOT_BOUGHT, False)]
 )

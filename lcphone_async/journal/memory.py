@@ -30,7 +30,7 @@ class MemoryJournal:
         key = (record.location_id, record.phone_number)
         if self._open.get(key, record.id) != record.id:
             raise PurchaseInProgressError(*key)
-        if self._last_bought(key) != past.bought:
+        if self._bought.get(key) != (past.bought and past.bought.id):
             raise NumberAlreadyOwnedError(*key)
         if limit is not None:
             limit.check(record, limit.spent(self._records.values(), but=record.id))

@@ -185,7 +185,12 @@ class SpendingLimit:
     @property
     def since(self) -> datetime | None:
         """Purchases that were sent before this moment do not count; `None` if all do."""
-        return None if self.period is None else _clock.now() - self.period
+        if self.period is None:
+            return None
+        try:
+            return _clock.now() - self.period
+        except OverflowError:  # before the year 1
+            return None
 
     def spent(self, records: Iterable[PurchaseRecord], but: str) -> Decimal:
         """The prices of the purchases that count, but for the one with the id `but`."""
