@@ -410,6 +410,7 @@ class LCPhoneClient:
         if not checks.switch("dry_run", dry_run):
             return await self._purchases.buy(wanted)
         await self._purchases.check(wanted)
+        await self._purchases.check_spending(wanted)
         await self._purchases.check_not_owned(wanted)
         country = (request.json or {}).get("countryCode") or checks.country_of(request.phone_number)
         if country is not None:

@@ -140,6 +140,16 @@ async def test_what_was_not_bought_is_not_spent(shop, found):
     assert len(shop.paid) == 1
 
 
+async def test_a_dry_run_counts_what_is_spent(shop, found):
+    """A dry run says that the limit does not admit a purchase, and keeps nothing."""
+    client = shop.client(spending_limit=SpendingLimit(PRICE))
+    await client.purchase(PLACE, found.numbers[0], dry_run=True)
+    await client.purchase(PLACE, found.numbers[0])
+    with pytest.raises(SpendingLimitError, match=r"1\.15 of the spending limit of 1\.15 USD"):
+        await client.purchase(PLACE, found.numbers[1], dry_run=True)
+    assert len(await shop.journal.records()) == 1
+
+
 async def test_find_available(shop, found):
     """Finds one number, with the price and the fingerprint that its purchase takes."""
     client = shop.client(spending_limit=SpendingLimit(100))

@@ -216,3 +216,18 @@ async def test_a_maker_that_was_given_up_and_has_no_answer(shop, stalled, kept_i
     shop.fails()
     assert [record.state for record in await other.reconcile()] == ["bought"]
     assert shop.paid == [NUMBER]
+
+
+# A journal of the caller's own whose errors say too much
+
+
+@pytest.mark.parametrize("moment", ["begin", "replace"])
+@pytest.mark.parametrize("number", [NUMBER, NUMBER.removeprefix("+"), NUMBER.replace("+", "%2B")])
+async def test_the_error_of_a_journal_that_names_the_number(shop, caplog, moment, number):
+    """No phone number comes out of a journal's error, though databases name what they keep."""
+    shop.journal.hold = moment
+    shop.journal.error = RuntimeError(f"INSERT failed, with the parameters ('loc1', '{number}')")
+    with pytest.raises((JournalUnavailableError, PurchaseOutcomeUnknownError)) as caught:
+        await shop.client().purchase(PLACE, NUMBER)
+    assert "INSERT failed" in str(caught.value)
+    assert NUMBER[1:] not in str(caught.value) + repr(caught.value) + caplog.text

@@ -51,17 +51,17 @@ class GuardedJournal:
 
     async def past(self, location_id: str, phone_number: str) -> Past:
         """Returns what is known of the number."""
-        with _errors():
+        with _errors(phone_number):
             return await self.inner.past(location_id, phone_number)
 
     async def begin(self, record: PurchaseRecord, past: Past, limit: SpendingLimit | None) -> None:
         """Keeps a purchase before it is sent."""
-        with _errors():
+        with _errors(record.phone_number):
             await self.inner.begin(record, past, limit)
 
     async def replace(self, old: PurchaseRecord, new: PurchaseRecord) -> bool:
         """Keeps `new` if the journal holds the version of `old`."""
-        with _errors():
+        with _errors(old.phone_number):
             return await self.inner.replace(old, new)
 
     async def records(self) -> list[PurchaseRecord]:
@@ -71,13 +71,17 @@ class GuardedJournal:
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
+def _errors(phone_number: str | None = None) -> Iterator[None]:
+    """Raises a journal's errors as ours, without the number: databases tell what they keep."""
     try:
         yield
     except LCPhoneError:
         raise
     except Exception as error:
-        raise JournalUnavailableError(reason_of(error)) from error
+        reason = reason_of(error)
+        if phone_number is not None:
+            reason = reason.replace(phone_number.removeprefix("+"), "…")
+        raise JournalUnavailableError(reason) from error
 
 
 def unknown(record: PurchaseRecord, reason: str) -> PurchaseOutcomeUnknownError:

@@ -183,6 +183,12 @@ class Purchases:
             raise NumberAlreadyOwnedError(*wanted.key)
         return past
 
+    async def check_spending(self, wanted: Wanted) -> None:
+        """Raises `SpendingLimitError` if the limit does not admit the number now."""
+        if self.limit is not None:
+            spent = self.limit.spent(await self.journal.records(), but="")
+            self.limit.check(_record(wanted), spent)
+
     async def check_not_owned(self, wanted: Wanted) -> None:
         """Raises `NumberAlreadyOwnedError` if the location has the number."""
         if await is_listed(self.calls, *wanted.key):
@@ -293,8 +299,9 @@ class Purchases:
         """Whether the number is in the list now; `None` if the list cannot be read."""
         try:
             return await is_listed(self.calls, *wanted.key)
-        except (AuthenticationError, PermissionDeniedError, NotFoundError):
-            return False  # a token that may only buy will not read it later either
+        except (AuthenticationError, PermissionDeniedError, NotFoundError) as error:
+            # A token that may only buy will not read it later either.
+            return None if _wire.faults.is_passing(error) else False
         except LCPhoneError:
             return None
 
