@@ -50,7 +50,7 @@ else
   local kept_row = opened.id == id and opened_row or redis.call('HGET', closed, id)
   if kept_row == row then return '1' end  -- redis-py sends a command again if its answer was lost
   local kept = decoded(kept_row)
-  if not kept.id or string.format('%.0f', kept.version) ~= old then return '' end
+  if not kept.id or string.format('%.0f', kept.version or 0) ~= old then return '' end
   if is_other and (state == 'sending' or state == 'unknown') then return '' end
 end
 

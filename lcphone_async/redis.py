@@ -213,7 +213,9 @@ class RedisSlot:
 # Both at once, so that a purchase that is closed or opened again meanwhile is not missed.
 _ALL = """
 local rows = redis.call('HVALS', KEYS[1])
-for _, row in ipairs(redis.call('HVALS', KEYS[2])) do rows[#rows + 1] = row end
+for key = 2, 3 do
+  for _, row in ipairs(redis.call('HVALS', KEYS[key])) do rows[#rows + 1] = row end
+end
 return rows
 """
 _JOURNAL = Path(__file__).with_name("_journal.lua").read_text(encoding="utf-8")
@@ -254,6 +256,7 @@ class RedisPurchaseJournal:
         self._prefix = prefix
         self._open = f"{prefix}open"
         self._closed = f"{prefix}closed"
+        self._closed_before = f"{prefix}settled"  # its name until 26 November; only read
         self._bought = f"{prefix}bought"
         self._refused = f"{prefix}refused"
 
@@ -282,7 +285,7 @@ class RedisPurchaseJournal:
 
     async def records(self) -> list[PurchaseRecord]:
         """Returns every purchase, oldest first."""
-        rows = await _kept(self._redis.eval(_ALL, 2, self._open, self._closed))
+        rows = await _kept(self._redis.eval(_ALL, 3, self._open, self._closed, self._closed_before))
         return sorted(map(_record, rows), key=lambda record: record.sent_at)
 
     async def _past(self, field: str) -> Past:

@@ -1,10 +1,12 @@
 """Journals that an earlier version made: what is in them is neither lost nor bought again."""
 
+import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from redis.asyncio import Redis
 
 from lcphone_async import (
     LCPhoneClient,
@@ -13,6 +15,7 @@ from lcphone_async import (
     PurchaseJournal,
 )
 from lcphone_async.journal import read_records
+from lcphone_async.redis import RedisPurchaseJournal
 
 # As the version of 26 November made it.
 SCHEMA = """
@@ -28,15 +31,33 @@ CREATE INDEX purchases_of_a_number ON purchases (location_id, phone_number);
 OPEN, BOUGHT = "+13126994095", "+18444038427"  # for sale in every sandbox
 
 
+COLUMNS = (
+    "id",
+    "location_id",
+    "phone_number",
+    "fingerprint_id",
+    "order_id",
+    "state",
+    "reason",
+    "sent_at",
+    "changed_at",
+)
+
+
+def old_rows():
+    """An open purchase and a finished one."""
+    now = datetime.now(UTC)
+    return [
+        ("a", "loc1", BOUGHT, "f", None, "bought", None, *[(now - timedelta(1)).isoformat()] * 2),
+        ("b", "loc1", OPEN, "f", "order", "sending", None, *[now.isoformat()] * 2),
+    ]
+
+
 @pytest.fixture
 def old(tmp_path):
     """A journal of before with an open purchase and a finished one."""
     path = tmp_path / "purchases.db"
-    now = datetime.now(UTC)
-    rows = [
-        ("a", "loc1", BOUGHT, "f", None, "bought", None, *[(now - timedelta(1)).isoformat()] * 2),
-        ("b", "loc1", OPEN, "f", "order", "sending", None, *[now.isoformat()] * 2),
-    ]
+    rows = old_rows()
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("PRAGMA journal_mode = WAL")
         database.executescript(SCHEMA)
@@ -61,6 +82,28 @@ async def test_an_old_journal_is_used(old, lcphone_sandbox):
         with PurchaseJournal(old) as journal:
             assert told(await journal.records()) == [(BOUGHT, "bought"), (OPEN, "sending")]
     with PurchaseJournal(old) as journal:
+        async with LCPhoneClient("t", base_url=lcphone_sandbox.url, journal=journal) as client:
+            with pytest.raises((PurchaseInProgressError, NumberAlreadyOwnedError)):
+                await client.purchase("loc1", OPEN)
+            location.add(OPEN)
+            (found,) = await client.reconcile()
+            assert told([found]) == [(OPEN, "bought")]
+            assert await client.reconcile() == []
+    assert not lcphone_sandbox.ledger
+
+
+async def test_an_old_journal_in_redis_is_used(lcphone_sandbox, redis_server):
+    """Holds its purchases as before, buys none of them again, and finds out about the open one."""
+    location = lcphone_sandbox.location("loc1")
+    async with Redis(port=redis_server.port) as redis:
+        await redis.flushall()
+        bought, is_open = (json.dumps(dict(zip(COLUMNS, row, strict=True))) for row in old_rows())
+        await redis.hset("{lcphone:purchases}:settled", "a", bought)
+        await redis.hset("{lcphone:purchases}:bought", f"loc1 {BOUGHT}", bought)
+        await redis.hset("{lcphone:purchases}:open", f"loc1 {OPEN}", is_open)
+        journal = RedisPurchaseJournal(redis)
+        assert told(await journal.records()) == [(BOUGHT, "bought"), (OPEN, "sending")]
+        assert (await journal.past("loc1", BOUGHT)).bought.id == "a"
         async with LCPhoneClient("t", base_url=lcphone_sandbox.url, journal=journal) as client:
             with pytest.raises((PurchaseInProgressError, NumberAlreadyOwnedError)):
                 await client.purchase("loc1", OPEN)

@@ -39,6 +39,10 @@ _OPEN = (PurchaseState.SENDING, PurchaseState.UNKNOWN)
 _LARGEST_STEP = 2**20
 
 
+# What the records of 26 November 2026 do not have, and what stands for it.
+_ADDED = {"reference": None, "price": None, "currency": None, "told": True, "version": 0}
+
+
 @frozen
 class PurchaseRecord:
     """One purchase in a journal."""
@@ -130,7 +134,8 @@ class PurchaseRecord:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> PurchaseRecord:
-        """The record that `to_row` was made from."""
+        """The record that `to_row` was made from, here or in a version with fewer fields."""
+        row = {**_ADDED, **row}
         parts = {
             "state": PurchaseState(row["state"]),
             "sent_at": datetime.fromisoformat(row["sent_at"]),

@@ -37,13 +37,13 @@ CREATE UNIQUE INDEX IF NOT EXISTS one_open_purchase_a_number
 CREATE INDEX IF NOT EXISTS purchases_of_a_number ON purchases (location_id, phone_number);
 """
 
-# What journals of before do not have: each column, and what it holds for their purchases.
+# The columns that journals of before do not have.
 _ADDED = {
-    "reference": ("TEXT", None),
-    "price": ("TEXT", None),
-    "currency": ("TEXT", None),
-    "told": ("INTEGER NOT NULL DEFAULT 1", 1),
-    "version": ("INTEGER NOT NULL DEFAULT 0", 0),
+    "reference": "TEXT",
+    "price": "TEXT",
+    "currency": "TEXT",
+    "told": "INTEGER NOT NULL DEFAULT 1",
+    "version": "INTEGER NOT NULL DEFAULT 0",
 }
 
 # Of one number one purchase is open at a time: the last that was made was begun last.
@@ -193,7 +193,7 @@ class PurchaseJournal:
             return
         with self._transaction():
             for name in self._missing_columns():
-                self._database.execute(f"ALTER TABLE purchases ADD COLUMN {name} {_ADDED[name][0]}")
+                self._database.execute(f"ALTER TABLE purchases ADD COLUMN {name} {_ADDED[name]}")
 
     def _missing_columns(self) -> list[str]:
         rows = self._database.execute("PRAGMA table_info(purchases)").fetchall()
@@ -275,6 +275,5 @@ def _read(file: Path, how: str) -> list[PurchaseRecord]:
 
 
 def _records_in(database: sqlite3.Connection) -> list[PurchaseRecord]:
-    before = {name: value for name, (_, value) in _ADDED.items()}
     rows = database.execute("SELECT * FROM purchases ORDER BY sent_at, id")
-    return [PurchaseRecord.from_row({**before, **dict(row)}) for row in rows]
+    return [PurchaseRecord.from_row(dict(row)) for row in rows]
