@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
+from .. import _checks as checks
 from .._paths import checked_path
+from ..models import NumberType
 from .reading import Reading, reading
+from .rules import TERRITORIES
 
-Prices = Mapping[tuple[str, str], Decimal]
-"""US dollars a month, by country (ISO 3166-1 alpha-2) and type of number."""
+_Key = tuple[str, str]
+"""A country (ISO 3166-1 alpha-2), and a type of number without signs and in small letters."""
 
-LIST_PRICES: Final[Prices] = {
-    ("US", "local"): Decimal("1.15"),
-    ("US", "tollFree"): Decimal("2.15"),
-    ("CA", "local"): Decimal("1.15"),
-    ("CA", "tollFree"): Decimal("2.15"),
+_TYPES: Final = {re.sub(r"\W", "", kind).lower(): str(kind) for kind in NumberType}
+
+
+@frozen
+class _Price:
+    """A month's fee, and the row of the price list that says so."""
+
+    amount: Decimal
+    currency: str
+    row: int = 0
+
+
+LIST_PRICES: Final[Mapping[_Key, _Price]] = {
+    (country, kind): _Price(Decimal(amount), "USD")
+    for country in ("US", "CA")
+    for kind, amount in (("local", "1.15"), ("tollfree", "2.15"))
 }
 """Those of HighLevel's "LC Phone Pricing & Billing Guide" of November 2025, which names no others
 and refers to Twilio's for them."""
@@ -35,11 +51,16 @@ _OF_THE_LIST: Final = (
     "US and Canadian prices are those of HighLevel's pricing guide of November 2025; no other"
     " prices are known."
 )
+_OF_A_FILE: Final = "Prices are those of {path}; where it names none, none is known."
+_OF_TERRITORIES: Final = (
+    "Numbers in a territory of the United States ({codes}) cost as much as there: the list does not"
+    " name it."
+)
+_UNUSED: Final = "No number is charged by {path}, row {rows}: the run has none such."
 _COLUMNS: Final = ("country_code", "type", "price")
 
 # No number costs as much a month: there is a mistake, and sums stay exact.
 _DEAREST: Final = 1_000_000
-_OF_A_FILE: Final = "Prices are those of {path}; where it names none, none is known."
 
 
 @frozen
@@ -50,11 +71,13 @@ class Cost:
     type: str | None
     numbers: int
     price: Decimal | None
-    """US dollars for each; `None` where no price is known."""
+    """Of each; `None` if no price is known."""
+    currency: str | None
+    """ISO 4217, such as `USD`; `None` if no price is known."""
 
     @property
     def total(self) -> Decimal | None:
-        """US dollars a month for all of them."""
+        """The price of all of them together."""
         return None if self.price is None else self.price * self.numbers
 
 
@@ -67,9 +90,21 @@ class Costs:
     assumptions: tuple[str, ...]
 
     @property
+    def totals(self) -> dict[str, Decimal]:
+        """The price of all numbers whose price is known, by currency."""
+        totals: dict[str, Decimal] = {}
+        for line in self.lines:
+            if line.currency is not None and line.total is not None:
+                totals[line.currency] = totals.get(line.currency, Decimal(0)) + line.total
+        return dict(sorted(totals.items()))
+
+    @property
     def total(self) -> Decimal:
-        """US dollars a month for all numbers whose price is known."""
-        return sum((line.total for line in self.lines if line.total is not None), Decimal(0))
+        """The only one of the `totals`, or 0; raises `ValueError` for several currencies."""
+        totals = self.totals
+        if len(totals) > 1:
+            raise ValueError(f"prices are in {' and '.join(totals)}: see totals")
+        return next(iter(totals.values()), Decimal(0))
 
     @property
     def without_price(self) -> int:
@@ -83,9 +118,11 @@ def costs(
     """Estimates what the numbers of a run cost a month.
 
     - `prices`: a CSV file with the columns `country_code`, `type` and `price`, such as those that
-      you charge your clients; without it the vendor's list prices, which are for two countries.
+      you charge your clients, and `currency` if it is not US dollars; without it the vendor's list
+      prices, which are for two countries.
 
-    Raises `StoreError`, and `ValueError` for a price list that cannot be read.
+    Raises `StoreError`, and `ValueError` with the row for a price list that cannot be read, that
+    names something twice, or a country or type that does not exist.
     """
     if prices is not None:
         checked_path("prices", prices)
@@ -95,32 +132,67 @@ def costs(
 
 def estimate(run: Reading, prices: str | Path | None = None) -> Costs:
     """The same for a run that is open."""
-    known = LIST_PRICES if prices is None else read_prices(prices)
-    source = _OF_THE_LIST if prices is None else _OF_A_FILE.format(path=prices)
-    counted = run.rows("SELECT country_code, type, count(*) FROM numbers GROUP BY ALL")
-    lines = [
-        Cost(country, kind, numbers, known.get((country or "", kind or "")))
-        for country, kind, numbers in counted
-    ]
+    counted, spelled = _counted(run)
+    if prices is None:
+        known, assumptions = LIST_PRICES, [_OF_THE_LIST]
+    else:
+        known, assumptions = read_prices(prices, spelled), [_OF_A_FILE.format(path=prices)]
+    lines, used, territories = [], set(), set()
+    for (country, kind), numbers in counted.items():
+        price = known.get((country, kind))
+        if price is None and country in TERRITORIES and (price := known.get(("US", kind))):
+            territories.add(country)
+        used.add(price)
+        amount, currency = (price.amount, price.currency) if price else (None, None)
+        lines.append(Cost(country or None, spelled[kind] or None, numbers, amount, currency))
     lines.sort(key=lambda line: (-(line.total or 0), -line.numbers, str(line)))
-    return Costs(tuple(lines), (source, *ASSUMPTIONS))
+    if territories:
+        assumptions.append(_OF_TERRITORIES.format(codes=", ".join(sorted(territories))))
+    if prices is not None and (unused := {*known.values()} - used):
+        rows = ", ".join(str(price.row) for price in sorted(unused, key=lambda price: price.row))
+        assumptions.append(_UNUSED.format(path=prices, rows=rows))
+    return Costs(tuple(lines), (*assumptions, *ASSUMPTIONS))
 
 
-def read_prices(path: str | Path) -> Prices:
-    """A price list of your own; raises `ValueError` with the row of what is no price."""
+def _counted(run: Reading) -> tuple[Counter[_Key], dict[str, str]]:
+    """How many numbers there are of each country and type, and how the types are spelled."""
+    counted: Counter[_Key] = Counter()
+    spelled = dict(_TYPES)
+    for country, kind, numbers in run.rows(
+        "SELECT coalesce(country, ''), coalesce(type, ''), count(*)"
+        " FROM numbers JOIN as_numbers USING (location_id, phone_number) GROUP BY ALL ORDER BY ALL"
+    ):
+        spelled.setdefault(_plain(kind), kind)
+        counted[country, _plain(kind)] += numbers
+    return counted, spelled
+
+
+def read_prices(path: str | Path, types: Mapping[str, str]) -> dict[_Key, _Price]:
+    """A price list of your own, whose types are among `types`.
+
+    Raises `ValueError` with the row of what is no price, or is there twice.
+    """
+    found: dict[_Key, _Price] = {}
     with Path(path).open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
         try:
             if missing := {*_COLUMNS} - set(rows.fieldnames or ()):
                 raise ValueError(f"{path}: no column is called {' or '.join(sorted(missing))}")
-            return dict(_price(row, f"{path}, row {rows.line_num}") for row in rows)
+            for row in rows:
+                where = f"{path}, row {rows.line_num}"
+                key, price = _price(row, rows.line_num, where, types)
+                if (other := found.setdefault(key, price)) is not price:
+                    raise ValueError(f"{where}: country and type are those of row {other.row}")
         except csv.Error as error:
             raise ValueError(f"{path}, row {rows.reader.line_num}: {error}") from None
         except UnicodeDecodeError:
             raise ValueError(f"{path}: not UTF-8") from None
+    return found
 
 
-def _price(row: dict[str, str | None], where: str) -> tuple[tuple[str, str], Decimal]:
+def _price(
+    row: dict[str, Any], number: int, where: str, types: Mapping[str, str]
+) -> tuple[_Key, _Price]:
     values = [value.strip() for name in _COLUMNS if (value := row[name]) is not None]
     if len(values) < len(_COLUMNS):
         raise ValueError(f"{where}: shorter than the header")
@@ -131,4 +203,16 @@ def _price(row: dict[str, str | None], where: str) -> tuple[tuple[str, str], Dec
         price = Decimal("NaN")
     if not (price.is_finite() and 0 <= price <= _DEAREST):
         raise ValueError(f"{where}: {text!r:.40} is not a price")
-    return (country.upper(), kind), price
+    country = checks.country_code(f"{where}: country_code", country)
+    if not _plain(kind) or _plain(kind) not in types:
+        there = ", ".join(sorted(filter(None, types.values())))
+        raise ValueError(f"{where}: no number has the type {kind!r:.40} (types: {there})")
+    currency = (row.get("currency") or "USD").strip().upper()
+    if not re.fullmatch("[A-Z]{3}", currency):
+        raise ValueError(f"{where}: {currency!r:.40} is not a currency, such as USD")
+    return (country, _plain(kind)), _Price(price, currency, number)
+
+
+def _plain(kind: str) -> str:
+    """A type however it is spelled: `toll-free`, `Toll Free` and `tollFree` are one."""
+    return re.sub(r"[\W_]", "", kind).lower()

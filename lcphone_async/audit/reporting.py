@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -219,6 +220,10 @@ def _since(store: str | Path, run_id: int, since: str | Path | None) -> _Since |
         return _Since(date, kinds, comparison.not_compared())
 
 
+def _amount(value: Decimal, currency: str, digits: int = 2) -> str:
+    return f"${value:,.{digits}f}" if currency == "USD" else f"{value:,.{digits}f} {currency}"
+
+
 def _template() -> Any:
     environment = jinja2.Environment(
         autoescape=True,
@@ -227,7 +232,6 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["count"] = "{:,}".format
-    environment.filters["money"] = "{:,.2f}".format
-    environment.filters["dollars"] = "{:,.0f}".format
+    environment.filters["amount"] = _amount
     text = files(__package__).joinpath("report.html").read_text(encoding="utf-8")
     return environment.from_string(text)

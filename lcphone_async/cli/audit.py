@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -42,7 +43,7 @@ _rules = click.option(
 _prices = click.option(
     "--prices",
     type=click.Path(path_type=Path),
-    help="A CSV file: country_code, type, price in US dollars a month.",
+    help="A CSV file: country_code, type, price a month, and currency if it is not USD.",
 )
 _regulated = click.option(
     "--regulated",
@@ -291,12 +292,19 @@ def findings(
 @_prices
 @_json
 def costs(store: Path, run_id: int | None, prices: Path | None, *, as_json: bool) -> None:
-    """Estimate what the numbers cost a month, by country and type, with the assumptions."""
+    """Estimate what the numbers cost a month, by country and type, with the assumptions.
+
+    With --json, a line for each country and type, and a last one with the totals by currency, how
+    many numbers have no known price, and the assumptions.
+    """
     from ..audit import costs as estimate
 
     estimated = estimate(store, prices=prices, run_id=run_id)
     if as_json:
         click.echo(json_lines(estimated.lines), nl=False)
+        totals = {currency: str(total) for currency, total in estimated.totals.items()}
+        rest = {"without_price": estimated.without_price, "assumptions": estimated.assumptions}
+        click.echo(json.dumps({"totals": totals, **rest}))
     else:
         console = new_console()
         console.print(tables.costs(estimated))

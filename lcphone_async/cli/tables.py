@@ -124,13 +124,15 @@ def findings(counted: Iterable[tuple[Rule, int]]) -> Table:
 
 def costs(estimated: Costs) -> Table:
     """An estimate, with its total."""
-    lines = [
-        (line.country_code, line.type, line.numbers, line.price, line.total)
+    lines: list[tuple[object, ...]] = [
+        (line.country_code, line.type, line.numbers, line.price, line.total, line.currency)
         for line in estimated.lines
     ]
-    unknown = estimated.without_price
-    without = f"but for {unknown:,} numbers" if unknown else ""
-    return _table(_COSTS, [*lines, ("total", without, None, None, estimated.total)])
+    for currency, total in estimated.totals.items():
+        lines.append(("total", "", None, None, total, currency))
+    if unknown := estimated.without_price:
+        lines.append(("not known", "", unknown, None, None, None))
+    return _table(_COSTS, lines)
 
 
 def counts(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
@@ -218,8 +220,9 @@ _COSTS = (
     Column("Country", lambda row: row[0] or "not told", 9, "bold"),
     Column("Type", lambda row: row[1] if row[1] is not None else "not told", 18),
     Column("Numbers", lambda row: f"{row[2]:,}" if row[2] else "", 10),
-    Column("Each (USD)", lambda row: _money(row[3]) if row[2] else "", 10),
-    Column("A month (USD)", lambda row: _money(row[4]), 14),
+    Column("Each", lambda row: _money(row[3]) if row[1] != "" else "", 10),
+    Column("A month", lambda row: _money(row[4]), 14),
+    Column("", lambda row: row[5], 4),
 )
 
 

@@ -31,10 +31,11 @@ async def test_by_country_and_type(estimated):
     """Adds up what is known, and counts what is not rather than calling it free."""
     found = await estimated()
     assert found.lines == (
-        Cost("US", "local", 2, Decimal("1.15")),
-        Cost("US", "tollFree", 1, Decimal("2.15")),
-        Cost("GB", "mobile", 1, None),
+        Cost("US", "local", 2, Decimal("1.15"), "USD"),
+        Cost("US", "tollFree", 1, Decimal("2.15"), "USD"),
+        Cost("GB", "mobile", 1, None, None),
     )
+    assert found.totals == {"USD": Decimal("4.45")}
     assert found.total == Decimal("4.45")
     assert found.without_price == 1
     assert found.lines[2].total is None
@@ -47,7 +48,7 @@ async def test_the_assumptions_are_told(estimated, tmp_path):
     mine.write_text("country_code,type,price\n")
     found = await estimated(prices=mine)
     assert "mine.csv" in found.assumptions[0]
-    assert (found.total, found.without_price) == (0, 4)
+    assert (found.totals, found.without_price) == ({}, 4)
 
 
 async def test_prices_of_ones_own(estimated, tmp_path):
@@ -55,13 +56,19 @@ async def test_prices_of_ones_own(estimated, tmp_path):
     mine = tmp_path / "mine.csv"
     mine.write_text("\ufefftype,price,country_code,note\nlocal, 3 ,us,x\nmobile,1.5,GB,\n")
     found = await estimated(prices=mine)
-    assert found.total == Decimal("7.5")
+    assert found.totals == {"USD": Decimal("7.5")}
     assert found.without_price == 1
 
 
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
+        (b"UK,local,1", "country_code: no country has the code UK: did you mean GB"),
+        (b"USA,local,1", "country_code must be two letters"),
+        (b",local,1", "country_code must be two letters"),
+        (b"US,landline,1", "no number has the type 'landline'"),
+        (b"US,,1", "no number has the type ''"),
+        (b"US,local,$1.15", "'\\$1.15' is not a price"),
         (b"US,local,", "'' is not a price"),
         (b"US,local,-1", "'-1' is not a price"),
         (b"US,local,1e999999", "'1e999999' is not a price"),
@@ -77,6 +84,77 @@ async def test_a_row_that_is_no_price(estimated, tmp_path, row, problem):
     mine.write_bytes(b"country_code,type,price\n" + row)
     with pytest.raises(ValueError, match=rf"mine\.csv, row 2: {problem}"):
         await estimated(prices=mine)
+
+
+async def test_a_row_twice(estimated, tmp_path):
+    """Names both rows that are of one country and type, however they are spelled."""
+    mine = tmp_path / "mine.csv"
+    mine.write_text("country_code,type,price\nUS,toll-free,1\nGB,mobile,1\nus,Toll Free,2\n")
+    with pytest.raises(ValueError, match=r"mine\.csv, row 4: .* those of row 2"):
+        await estimated(prices=mine)
+
+
+async def test_a_row_that_no_number_needs(estimated, tmp_path):
+    """Tells of rows that are right, and match nothing in the run."""
+    mine = tmp_path / "mine.csv"
+    mine.write_text("country_code,type,price\nUS,local,1\nFR,local,9\nUS,mobile,9\n")
+    assert "mine.csv, row 3, 4:" in (await estimated(prices=mine)).assumptions[1]
+
+
+async def test_currencies_are_kept_apart(estimated, tmp_path):
+    """Adds up each currency for itself."""
+    mine = tmp_path / "mine.csv"
+    mine.write_text("country_code,type,price,currency\nUS,local,1,\nGB,mobile,3,gbp\n")
+    found = await estimated(prices=mine)
+    assert found.totals == {"GBP": Decimal(3), "USD": Decimal(2)}
+    assert found.lines[0] == Cost("GB", "mobile", 1, Decimal(3), "GBP")
+    with pytest.raises(ValueError, match="in GBP and USD"):
+        _ = found.total
+    mine.write_text("country_code,type,price,currency\nUS,local,1,dollars\n")
+    with pytest.raises(ValueError, match=r"row 2: 'DOLLARS' is not a currency"):
+        await estimated(prices=mine)
+
+
+@pytest.mark.parametrize(
+    ("sent", "line"),
+    [
+        ({"type": "toll_free"}, ("US", "tollFree", "2.15")),
+        ({"type": "TOLL FREE"}, ("US", "tollFree", "2.15")),
+        ({"type": "Toll-Free"}, ("US", "tollFree", "2.15")),
+        ({"type": "Local"}, ("US", "local", "1.15")),
+        ({"countryCode": "us"}, ("US", "local", "1.15")),
+        ({"countryCode": None}, ("US", "local", "1.15")),
+        ({"countryCode": "ca"}, ("CA", "local", "1.15")),
+        ({"countryCode": "PR"}, ("PR", "local", "1.15")),
+        ({"countryCode": "gb"}, ("GB", "local", None)),
+        ({"countryCode": None, "phoneNumber": "+442079460018"}, ("GB", "local", None)),
+        ({"type": "shared-cost"}, ("US", "shared-cost", None)),
+        ({"type": None}, ("US", None, None)),
+    ],
+)
+async def test_a_spelling(take, agency, store, sent, line):
+    """Reads types and countries in every spelling, and makes no price up."""
+    agency.places["a"] = Place([number("+12125550001") | sent])
+    await take(agency, ["a"])
+    (found,) = costs(store).lines
+    country, kind, price = line
+    assert (found.country_code, found.type, found.price) == (
+        country,
+        kind,
+        price and Decimal(price),
+    )
+
+
+async def test_a_territory_that_has_no_price(take, agency, store, tmp_path):
+    """Charges a territory as the United States, says so, and prefers a price of its own."""
+    agency.places["a"] = Place([number("+17877231234", countryCode="PR")])
+    await take(agency, ["a"])
+    assert "territory of the United States (PR)" in " ".join(costs(store).assumptions)
+    mine = tmp_path / "mine.csv"
+    mine.write_text("country_code,type,price\nUS,local,1\nPR,local,3\n")
+    found = costs(store, prices=mine)
+    assert found.totals == {"USD": Decimal(3)}
+    assert "territory of" not in " ".join(found.assumptions)
 
 
 @pytest.mark.parametrize("text", [b"", b"a,b\n", b"country_code,type,price\n\xff,local,1\n"])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -226,7 +227,23 @@ def test_findings_and_costs(lcphone, taken, tmp_path):
     assert "not known" in costs.out
     assert "no calls, texts" in costs.out
     lines = lcphone.run("audit", "costs", "--store", taken, "--json").lines
-    assert lines[0] == {"country_code": "US", "type": "local", "numbers": 140, "price": "1.15"}
+    assert lines[0] == {
+        "country_code": "US",
+        "type": "local",
+        "numbers": 140,
+        "price": "1.15",
+        "currency": "USD",
+    }
+    known = [line for line in lines[:-1] if line["price"]]
+    total = sum(Decimal(line["price"]) * line["numbers"] for line in known)
+    assert lines[-1]["totals"] == {"USD": str(total)}
+    unknown = sum(line["numbers"] for line in lines[:-1] if not line["price"])
+    assert lines[-1]["without_price"] == unknown > 0
+    assert "no calls, texts" in " ".join(lines[-1]["assumptions"])
+    look = ("audit", "findings", "--store", taken, "--json", "--regulated")
+    papers = {one["detail"] for one in lcphone.run(*look, "us").lines if one["rule"] == "no-papers"}
+    assert papers == {"US"}
+    assert "did you mean GB" in lcphone.run(*look, "DE, UK").complaint
 
 
 def test_files_that_are_none(lcphone, taken, tmp_path):

@@ -90,6 +90,7 @@ def look() -> None:
     estimate = la.costs("store", prices="prices.csv", run_id=1)
     assert_type(estimate, la.Costs)
     assert_type(estimate.total, Decimal)
+    assert_type(estimate.totals, dict[str, Decimal])
     assert_type(estimate.without_price, int)
     assert_type(estimate.assumptions, tuple[str, ...])
     line: la.Cost = estimate.lines[0]
@@ -97,6 +98,7 @@ def look() -> None:
     assert_type(line.type, str | None)
     assert_type(line.numbers, int)
     assert_type(line.price, Decimal | None)
+    assert_type(line.currency, str | None)
     assert_type(line.total, Decimal | None)
     la.report("store", "out.html", run_id=1, since="old", rules=[rule], prices=Path("prices.csv"))
 
