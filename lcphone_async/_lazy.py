@@ -5,6 +5,7 @@ An import under `TYPE_CHECKING` alone would leave `typing.get_type_hints` withou
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,18 @@ def import_all() -> None:
         import_module(name, __package__)
     # Each country's numbering plan is a module of its own.
     import_module("phonenumbers").PhoneMetadata.load_all()
+
+
+def import_whole(package: str) -> None:
+    """Imports a package with what it leaves to Python 3.15's lazy imports (PEP 810)."""
+    import_module(package)
+    done: set[str] = set()
+    while (
+        left := {n for n in getattr(sys, "lazy_modules", ()) if n.startswith(f"{package}.")} - done
+    ):
+        for name in left:  # of modules and of names in them
+            import_module(name.rpartition(".")[0])
+        done |= left
 
 
 class LazyModule:

@@ -7,11 +7,11 @@ import errno
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
+from ._lazy import import_whole
 from ._paths import checked_path, tighten
 from ._secrets import Secret
 
@@ -90,7 +90,7 @@ class FileTokenStore:
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path: Path = checked_path("path", path).resolve()
         for needed in ("filelock", "encodings.utf_8_sig"):
-            import_module(needed)  # later there may be no file descriptor left for it
+            import_whole(needed)  # later there may be no file descriptor left for it
 
     def __repr__(self) -> str:
         return f"FileTokenStore({str(self.path)!r})"
