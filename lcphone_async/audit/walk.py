@@ -229,7 +229,7 @@ async def _walk_until_sure(
     on_page: Callable[[int], None],
 ) -> None:
     """Walks a list until one response had all of it or two walks agree; a few times at most."""
-    before = None
+    before: _List | None = None
     for _ in range(_MOST_TRIES):
         seen = await _walk(client, inventory.location.id, run_id, folder, on_page)
         is_sure = seen.agrees_with(before) or (seen.pages == 1 and seen.error is None)
@@ -238,7 +238,7 @@ async def _walk_until_sure(
         inventory.take(seen, run_id, is_sure=is_sure)
         if is_sure or not (seen.error is None or isinstance(seen.error, _WORTH_ANOTHER_TRY)):
             return
-        before, on_page = seen, _ignore
+        before, on_page = (seen if seen.came_to_its_end else before), _ignore
     inventory.error = inventory.error or ListChangedError(_MOST_TRIES)
 
 

@@ -78,6 +78,25 @@ async def test_a_list_that_never_rests(take, rows, moving):
     assert moving.requests.count(("a", "pools")) == 1
 
 
+async def test_a_garbled_walk_between_two_that_agree(take, agency):
+    """Does not count: the walks before and after it prove the list."""
+    agency.places["a"] = Place(listed(1_500))
+    walks = 0
+
+    def on_page(_, page):
+        nonlocal walks
+        walks += page == 0
+        agency.errors.pop("a", None)
+        if walks == 2 and page == 1:
+            agency.errors["a"] = 200
+            agency.bodies["a"] = {"data": "garbled"}
+
+    agency.on_page = on_page
+    summary = await take(agency, ["a"])
+    assert summary.coverage == {Coverage.COMPLETE: 1}
+    assert walks == 3
+
+
 @pytest.mark.parametrize(
     ("count", "tells_total", "pages"),
     [
