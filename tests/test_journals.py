@@ -188,6 +188,17 @@ def test_a_limit_for_longer_than_the_calendar():
     assert SpendingLimit(1, period=timedelta.max).since is None
 
 
+async def test_a_number_bought_before_one_that_was_not(tmp_path):
+    """Knows that a number was bought, also if a later purchase of it turned out not to be made."""
+    with contextlib.closing(PurchaseJournal(tmp_path / "purchases.db")) as in_a_file:
+        for journal in (MemoryJournal(), in_a_file):
+            first = await became(journal, await begun(journal, new()), BOUGHT)
+            second = await became(journal, await begun(journal, new()), BOUGHT)
+            second = await became(journal, second, UNKNOWN)
+            await became(journal, second, NOT_BOUGHT)
+            assert (await journal.past("a", NUMBER)).bought == first
+
+
 async def test_a_bought_number_whose_record_is_renewed(journal):
     """Begins a purchase of a number that was bought before `past`, also if the record changed."""
     bought = await became(journal, await begun(journal, new()), BOUGHT)

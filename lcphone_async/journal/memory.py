@@ -15,7 +15,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._records: dict[str, PurchaseRecord] = {}
         self._open: dict[tuple[str, str], str] = {}
-        self._bought: dict[tuple[str, str], str] = {}
+        self._bought: dict[tuple[str, str], list[str]] = {}
         self._refused: dict[tuple[str, str], str] = {}
 
     async def past(self, location_id: str, phone_number: str) -> Past:
@@ -30,7 +30,8 @@ class MemoryJournal:
         key = (record.location_id, record.phone_number)
         if self._open.get(key, record.id) != record.id:
             raise PurchaseInProgressError(*key)
-        if self._bought.get(key) != (past.bought and past.bought.id):
+        last = self._last_bought(key)
+        if (last and last.id) != (past.bought and past.bought.id):
             raise NumberAlreadyOwnedError(*key)
         if limit is not None:
             limit.check(record, limit.spent(self._records.values(), but=record.id))
@@ -51,7 +52,8 @@ class MemoryJournal:
         return sorted(self._records.values(), key=lambda record: record.sent_at)
 
     def _last_bought(self, key: tuple[str, str]) -> PurchaseRecord | None:
-        return self._records.get(self._bought.get(key, ""))
+        bought = self._bought.get(key)
+        return self._records[bought[-1]] if bought else None
 
     def _keep(self, record: PurchaseRecord) -> None:
         self._forget(record.id)
@@ -66,13 +68,15 @@ class MemoryJournal:
             if len(self._refused) > _MOST_REFUSED:
                 self._forget(next(iter(self._refused.values())))
         else:
-            self._bought[key] = record.id
+            self._bought.setdefault(key, []).append(record.id)
 
     def _forget(self, record_id: str | None) -> None:
         record = self._records.pop(record_id or "", None)
         if record is None:
             return
         key = (record.location_id, record.phone_number)
-        for ids in (self._open, self._bought, self._refused):
+        for ids in (self._open, self._refused):
             if ids.get(key) == record.id:
                 del ids[key]
+        if record.id in self._bought.get(key, ()):
+            self._bought[key].remove(record.id)
