@@ -453,7 +453,7 @@ async def journalling(scene):
     record = PurchaseRecord.new(scene.place, NUMBERS[0])
     past = await scene.journal.past(scene.place, NUMBERS[0])
     await scene.journal.begin(record, past)
-    await scene.journal.change(record.now(PurchaseState.NOT_BOUGHT))
+    await scene.journal.replace(record, record.now(PurchaseState.NOT_BOUGHT))
     return [record.state.value for record in await scene.records()]
 
 
