@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from shop import NUMBER, PLACE, Shop
 
 from lcphone_async import (
+    ConnectFailedError,
     JournalUnavailableError,
     PurchaseJournal,
     PurchaseOutcomeUnknownError,
@@ -218,7 +219,64 @@ async def test_a_maker_that_was_given_up_and_has_no_answer(shop, stalled, kept_i
     assert shop.paid == [NUMBER]
 
 
-# A journal of the caller's own whose errors say too much
+# A journal of the caller's own
+
+
+class AskedJournal(MemoryJournal):
+    """A journal behind a service, whose errors are this library's."""
+
+    fails = ""
+
+    async def past(self, *args):
+        self._ask("past")
+        return await super().past(*args)
+
+    async def begin(self, *args):
+        self._ask("begin")
+        return await super().begin(*args)
+
+    async def replace(self, old, new):
+        self._ask("renew" if new.is_leased else "replace")
+        return await super().replace(old, new)
+
+    def _ask(self, what):
+        if what == self.fails:
+            raise ConnectFailedError("POST", "/journal", "refused")
+
+
+@pytest.mark.parametrize("moment", ["past", "begin"])
+async def test_a_journal_that_fails_before_with_an_error_of_ours(shop, moment):
+    """It is the journal that is unavailable, and nothing is sent, nor tried again."""
+    journal = AskedJournal()
+    journal.fails = moment
+    with pytest.raises(JournalUnavailableError):
+        await shop.client(journal=journal).purchase(PLACE, NUMBER)
+    assert shop.posts == 0
+
+
+async def test_a_journal_that_fails_afterwards_with_an_error_of_ours(shop):
+    """The purchase is in doubt, as its error is not one of the POST."""
+    journal = AskedJournal()
+    journal.fails = "replace"
+    client = shop.client(journal=journal)
+    with pytest.raises(PurchaseOutcomeUnknownError):
+        await client.purchase(PLACE, NUMBER)
+    journal.fails = ""
+    assert [record.state for record in await client.reconcile()] == ["bought"]
+
+
+async def test_a_renewal_that_fails_with_an_error_of_ours(shop):
+    """The next renewal shows that the maker lives."""
+    journal = AskedJournal()
+    journal.fails = "renew"
+    on_its_way = Fault(operation="purchase", delay=2)
+    shop.fails(on_its_way)
+    buying = asyncio.create_task(shop.client(journal=journal).purchase(PLACE, NUMBER))
+    await shop.struck(on_its_way)
+    await asyncio.sleep(0.5)
+    journal.fails = ""
+    assert await shop.client(journal=journal).reconcile(min_age=0) == []
+    assert (await buying).confirmed_by == "answer"
 
 
 @pytest.mark.parametrize("moment", ["begin", "replace"])

@@ -23,6 +23,7 @@ from ..errors import (
     NumberAlreadyOwnedError,
     PurchaseInProgressError,
     PurchaseOutcomeUnknownError,
+    SpendingLimitError,
 )
 from ..journal import Journal, Past, PurchaseRecord, PurchaseState, SpendingLimit
 
@@ -56,7 +57,7 @@ class GuardedJournal:
 
     async def begin(self, record: PurchaseRecord, past: Past, limit: SpendingLimit | None) -> None:
         """Keeps a purchase before it is sent."""
-        with _errors(record.phone_number):
+        with _errors(record.phone_number, _IN_THE_WAY):
             await self.inner.begin(record, past, limit)
 
     async def replace(self, old: PurchaseRecord, new: PurchaseRecord) -> bool:
@@ -70,12 +71,25 @@ class GuardedJournal:
             return await self.inner.records()
 
 
+_FAILED = (JournalUnavailableError,)
+# What `begin` raises by the protocol. Any other error says that the journal failed, be it ours, of
+# a service that the journal asks: it must not look like an error of the POST.
+_IN_THE_WAY = (
+    *_FAILED,
+    NumberAlreadyOwnedError,
+    PurchaseInProgressError,
+    SpendingLimitError,
+)
+
+
 @contextmanager
-def _errors(phone_number: str | None = None) -> Iterator[None]:
+def _errors(
+    phone_number: str | None = None, raised: tuple[type[LCPhoneError], ...] = _FAILED
+) -> Iterator[None]:
     """Raises a journal's errors as ours, without the number: databases tell what they keep."""
     try:
         yield
-    except LCPhoneError:
+    except raised:
         raise
     except Exception as error:
         reason = reason_of(error)
