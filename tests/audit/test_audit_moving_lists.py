@@ -117,6 +117,17 @@ async def test_requests(take, agency, count, tells_total, pages):
     assert sorted(asked) == sorted(pages)
 
 
+async def test_requests_without_a_total(take, agency):
+    """Are twelve at the most for three pages, as some are asked for on a chance."""
+    agency.tells_total = False
+    agency.places["a"] = Place(listed(2_500))
+    summary = await take(agency, ["a"])
+    assert summary.is_complete
+    asked = [page for _, page in agency.requests if page != "pools"]
+    assert 6 <= len(asked) <= 12
+    assert set(asked) >= {0, 1, 2}
+
+
 @pytest.mark.parametrize("at", [1, 999, 1_000, 1_500, 2_499])
 async def test_a_number_that_is_listed_twice(take, rows, moving, at):
     """Is kept once and told as repeated; the location is complete, pools and senders too."""
