@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, Final
 
 from phonenumbers import (
@@ -76,14 +76,14 @@ def targets(
     """
     told, content = _plain(kind), _content(value)
     if told in _FORWARDS:
-        named = list(_named(content))
+        named = list(_texts_in(content, _NAMES_OF_TARGETS))
         numbers = [e164(text, country) for text in named or _texts(forwarding)]
-        if not named and any(_leaves(content)):
+        if not named and any(_texts_in(content)):
             return None  # it forwards, but to what is not known
         if not any(number.startswith("+") for number in numbers) and forwarding.strip():
             return [e164(text, country) for text in _texts(forwarding)]
         return numbers
-    is_empty = told in _EMPTY and (kind.strip() or not (has_more or any(_leaves(content))))
+    is_empty = told in _EMPTY and (kind.strip() or not (has_more or any(_texts_in(content))))
     return [e164(text, country) for text in _texts(forwarding)] if is_empty else None
 
 
@@ -117,28 +117,18 @@ def _texts(value: object) -> Iterator[str]:
             yield text
 
 
-def _named(content: Any) -> Iterator[str]:
-    """The texts of a call service's value that say where it forwards to."""
-    match content:
-        case dict():
-            for name, value in content.items():
-                if _plain(name).removesuffix("s") in _NAMES_OF_TARGETS:
-                    yield from _named(value)
-        case list():
-            for value in content:
-                yield from _named(value)
-        case _:
-            yield from _texts(content)
-
-
-def _leaves(content: Any) -> Iterator[str]:
-    """All texts of a call service's value."""
-    match content:
-        case dict():
-            for value in content.values():
-                yield from _leaves(value)
-        case list():
-            for value in content:
-                yield from _leaves(value)
-        case _:
-            yield from _texts(content)
+def _texts_in(content: Any, names: Container[str] | None = None) -> Iterator[str]:
+    """The texts of a call service's value: all, or those under keys of these names."""
+    left = [content]
+    while left:
+        match left.pop():
+            case dict() as each:
+                left += [
+                    value
+                    for name, value in each.items()
+                    if names is None or _plain(name).removesuffix("s") in names
+                ]
+            case list() as each:
+                left += each
+            case each:
+                yield from _texts(each)

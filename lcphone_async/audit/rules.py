@@ -26,9 +26,10 @@ def _is_name(_: object, attribute: Attribute[str], value: object) -> None:
 class Rule:
     """Something to look for.
 
-    The query is DuckDB's SQL over the views `numbers`, `locations`, `pools`, `pool_numbers` and
-    `rcs_sender_ids`, and gives a row for each finding: its `location_id` and, where it is about a
-    number, the `phone_number`; `detail` may say more.
+    The query is DuckDB's SQL over the views `numbers`, `locations`, `pools`, `pool_numbers`,
+    `rcs_sender_ids`, `repeated_numbers`, `gone_numbers` and `as_numbers` (the `number` in E.164
+    format and the `country` of each `phone_number`). It returns a row for each finding: its
+    `location_id` and, if it is about a number, the `phone_number`; `detail` may say more.
 
     >>> no_name = Rule(
     ...     name="no-name",
@@ -125,7 +126,7 @@ RULES: Final = (
         "pool-number-used-directly",
         "Numbers of an active pool that are also used directly",
         "The pool hands them out, so that callers meant for a person or a campaign mix: take away"
-        " what is named, or take them out of the pool once something else answers them.",
+        " what is named, and make a number outside of pools the default one if it is that.",
         f"""
         SELECT location_id, phone_number, concat_ws(', ',
             CASE WHEN {_HAS_USER} THEN 'user ' || linked_user END,
@@ -177,7 +178,8 @@ RULES: Final = (
         "unassigned",
         "Numbers that nobody and nothing answers",
         "They have no user, no group, no call service, no forwarding and no active pool, are not"
-        " the default number, and cost money every month: assign or release them.",
+        " the default number, and cost money every month: assign or release them, but"
+        " leave each location a number.",
         f"""
         SELECT location_id, phone_number
         FROM numbers JOIN calls USING (location_id, phone_number) JOIN judged USING (location_id)
