@@ -36,15 +36,13 @@ if verb == 'begin' then
       return 'limit ' .. string.format('%.0f', sum)
     end
   end
+  -- No reconcile may close a refused purchase by what its list shows from now on.
   local before = redis.call('HGET', refused, field)
-  if before and before ~= id then
-    local given_up = decoded(redis.call('HGET', closed, before))
-    if given_up.state == 'refused' then
-      given_up.state = 'not bought'
-      given_up.version = given_up.version + 1
-      redis.call('HSET', closed, before, cjson.encode(given_up))
-    end
-    redis.call('HDEL', refused, field)
+  local before_row = before and before ~= id and redis.call('HGET', closed, before)
+  if before_row and decoded(before_row).state == 'refused' then
+    local later = decoded(before_row)
+    later.version = later.version + 1
+    redis.call('HSET', closed, before, cjson.encode(later))
   end
 else
   local kept_row = opened.id == id and opened_row or redis.call('HGET', closed, id)

@@ -538,6 +538,49 @@ async def test_10_refused_and_a_list_that_fails_once(shop):
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
+async def test_14_refused_and_a_look_that_is_denied_once(shop, status):
+    """A list that could be read before is asked again, whatever else it says now."""
+    denied = Fault(operation="active", nth=2, status=status, damage="html")
+    shop.fails(Fault(operation="purchase", point="after", status=400), denied)
+    assert (await shop.client(retry=PATIENT).purchase(PLACE, NUMBER)).confirmed_by == "read-back"
+
+
+async def test_17_refused_and_then_not_sent(shop, closing):
+    """A refused purchase is looked at again though a later one of the number was never sent."""
+    shop.fails(Fault(operation="purchase", point="after", status=400), LAGGING)
+    with pytest.raises(BadRequestError):
+        await shop.client().purchase(PLACE, NUMBER, reference="first")
+    shop.fails(evolve(LAGGING, nth=None))
+    ledger = list(shop.paid)
+    with pytest.raises(ConnectFailedError):
+        await shop.client(**closing).purchase(PLACE, NUMBER, reference="second")
+    async with Sandbox() as back:
+        back.location(PLACE).add(NUMBER)
+        async with LCPhoneClient("token", base_url=back.url, journal=shop.journal) as client:
+            told = [(record.state, record.reference) for record in await client.reconcile()]
+            assert told == [("bought", "first")]
+            assert await client.reconcile() == []
+    assert ledger == [NUMBER]
+
+
+async def test_11_a_journal_that_fails_before_the_second_try(shop):
+    """After a POST that was answered 429 a journal that fails leaves the purchase in doubt."""
+    shop.fails(Fault(operation="purchase", point="after", status=429, retry_after=0, times=1))
+    client = shop.client(retry=RetryPolicy(max_tries=3), limiter=RateLimiter(100, 0.1))
+
+    async def break_it():
+        await until(lambda: shop.posts == 1)
+        shop.journal.hold, shop.journal.error = "begin", OSError("disk full")
+
+    breaking = asyncio.create_task(break_it())
+    with pytest.raises(PurchaseOutcomeUnknownError, match="disk full"):
+        await client.purchase(PLACE, NUMBER)
+    await breaking
+    shop.journal.hold = None
+    assert [record.state for record in await client.reconcile()] == ["bought"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
 async def test_10_refused_for_a_token_that_may_not_read(shop, status):
     """A refusal is raised as it is if the token may never read the list."""
     shop.fails(Fault(operation="active", status=status), Fault(operation="purchase", status=410))
@@ -557,7 +600,8 @@ async def test_10_refused_twice(shop):
     shop.fails()
     (record,) = await client.reconcile()
     assert (record.state, record.reference) == ("bought", "NumberUnavailableError")
-    assert await shop.states() == ["not bought", "bought"]
+    assert await shop.states() == ["refused", "bought"]
+    assert await client.reconcile(min_age=0) == []
     assert shop.paid == [NUMBER]
 
 

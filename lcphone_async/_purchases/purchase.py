@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Self
 
 from attrs import define, evolve, field, frozen
@@ -23,6 +24,7 @@ from ..errors import (
     APIError,
     AuthenticationError,
     ClientClosedError,
+    JournalUnavailableError,
     LCPhoneError,
     NotFoundError,
     NumberAlreadyOwnedError,
@@ -58,6 +60,19 @@ class Wanted:
     def key(self) -> tuple[str, str]:
         """The location and the number."""
         return self.request.location_id, self.request.phone_number
+
+
+class _LookUp(Enum):
+    """What the list showed before the POST."""
+
+    NOT_OWNED = auto()
+    FAILED = auto()
+    """Nothing, so that finding the number later proves nothing."""
+    DENIED = auto()
+    """Nothing, as it may not be read."""
+
+
+_DENIALS = (AuthenticationError, PermissionDeniedError, NotFoundError)
 
 
 class Order:
@@ -219,13 +234,13 @@ class Purchases:
         """Makes a purchase, which is the order's last intention then."""
         self.calls.check_open(wanted.request)
         past = await self.check(wanted)
-        known_not_owned = await self._know_not_owned(wanted, past)
+        look_up = await self._look_up(wanted, past)
         record = _record(wanted, order.id)
         intention = Intention(self.journal, record, past, self.limit)
         order.add(intention)
         tries.before_each = intention.begin
         try:
-            purchase = await self._send(wanted, intention, tries, known_not_owned=known_not_owned)
+            purchase = await self._send(wanted, intention, tries, look_up)
         except BaseException as error:
             if tries.in_doubt:
                 state = PurchaseState.UNKNOWN
@@ -237,38 +252,47 @@ class Purchases:
             raise
         return evolve(purchase, record_id=record.id)
 
-    async def _know_not_owned(self, wanted: Wanted, past: Past) -> bool:
-        """Returns `False` if the list cannot be read: then finding the number later proves nothing.
+    async def _look_up(self, wanted: Wanted, past: Past) -> _LookUp:
+        """Looks at the list before the POST.
 
-        A number that was bought before is not bought again as long as that is so.
+        A number that was bought before is not bought again as long as the list cannot be read.
         """
         try:
             await self.check_not_owned(wanted)
         except RateLimitedError:
             raise
-        except (APIError, ResponseFormatError):
+        except (APIError, ResponseFormatError) as error:
             if past.bought is not None:
                 raise
-            return False
-        return True
+            is_denied = isinstance(error, _DENIALS) and not _wire.faults.is_passing(error)
+            return _LookUp.DENIED if is_denied else _LookUp.FAILED
+        return _LookUp.NOT_OWNED
 
     async def _send(
-        self, wanted: Wanted, intention: Intention, tries: Tries, *, known_not_owned: bool
+        self, wanted: Wanted, intention: Intention, tries: Tries, look_up: _LookUp
     ) -> Purchase:
         """Sends the POST; looks at the list before the caller hears of anything but success."""
         request = wanted.request
         try:
             answer = await self.calls.send(request, tries)
             return await understood(_wire.answers.purchase, request, answer)
+        except JournalUnavailableError as error:
+            if not tries.is_refused:
+                raise
+            tries.in_doubt = True  # before its second try: the first one was sent
+            raise unknown(intention.record, error.reason) from error
         except (APIError, ResponseFormatError, TransportError) as error:
             is_refusal = not tries.in_doubt
             if is_refusal and not (tries.is_refused and _proves_nothing(error)):
                 raise
             cause = error
+        if is_refusal and look_up is _LookUp.DENIED:
+            raise cause  # a token that may only buy
         listed = None
-        if not isinstance(cause, ClientClosedError) and (is_refusal or known_not_owned):
+        is_known = look_up is _LookUp.NOT_OWNED
+        if not isinstance(cause, ClientClosedError) and (is_refusal or is_known):
             listed = await self._look(wanted, once=is_refusal)
-        if listed and known_not_owned:
+        if listed and is_known:
             return Purchase(request.phone_number, request.location_id, confirmed_by="read-back")
         if is_refusal and listed is False:
             raise cause
@@ -299,9 +323,6 @@ class Purchases:
         """Whether the number is in the list now; `None` if the list cannot be read."""
         try:
             return await is_listed(self.calls, *wanted.key)
-        except (AuthenticationError, PermissionDeniedError, NotFoundError) as error:
-            # A token that may only buy will not read it later either.
-            return None if _wire.faults.is_passing(error) else False
         except LCPhoneError:
             return None
 

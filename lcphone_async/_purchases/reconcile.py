@@ -49,12 +49,7 @@ async def reconcile(
     It leaves out what this client (`own`) or another living process is making. What was found to
     be bought is open again if the caller is not told of it.
     """
-    records = [
-        record
-        for record in await journal.records()
-        if not record.is_final or UNTOLD.get(record.id) == record
-    ]
-    foreign = [record for record in records if record.id not in own]
+    foreign = [record for record in _undecided(await journal.records()) if record.id not in own]
     abandoned = await _abandoned(journal, foreign)
     findings = [await _look(calls, record, min_age) for record in abandoned]
     told: list[PurchaseRecord] = []
@@ -71,6 +66,24 @@ async def reconcile(
         await finished(_reopen(journal, findings, reason_of(error)))
         raise
     return told
+
+
+def _undecided(records: list[PurchaseRecord]) -> list[PurchaseRecord]:
+    """The records to look at: of a number's refused purchases none that a later one followed."""
+    last = {
+        (record.location_id, record.phone_number): record
+        for record in records  # oldest first
+        if record.state != PurchaseState.NOT_BOUGHT
+    }
+    return [
+        record
+        for record in records
+        if (not record.is_final or UNTOLD.get(record.id) == record)
+        and (
+            record.state != PurchaseState.REFUSED
+            or last[record.location_id, record.phone_number] is record
+        )
+    ]
 
 
 async def _abandoned(

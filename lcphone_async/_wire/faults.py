@@ -192,7 +192,7 @@ def error_of(request: Request, answer: Answer, token: str | None) -> APIError:
     error_class = _class_of(request, answer, says)
     wait = _wait(answer, error_class)
     if error_class is DailyQuotaExhaustedError:
-        hint = _clock.daily_reset(wait)
+        hint = _clock.daily_reset(rate_limit(answer.headers).daily_reset)
     return error_class(
         status=answer.status,
         message=_clean("; ".join(messages), secrets) or "",

@@ -35,7 +35,9 @@ class MemoryJournal:
             raise NumberAlreadyOwnedError(*key)
         if limit is not None:
             limit.check(record, limit.spent(self._records.values(), but=record.id))
-        self._forget(self._refused.get(key))
+        refused = self._records.get(self._refused.get(key, ""))
+        if refused is not None and refused.id != record.id:
+            self._keep(refused.renewed())  # no reconcile may close it by what its list shows now
         self._keep(record)
 
     async def replace(self, old: PurchaseRecord, new: PurchaseRecord) -> bool:

@@ -247,7 +247,8 @@ class Journal(Protocol):
     ) -> None:
         """Keeps a purchase before it is sent, each time, whatever it held of it before.
 
-        It closes a refused purchase of the same number as `not bought`: this one takes its place.
+        It gives the last refused purchase of the same number another version, so that no
+        `reconcile` closes that one by what its list shows from now on.
 
         Raises `PurchaseInProgressError` if another one of the same number for the same location
         is open, `NumberAlreadyOwnedError` if one was made since `past` was asked, and

@@ -69,8 +69,9 @@ ON CONFLICT (id) DO UPDATE SET
     told = :told, version = :version
 """
 
-_GIVE_UP_REFUSED = """
-UPDATE purchases SET state = 'not bought', version = version + 1
+# No reconcile may close a refused purchase by what its list shows from now on.
+_TOUCH_REFUSED = """
+UPDATE purchases SET version = version + 1
 WHERE location_id = :location_id AND phone_number = :phone_number
     AND state = 'refused' AND id != :id
 """
@@ -215,7 +216,7 @@ class PurchaseJournal:
                 limit.check(record, limit.spent(self._counting(limit), but=record.id))
             is_kept = self._database.execute(_BEGIN, row).rowcount == 1
             if is_kept:
-                self._database.execute(_GIVE_UP_REFUSED, row)
+                self._database.execute(_TOUCH_REFUSED, row)
         return is_kept
 
     def _counting(self, limit: SpendingLimit) -> list[PurchaseRecord]:
