@@ -179,6 +179,7 @@ WRONG = {
     "query": MAYBE_TEXT,
     "read_back_time": TIME_OR_ZERO,
     "reference": MAYBE_TEXT,
+    "regulated": [None, *NO_LIST, [5], ["USA"], [None]],
     "replicas": whole(0),
     "redirect_uri": MAYBE_TEXT,
     "redis": [None, *NO_OBJECT, Redis, BlockingRedis()],
