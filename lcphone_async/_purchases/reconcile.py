@@ -49,9 +49,22 @@ async def reconcile(
     It leaves out what this client (`own`) or another living process is making. What was found to
     be bought is open again if the caller is not told of it.
     """
-    foreign = [record for record in _undecided(await journal.records()) if record.id not in own]
+    all_records = await journal.records()
+    last = _last_of_each_number(all_records)
+    foreign = [
+        record
+        for record in all_records
+        if (not record.is_final or UNTOLD.get(record.id) == record)
+        and (not _is_followed(record, last) or last[_number(record)].is_final)
+        and record.id not in own
+    ]
     abandoned = await _abandoned(journal, foreign)
-    findings = [await _look(calls, record, min_age) for record in abandoned]
+    findings = [
+        _Finding(record, record.now(PurchaseState.NOT_BOUGHT, record.reason))
+        if _is_followed(record, last)
+        else await _look(calls, record, min_age)
+        for record in abandoned
+    ]
     told: list[PurchaseRecord] = []
 
     async def keep() -> None:
@@ -68,22 +81,20 @@ async def reconcile(
     return told
 
 
-def _undecided(records: list[PurchaseRecord]) -> list[PurchaseRecord]:
-    """The records to look at: of a number's refused purchases none that a later one followed."""
-    last = {
-        (record.location_id, record.phone_number): record
-        for record in records  # oldest first
-        if record.state != PurchaseState.NOT_BOUGHT
+def _number(record: PurchaseRecord) -> tuple[str, str]:
+    return record.location_id, record.phone_number
+
+
+def _last_of_each_number(records: list[PurchaseRecord]) -> dict[tuple[str, str], PurchaseRecord]:
+    """Of each number's purchases the last one, unless it was not made; `records` oldest first."""
+    return {
+        _number(record): record for record in records if record.state != PurchaseState.NOT_BOUGHT
     }
-    return [
-        record
-        for record in records
-        if (not record.is_final or UNTOLD.get(record.id) == record)
-        and (
-            record.state != PurchaseState.REFUSED
-            or last[record.location_id, record.phone_number] is record
-        )
-    ]
+
+
+def _is_followed(record: PurchaseRecord, last: dict[tuple[str, str], PurchaseRecord]) -> bool:
+    """Whether a refused purchase has a later one of its number, which tells of it."""
+    return record.state == PurchaseState.REFUSED and last[_number(record)] is not record
 
 
 async def _abandoned(
