@@ -1,5 +1,6 @@
 """The page at `/`, in a real browser."""
 
+import asyncio
 import shutil
 
 import pytest
@@ -184,6 +185,8 @@ async def test_another_sites_page_cannot_frame_it(elsewhere, sandbox):
     """The page is not shown within another site's."""
     await elsewhere.set_content(f'<iframe src="{sandbox.url}"></iframe>')
     await playwright.expect(elsewhere.locator("iframe")).to_be_attached()
+    while not elsewhere.frames[1].url:  # until its first navigation has ended
+        await asyncio.sleep(0.01)
     assert [frame.url for frame in elsewhere.frames[1:]] == ["chrome-error://chromewebdata/"]
 
 
