@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,6 +13,20 @@ from redis_server import RedisServer
 from wire.raw_server import RawServer
 
 from lcphone_async._purchases.intention import Intention
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` deselects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the cases of a test as exhaustive, all but those that its `sample` keeps."""
+    cases = defaultdict(list)
+    for item in items:
+        if sample := item.get_closest_marker("sample"):
+            cases[item.nodeid.partition("[")[0], sample.args[0]].append(item)
+    for (_, count), of_a_test in cases.items():
+        kept = {number * len(of_a_test) // count for number in range(count)}
+        for number, item in enumerate(of_a_test):
+            if number not in kept:
+                item.add_marker("exhaustive")
 
 
 @pytest.fixture(scope="module")

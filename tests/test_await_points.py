@@ -595,6 +595,7 @@ def each_disturbance():
             yield pytest.param(of, kind, moment, id=name, marks=marks)
 
 
+@pytest.mark.sample(35)
 @pytest.mark.parametrize(("operation", "disturbance", "moment"), list(each_disturbance()))
 async def test_disturbed(operation, disturbance, moment, sandbox, folder, port, record_property):
     """Leaves no task, connection, slot, file or warning behind, and the truth in the journal."""
@@ -605,6 +606,7 @@ async def test_disturbed(operation, disturbance, moment, sandbox, folder, port, 
     record_property("await points", points)
 
 
+@pytest.mark.exhaustive
 async def test_an_audit_whose_loop_ends(folder):
     """Ends where all tasks are cancelled at once, leaves no thread, and can be gone on with."""
 

@@ -132,6 +132,7 @@ def test_it_begins_with_the_documented_limit():
 LIMITS = [(100, 10), (300, 10), (25, 10), (20, 2), (100, 30)]
 
 
+@pytest.mark.sample(20)
 @pytest.mark.parametrize("before", LIMITS)
 @pytest.mark.parametrize("after", LIMITS)
 @pytest.mark.parametrize("at", [0.2, 3, 9.97, 17])

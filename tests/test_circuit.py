@@ -210,6 +210,7 @@ def test_a_service_that_answers_now_and_then_is_there():
     run(main())
 
 
+@pytest.mark.exhaustive
 async def test_a_bad_location_closes_the_way_to_no_other(raw_server):
     """Sends the calls of other locations, however often those of one are tried in vain."""
     raw_server.reply(lambda request: http(status=500) if "bad" in request.target else POOLS)

@@ -65,6 +65,7 @@ async def test_a_purchase_of_unknown_outcome(shop, time_of_day, jump):
     ]
 
 
+@pytest.mark.sample(1)
 @JUMPS
 async def test_a_purchase_under_way(shop, time_of_day, jump):
     """Is left to its maker if the clock is set while it is sent, and is not made again."""

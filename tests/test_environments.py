@@ -342,6 +342,7 @@ def test_a_client_that_is_open_at_the_end(lcphone_sandbox, tmp_path):
     assert "async with" in err
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("program", "expected", "says"),
     [

@@ -529,6 +529,7 @@ SLOW = {
 }
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW)
 async def test_a_server_that(raw_server, answer):
     """Raises `RequestTimeoutError` once the timeout is over, whatever came by then."""

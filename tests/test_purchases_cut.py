@@ -300,6 +300,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "stage", [stage for stage in STAGES if stage.sent and not stage.hold], ids=str
 )
@@ -405,6 +406,7 @@ async def test_a_purchase_under_way_is_not_settled(shop, kept_in):
     assert await client.reconcile() == []
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("min_age", [3600, 0])
 @pytest.mark.parametrize("kept_in", ["file", "memory"])
 async def test_a_purchase_of_a_living_process_is_left_alone(shop, min_age, kept_in):
@@ -437,6 +439,7 @@ async def test_a_look_that_was_too_early(shop, stalled):
     assert await shop.states() == ["bought"]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("min_age", [3600, 0])
 async def test_a_maker_that_stood_still(shop, stalled, min_age):
     """A purchase that `reconcile` has told as bought is not returned to its caller as well."""

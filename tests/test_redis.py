@@ -144,6 +144,7 @@ async def test_waiters_do_not_poll(server, connect):
     assert visits <= 2 * len(slots)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("moment", [0.0, 0.1, 0.4, 0.6], ids="after {} periods".format)
 async def test_a_cancelled_call_loses_no_slot(connect, moment):
     """Serves all others when calls are cancelled before, at and after their grant."""
@@ -267,6 +268,7 @@ def test_the_end_of_the_loop():
     assert not [timer for timer in loop._scheduled if not timer.cancelled()]
 
 
+@pytest.mark.exhaustive
 def test_one_loop_after_the_other(server, lcphone_sandbox):
     """Takes the same limiter, token store and journal on each of several loops in turn."""
     redis = Redis(port=server.port)
@@ -368,6 +370,7 @@ async def call_again(client):
         await asyncio.sleep(0.1)
 
 
+@pytest.mark.exhaustive
 async def test_the_local_share_takes_over_while_redis_is_down(connect, server):
     """Goes on with the local share, and no more than that, until Redis is back."""
     limiter = connect(10, local_share=RateLimiter(3, PERIOD))
@@ -429,6 +432,7 @@ async def learn(limiter, max_requests, period, log=None):
         slot.learn(RateLimitStatus(max_requests=max_requests, period=period))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("max_requests", [3, 200])
 async def test_all_processes_share_what_one_was_told(connect, max_requests):
     """Follows the service's limit in each process, once an answer told one of them."""

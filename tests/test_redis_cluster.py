@@ -59,6 +59,7 @@ async def test_a_cluster_serves_all_locations(cluster):
         assert nodes == {shard.port for shard in cluster.shards}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # redis-py's, of a lost shard
 @pytest.mark.parametrize("end", [RedisServer.stop, RedisServer.pause], ids=["dead", "hung"])
 async def test_one_shard_is_down(end):
@@ -131,6 +132,7 @@ def guarded():
         yield server
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("cause", ["Error 111", r"nowhere\.invalid", "NOAUTH", "WRONGPASS"])
 async def test_errors_name_their_cause(guarded, cause):
     """Says why Redis cannot be used, in the errors of the budget, the journal and the tokens."""

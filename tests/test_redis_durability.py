@@ -159,6 +159,7 @@ async def test_a_cancellation_that_redis_py_swallows():
         await answer(stubborn(), JournalUnavailableError, 0.01)
 
 
+@pytest.mark.exhaustive
 async def test_fewer_replicas_than_asked_for():
     """Sends nothing, and closes the purchase that was kept already."""
     with RedisServer() as server:
@@ -167,6 +168,7 @@ async def test_fewer_replicas_than_asked_for():
         assert states == [PurchaseState.NOT_BOUGHT] * 2
 
 
+@pytest.mark.exhaustive
 async def test_the_wait_is_on_the_connection_that_wrote():
     """Does not take other connections' acknowledgements for those of the purchase."""
     with (
@@ -183,6 +185,7 @@ async def test_the_wait_is_on_the_connection_that_wrote():
             assert len(sandbox.ledger) == 1
 
 
+@pytest.mark.exhaustive
 async def test_the_rights_of_a_journal():
     """Needs no more rights than the documents say, with replicas too."""
     with RedisServer() as server, RedisServer("--replicaof", "127.0.0.1", str(server.port)) as copy:
@@ -240,6 +243,7 @@ async def test_a_purchase_that_outlives_a_failover(tmp_path):
             assert len(sandbox.ledger) == 1
 
 
+@pytest.mark.exhaustive
 @needs_sentinel
 async def test_a_failover_to_a_replica_that_lags(tmp_path):
     """Sends no purchase that the replica does not have, before the failover or after it."""
@@ -265,6 +269,7 @@ def test_a_cluster_needs_a_hash_tag():
     RedisPurchaseJournal(Redis(), prefix="purchases:")
 
 
+@pytest.mark.exhaustive
 async def test_a_journal_in_a_cluster():
     """Buys, and refuses to without a replica or where the purchase may be evicted."""
     with Cluster() as cluster:

@@ -88,6 +88,7 @@ def lost(fault, times=1):
 # Behind a proxy
 
 
+@pytest.mark.sample(7)
 @pytest.mark.parametrize("contract", CONTRACTS)
 @pytest.mark.parametrize("fault", LOST, ids=str)
 async def test_behind_a_proxy(shop, proxy, fault, contract):
@@ -101,6 +102,7 @@ async def test_behind_a_proxy(shop, proxy, fault, contract):
     assert await client.reconcile(min_age=0) == []
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("fault", LOST, ids=str)
 async def test_an_order_behind_a_proxy(shop, proxy, fault):
     """An order of one number buys one, and no second in place of one that a proxy repeated."""
@@ -131,6 +133,7 @@ async def test_behind_a_proxy_with_a_first_that_acts_late(shop, proxy):
     assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("fault", LOST, ids=str)
 async def test_behind_a_proxy_that_is_set_up_well(shop, careful_proxy, fault):
     """It sends a purchase once, and the error that comes out is read back; reads it does repeat."""

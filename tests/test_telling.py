@@ -150,6 +150,7 @@ async def test_an_order_that_goes_on_tells_what_it_had_bought(shop):
 # Clocks
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("jump", [timedelta(hours=2), timedelta(hours=-2)], ids=str)
 async def test_a_living_process_whose_clock_differs(shop, monkeypatch, jump):
     """A purchase under way is left alone by a process whose clock says that it is old."""
@@ -201,6 +202,7 @@ async def test_a_look_from_before_a_second_try(journal):
 # A maker whose purchase is given up, or gone, while it is under way
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kept_in", ["file", "memory"])
 async def test_a_maker_that_was_given_up_and_has_no_answer(shop, stalled, kept_in):
     """What a `reconcile` gave up too early is open again if the maker does not know better."""

@@ -46,6 +46,7 @@ async def walked(client, **options):
     return [number async for number in numbers]
 
 
+@pytest.mark.sample(40)
 @every_profile
 @pytest.mark.parametrize("page_size", [7, 40, 1000])
 async def test_a_walk_gives_every_number_once(profile, contract, page_size):

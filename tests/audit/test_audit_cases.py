@@ -38,6 +38,7 @@ def test_every_rule_has_its_cases():
         assert {bool(case.found) for case in CASES if case.rule == rule.name} == {True, False}
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("rule", [rule.name for rule in _ALL if rule.name not in _ACROSS])
 async def test_the_cases_of_a_rule(found, rule):
     """Finds what there is to find in each case, and nothing that only looks like it."""
@@ -45,6 +46,7 @@ async def test_the_cases_of_a_rule(found, rule):
     assert await found(cases) == {case.name: case.found for case in cases}
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "case",
     [case for case in CASES if case.rule in _ACROSS],

@@ -70,6 +70,7 @@ async def test_several_processes_fill_one_store(store, rows):
     assert told[-1] == (30, 29 * 1_100)
 
 
+@pytest.mark.exhaustive
 async def test_a_worker_that_dies(store, rows):
     """Has the locations of a killed worker walked by another."""
     ids = [f"loc{i}" for i in range(40)]
@@ -88,6 +89,7 @@ async def test_a_worker_that_dies(store, rows):
     ]
 
 
+@pytest.mark.exhaustive
 async def test_budgets_and_tokens_are_shared(store, tmp_path):
     """Overdraws no budget and renews the agency's token once, from the command."""
     app = OAuthSettings(
@@ -127,6 +129,7 @@ async def test_budgets_and_tokens_are_shared(store, tmp_path):
     assert issued["refresh_token"] == 1
 
 
+@pytest.mark.exhaustive
 async def test_no_cluster(store):
     """Says that no scheduler answers at the address."""
     with pytest.raises(ClusterError, match="no Dask"):

@@ -104,6 +104,7 @@ async def ended(process):
     ]
 
 
+@pytest.mark.exhaustive
 async def test_all_workers_die(cluster, redis, store):
     """Says so at once, and after a while ends with what to do; what is done is kept."""
     with Sandbox(faults=[SLOW]).in_thread() as sandbox:
@@ -118,6 +119,7 @@ async def test_all_workers_die(cluster, redis, store):
     assert "--resume goes on" in lines[1]
 
 
+@pytest.mark.exhaustive
 async def test_a_new_worker_comes(cluster, redis, store):
     """Goes on with a worker that comes after all of them died."""
     with Sandbox(faults=[SLOW]).in_thread() as sandbox:
@@ -128,6 +130,7 @@ async def test_a_new_worker_comes(cluster, redis, store):
     assert code == 0, lines
 
 
+@pytest.mark.exhaustive
 async def test_the_scheduler_ends(cluster, redis, store):
     """Prints one line, and none of Dask's tracebacks."""
     with Sandbox(faults=[SLOW]).in_thread() as sandbox:
@@ -140,6 +143,7 @@ async def test_the_scheduler_ends(cluster, redis, store):
     assert "--resume goes on" in lines[0]
 
 
+@pytest.mark.exhaustive
 async def test_redis_is_away_for_a_second(cluster, redis, store):
     """Is waited for."""
     with Sandbox(faults=[SLOW]).in_thread() as sandbox:
@@ -151,6 +155,7 @@ async def test_redis_is_away_for_a_second(cluster, redis, store):
     assert code == 0, lines
 
 
+@pytest.mark.exhaustive
 async def test_redis_is_away_for_longer(cluster, redis, store):
     """Ends the audit once it was waited for as long as it is told."""
     with Sandbox(faults=[SLOW]).in_thread() as sandbox:

@@ -134,6 +134,7 @@ CASES = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("case", CASES)
 async def test_a_change_is_found(changes, case):
     """Finds what was changed, and nothing else."""

@@ -142,6 +142,7 @@ async def test_a_country_that_is_a_path_stays_in_its_folder(
     assert {path.name for path in tmp_path.iterdir()} == {store.name, "out.parquet"}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 async def test_the_same_inventory_gives_the_same_bytes(take, tmp_path, kind):
     """Does not depend on the order of the walk, the page sizes or who was faster."""

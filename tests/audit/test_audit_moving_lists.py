@@ -128,6 +128,7 @@ async def test_requests_without_a_total(take, agency):
     assert set(asked) >= {0, 1, 2}
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("at", [1, 999, 1_000, 1_500, 2_499])
 async def test_a_number_that_is_listed_twice(take, rows, moving, at):
     """Is kept once and told as repeated; the location is complete, pools and senders too."""

@@ -36,6 +36,7 @@ def contents(store, folder):
     return files
 
 
+@pytest.mark.exhaustive
 def test_killed_at_any_moment(tmp_path, rows):
     """Gives the bytes of an undisturbed run after SIGKILL at random moments and --resume."""
     dice = random.Random(7)  # noqa: S311  # chance, not secrets

@@ -208,6 +208,7 @@ asyncio.run(main(*sys.argv[1:3]))
 """
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("room", [2_000_000, 700_000])
 async def test_a_full_disk_stops(take, rows, store, room):
     """Stops where the disk is full, keeps whole locations, and goes on when there is room."""

@@ -43,6 +43,7 @@ def test_a_new_store(store, umask):
     assert modes(store.parent) == {"inventory.duckdb": 0o600}
 
 
+@pytest.mark.sample(1)
 def test_every_file_while_it_is_written(store, umask):
     """Has no file at any time that others may read: not between two commits, nor beyond memory."""
     seen = {}

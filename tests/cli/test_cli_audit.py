@@ -60,6 +60,7 @@ def test_run_of_no_locations(lcphone, store):
     assert (unresumed.code, "no run to resume" in unresumed.err) == (6, True)
 
 
+@pytest.mark.exhaustive
 def test_exit_codes(lcphone, lcphone_sandbox, store, tmp_path):
     """Tells by its exit code what it did not see, and why."""
     run = ("audit", "run", "--store", store)
@@ -96,6 +97,7 @@ FULL += "import sys; sys.argv = ['lcphone', *sys.argv[1:]];"
 FULL += "from lcphone_async.__main__ import main; main()"
 
 
+@pytest.mark.exhaustive
 def test_a_full_disk(lcphone, store):
     """Ends with code 6 where the store can no longer be written, and goes on when it can."""
     ids = [f"loc{i}" for i in range(60)]
@@ -111,6 +113,7 @@ def test_a_full_disk(lcphone, store):
     assert lcphone.run("audit", "run", "--resume", "--store", store).code == 0
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
@@ -130,6 +133,7 @@ def test_interrupted(lcphone, lcphone_sandbox, store, how, code):
     assert done.lines[0]["coverage"] == {"complete": 3}
 
 
+@pytest.mark.exhaustive
 def test_progress_without_a_terminal(lcphone, lcphone_sandbox, store):
     """Prints a plain line now and then where stderr is no terminal."""
     lcphone_sandbox.faults.append(Fault(location="slow", delay=6))
@@ -183,6 +187,7 @@ def test_export_mentions_what_is_missing(lcphone, lcphone_sandbox, store, tmp_pa
     assert "1 of 2 locations were not seen whole" in done.err
 
 
+@pytest.mark.exhaustive
 def test_diff(lcphone, lcphone_sandbox, taken, tmp_path):
     """Tells by its exit code whether something changed, and by lines what."""
     diff = ("audit", "diff", "--store", taken)
@@ -211,6 +216,7 @@ def test_diff(lcphone, lcphone_sandbox, taken, tmp_path):
     assert lcphone.run(*diff, "x").code == 2
 
 
+@pytest.mark.exhaustive
 def test_findings_and_costs(lcphone, taken, tmp_path):
     """Shows each rule with its reason, every finding as JSON, and costs with assumptions."""
     table = lcphone.run("audit", "findings", "--store", taken)
@@ -246,6 +252,7 @@ def test_findings_and_costs(lcphone, taken, tmp_path):
     assert "did you mean GB" in lcphone.run(*look, "DE, UK").complaint
 
 
+@pytest.mark.exhaustive
 def test_files_that_are_none(lcphone, taken, tmp_path):
     """Names in one line the file that cannot be read, and where it is wrong."""
     file = tmp_path / "file"
@@ -311,6 +318,7 @@ def test_without_the_extra_it_says_what_to_install(bare, store, missing, extra, 
     assert f"pip install 'lcphone-async[{extra}]'" in line
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("scheduler", ["nonsense://x:1", "tcp://x", "tls://127.0.0.1:9"])
 def test_a_scheduler_that_is_none(lcphone, store, scheduler):
     """Says in one line that there is no Dask cluster at an address."""
@@ -319,6 +327,7 @@ def test_a_scheduler_that_is_none(lcphone, store, scheduler):
     assert done.complaint.startswith(f"Error: no Dask scheduler at {scheduler}: ")
 
 
+@pytest.mark.exhaustive
 def test_an_audit_needs_neither_dask_nor_redis(lcphone, store):
     """Takes an inventory where only the extra `audit` is installed."""
     done = run_without(lcphone, ["distributed", "redis"], "run", "a", "--store", store)
@@ -341,6 +350,7 @@ def test_help_needs_no_extra(bare):
     assert "Exit codes: 0 all was seen" in " ".join(done.stdout.split())
 
 
+@pytest.mark.exhaustive
 def test_all_locations_of_an_agency(bare, store):
     """Visits every location where the agency has installed the app, each with its own token."""
     app = OAuthSettings(
@@ -374,6 +384,7 @@ def test_all_locations_of_an_agency(bare, store):
     assert "Location loc2" in out.read_text()
 
 
+@pytest.mark.exhaustive
 def test_locations_that_are_not_active(forks, journal, store):
     """Ends with 0, and says which locations are inactive."""
     app = OAuthSettings(client_id="app-1", client_secret="s", locations=["a", "b"])

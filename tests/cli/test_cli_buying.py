@@ -127,6 +127,7 @@ async def test_the_options_go_out(lcphone_raw, raw_server):
     }
 
 
+@pytest.mark.exhaustive
 async def test_an_unknown_outcome_says_what_to_do(lcphone_raw, raw_server):
     """Tells where to look before anybody buys again, where no clear answer came."""
     raw_server.reply(ONE_OFFER, http(b"<html>", 502))
@@ -166,6 +167,7 @@ async def test_an_interrupted_purchase_says_what_to_do(bare):
     assert (record["phone_number"], record["state"]) == (LOCAL, "unknown")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("answer", "bought"), [(b"y\n", 1), (b"n\n", 0), (b"\n", 0), (b"\x04", 0)])
 def test_asks_before_it_spends(lcphone, lcphone_sandbox, answer, bought):
     """On a terminal it asks, and buys only after a yes."""

@@ -92,6 +92,7 @@ async def test_what_cannot_be_used(run, settings, problem):
     assert (await run("purchases", **settings)).code == 0
 
 
+@pytest.mark.exhaustive
 async def test_a_proxy_that_refuses(run, proxy, bundle):
     """Is one line each: a password that is missing, a target that is not allowed, an unknown CA."""
     named = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": bundle}

@@ -65,6 +65,7 @@ def test_a_killed_purchase_is_in_the_journal(bare, journal, killed, point):
     assert {stat.S_IMODE(file.stat().st_mode) for file in journal.parent.iterdir()} == {0o600}
 
 
+@pytest.mark.exhaustive
 def test_settle_finds_what_was_bought(lcphone, lcphone_sandbox, killed):
     """Says that the killed purchase was bought, once, without buying anything."""
     killed("after")
@@ -75,6 +76,7 @@ def test_settle_finds_what_was_bought(lcphone, lcphone_sandbox, killed):
     assert lcphone.run("purchases", "--settle").err == ""
 
 
+@pytest.mark.exhaustive
 def test_settle_waits_before_it_says_not_bought(lcphone, lcphone_sandbox, journal, killed):
     """Exits 1 as long as the purchase may still arrive, and says later that it did not."""
     killed("before")
@@ -153,6 +155,7 @@ def test_a_journal_that_takes_no_purchase(lcphone, lcphone_sandbox, journal):
     assert posts(lcphone_sandbox) == []
 
 
+@pytest.mark.exhaustive
 def test_a_journal_that_takes_no_outcome(lcphone, lcphone_sandbox, journal):
     """Tells that the number may be bought where the outcome cannot be kept, and settles it."""
     PurchaseJournal(journal).close()

@@ -34,6 +34,7 @@ def refreshes(app):
     return [e.outcome for e in app.oauth.ledger if e.grant_type == "refresh_token"]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("signals", "code"),
     [
@@ -62,6 +63,7 @@ def test_a_refresh_is_kept(app, logged_in, signals, code):
     assert set(refreshes(app)) == {"issued"}
 
 
+@pytest.mark.exhaustive
 def test_an_ignored_signal_stays_ignored(app, logged_in):
     """Goes on after SIGHUP under nohup."""
     app.faults.append(Fault(operation="pools", delay=0.5, times=1))

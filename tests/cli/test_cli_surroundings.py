@@ -44,6 +44,7 @@ def test_without_the_other_streams(lcphone, journal):
     assert closed(lcphone, "<&- >&- 2>&-", "pools").returncode == 1
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("backend", "reason"),
     [
@@ -91,6 +92,7 @@ def test_a_token_with_white_space_around_it(lcphone):
     assert lcphone.run("pools", LCPHONE_TOKEN=f" {TOKEN}\n").code == 0
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("place", ["a file", "below a file", "read-only"])
 def test_a_home_that_cannot_be_written(lcphone, lcphone_sandbox, tmp_path, read_only, place):
     """Is not needed to read; a purchase says that `--journal` names another place."""

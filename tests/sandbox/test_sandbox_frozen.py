@@ -135,6 +135,7 @@ FREEZES = {
 NAMES = ["frozen", "thawed", "begun_frozen", "tokens", "audit", "waits"]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("names", [NAMES, NAMES[::-1]], ids=["in order", "the other way round"])
 @pytest.mark.parametrize("freezes", FREEZES)
 def test_time_that_stands_still(pytester, freezes, names):

@@ -85,6 +85,7 @@ async def test_faults_are_added_and_cleared(page, call, sandbox):
     assert not sandbox.faults
 
 
+@pytest.mark.exhaustive
 async def test_every_effect_on_offer_is_a_fault(page, sandbox):
     """Each of the effects that the page offers is one that the sandbox takes."""
     options = page.get_by_label("What goes wrong").locator("option")
@@ -111,6 +112,7 @@ async def test_it_says_when_the_sandbox_is_gone(page, sandbox):
     await seen(page, "the sandbox does not answer")
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_it_can_be_read_in_light_and_dark(page, call, sandbox, scheme):
     """In both colour schemes all text stands out from its ground, by WCAG's 4.5 to 1."""

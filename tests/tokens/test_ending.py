@@ -86,6 +86,7 @@ def started(app, path, program):
     )
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("program", "signals"),
     [

@@ -53,6 +53,7 @@ async def evict(redis):
             await pipeline.execute()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("lose", [delete, evict])
 async def test_a_lock_is_lost_during_a_refresh(v3, redis, small_server, lose):
     """Sends a refresh token once, whatever becomes of the lock during the refresh."""
@@ -87,6 +88,7 @@ async def answered(client):
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.exhaustive
 @needs_sentinel
 async def test_a_failover_during_a_refresh(v3, tmp_path):
     """Sends a refresh token once when a replica takes the master's place meanwhile."""

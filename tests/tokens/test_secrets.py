@@ -155,6 +155,7 @@ async def test_a_refusal_that_repeats_what_was_sent(raw_server, contract):
     assert_unseen([*secrets, quote_plus(secrets[1])], *everything_about(error))
 
 
+@pytest.mark.exhaustive
 async def test_errors_of_a_store_in_redis(v3):
     """Shows no token where Redis cannot be reached."""
     redis = Redis(port=1)

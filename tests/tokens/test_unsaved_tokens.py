@@ -168,6 +168,7 @@ async def test_a_disk_that_is_full_for_a_moment(v3, disk, caplog):
     assert {file.name for file in disk.folder.iterdir()} == {"tokens.json", "tokens.json.lock"}
 
 
+@pytest.mark.sample(1)
 @needs_redis
 @pytest.mark.parametrize("is_gone", [False, True])
 async def test_a_redis_that_is_away_for_a_moment(v3, tmp_path, monkeypatch, is_gone):

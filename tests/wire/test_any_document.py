@@ -250,6 +250,7 @@ headers = st.lists(
 ).map(CIMultiDict)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("operation", OPERATIONS)
 @FAST
 @given(body=bent, status=statuses, headers=headers)

@@ -38,6 +38,7 @@ FOUND = {
 }
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("decode", [decode_list, decode_search])
 @settings(FAST, max_examples=500)
 @given(body=bent)
@@ -46,6 +47,7 @@ def test_both_ways_read_anything_alike(decode, body):
     assert outcome(decode, body) == slowly(decode, body)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("wrap", [True, False])
 @settings(FAST, max_examples=200)
 @given(document=st.one_of(page_v3, page_2021))
@@ -56,6 +58,7 @@ def test_both_ways_read_a_list_alike(document, wrap):
         assert outcome(decode_list, body) == slowly(decode_list, body)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("wrap", [True, False])
 @settings(FAST, max_examples=200)
 @given(document=search)
