@@ -70,7 +70,7 @@ class PagedServer:
 
 
 async def until(condition):
-    """Returns once the condition holds; fails after two seconds."""
-    async with asyncio.timeout(2):
+    """Returns once the condition holds; fails after thirty seconds."""
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.001)

@@ -116,7 +116,7 @@ async def test_an_interrupt_is_quiet(endless, options):
             assert process.stdout.readline()
             time.sleep(0.3)  # by now the pipe is full
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=10)
+            process.wait(timeout=60)
             return process.returncode, process.stderr.read()
 
     assert await asyncio.to_thread(read_a_line_and_interrupt) == (130, b"")
@@ -157,7 +157,7 @@ def test_sandbox_runs_until_it_is_told(bare, how):
         with urllib.request.urlopen(request) as answer:  # noqa: S310
             assert json.load(answer)["success"]
         process.send_signal(how)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (0, b"", b"")
 
 
@@ -171,7 +171,7 @@ def test_sandbox_ends_in_a_background_job(bare):
     with process:
         assert process.stdout.readline()
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_sandbox_on_a_taken_port(bare, lcphone_sandbox):

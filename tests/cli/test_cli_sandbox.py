@@ -47,7 +47,7 @@ def running(bare):
                 yield Service(process.stdout.readline().decode().strip())
             finally:
                 process.terminate()
-                out, err = process.communicate(timeout=10)
+                out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err) == (0, b"", b"")
 
     return run

@@ -57,7 +57,7 @@ def test_a_refresh_is_kept(app, logged_in, signals, code):
         for each in signals:
             process.send_signal(each)
             time.sleep(0.2)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (code, b"", b"")
     assert logged_in.run("pools", "--location", "loc1").code == 0
     assert set(refreshes(app)) == {"issued"}
@@ -76,4 +76,4 @@ def test_an_ignored_signal_stays_ignored(app, logged_in):
         while not refreshes(app):
             time.sleep(0.02)
         process.send_signal(signal.SIGHUP)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
