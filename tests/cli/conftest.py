@@ -15,6 +15,14 @@ def forks():
         yield forks
 
 
+@pytest.fixture(autouse=True)
+def heard_hangup():
+    """Lets the command hear SIGHUP, also if the tests run under nohup, which ignores it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def journal(tmp_path):
     """Where the command keeps its purchases."""
