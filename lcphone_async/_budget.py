@@ -99,17 +99,26 @@ class Budget:
         return self._granted
 
     def check_day(self, now: float, *, bulk: bool = False) -> None:
-        """Raises `DailyQuotaExhaustedError` where the day's quota is known to be spent."""
-        if self._daily_left is None or self._daily_left > (self.daily_reserve if bulk else 0):
+        """Raises `DailyQuotaExhaustedError` if the day's quota is known to be spent.
+
+        Once an hour it does not: that call finds out whether it is spent still.
+        """
+        error = self.spent_day(now, bulk=bulk)
+        if error is None:
             return
+        if now < self._ask_at:
+            raise error
+        self._ask_at = now + _ASK_AGAIN
+
+    def spent_day(self, now: float, *, bulk: bool) -> DailyQuotaExhaustedError | None:
+        """Returns the error of a call for which nothing is left of the day, if that is known."""
+        if self._daily_left is None or self._daily_left > (self.daily_reserve if bulk else 0):
+            return None
         if now >= self._day_ends:
             self._daily_left = None
-            return
-        if self._daily_left == 0 and now >= self._ask_at:
-            self._ask_at = now + _ASK_AGAIN
-            return
+            return None
         reset = self._day_ends - now if self._knows_day_s_end else None
-        raise DailyQuotaExhaustedError(
+        return DailyQuotaExhaustedError(
             429,
             "the location's requests for the day are spent",
             retry_after=reset,

@@ -15,7 +15,7 @@ from attrs import define, field
 from ._budget import Budget
 from ._line import Line
 from ._redis_server import Script, server_of, told, uncut
-from .errors import BudgetUnavailableError, DailyQuotaExhaustedError
+from .errors import BudgetUnavailableError
 from .models import RateLimitStatus
 
 if TYPE_CHECKING:
@@ -190,9 +190,7 @@ class SharedWindow:
         self._news_for_beginners()
         self.budget.learn(status, number=granted.number, ours=None, now=now, refused=refused)
         for bulk in (False, True):
-            try:
-                self.budget.check_day(now, bulk=bulk)
-            except DailyQuotaExhaustedError as error:
+            if (error := self.budget.spent_day(now, bulk=bulk)) is not None:
                 self._line.turn_away(error, bulk=bulk)
 
     def _news_for_beginners(self) -> None:

@@ -19,7 +19,7 @@ from ._budget import Budget
 from ._checks import seconds, whole_number
 from ._line import Line, in_bulk
 from ._windows import Windows
-from .errors import CircuitOpenError, DailyQuotaExhaustedError
+from .errors import CircuitOpenError
 from .models import RateLimitStatus
 
 # What the service documents for each location.
@@ -197,9 +197,7 @@ class _Window:
         if not len(self.line) and self.timer is None:
             return
         for bulk in (False, True):
-            try:
-                self.budget.check_day(now, bulk=bulk)
-            except DailyQuotaExhaustedError as error:
+            if (error := self.budget.spent_day(now, bulk=bulk)) is not None:
                 self.line.turn_away(error, bulk=bulk)
         self._grant()
 

@@ -424,23 +424,58 @@ def test_a_day_without_a_known_end():
 
 
 def test_a_reserve_is_free_again_when_the_day_resets():
-    """Turns bulk calls away only until the day's limit resets, or for 24 hours."""
+    """Turns bulk calls away, but for one an hour, only until the day resets, or for 24 hours."""
 
     async def main(**reset):
-        limiter = RateLimiter(daily_reserve=5)
+        limiter, sent = RateLimiter(daily_reserve=5), []
         now = asyncio.get_running_loop().time
         await learn(limiter, daily_limit=10, daily_remaining=5, **reset)
         with bulk():
-            while True:
-                try:
+            while len(sent) < 2 or sent[-1] > sent[-2] + 50:
+                with contextlib.suppress(DailyQuotaExhaustedError):
                     await learn(limiter)
-                except DailyQuotaExhaustedError:
-                    await asyncio.sleep(50)
-                else:
-                    return now()
+                    sent.append(now())
+                await asyncio.sleep(50)
+        return sent[:-1]
 
-    assert run(main(daily_reset=100.0)) == 100
-    assert run(main()) == 86_400
+    assert run(main(daily_reset=100.0)) == [100]
+    assert run(main()) == [3_600 * hour for hour in range(1, 25)]
+
+
+@pytest.mark.parametrize("reset", [None, 80_000.0])
+@pytest.mark.parametrize("left", [0, 5])
+def test_bulk_calls_held_back_ask_again_each_hour(left, reset):
+    """Lets one bulk call an hour through, whether the day or only the rest of it is spent."""
+
+    async def main():
+        limiter = RateLimiter(daily_reserve=5)
+        headers = {"daily_limit": 10, "daily_remaining": left, "daily_reset": reset}
+        await learn(limiter, **headers)
+        sent = []
+        with bulk():
+            for minute in range(0, 180, 10):
+                for _ in range(2):
+                    with contextlib.suppress(DailyQuotaExhaustedError):
+                        await learn(limiter, **headers)
+                        sent.append(minute)
+                await asyncio.sleep(600)
+        return sent
+
+    assert run(main()) == [60, 120]
+
+
+def test_bulk_calls_held_back_notice_a_day_that_reset():
+    """Go on after the hour in which the day reset, if no header told when it would."""
+
+    async def main():
+        limiter = RateLimiter(daily_reserve=5)
+        await learn(limiter, daily_limit=10, daily_remaining=5)
+        await asyncio.sleep(3_600)
+        with bulk():
+            await learn(limiter, daily_limit=10, daily_remaining=9)
+            await learn(limiter)
+
+    run(main())
 
 
 @pytest.mark.parametrize(

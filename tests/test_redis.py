@@ -398,6 +398,23 @@ async def test_a_slow_redis_counts_as_down(connect, server):
             await take(limiter, [])
 
 
+@pytest.mark.parametrize("left", [0, 5])
+async def test_bulk_calls_held_back_ask_again(connect, monkeypatch, left):
+    """Lets one bulk call a while through, whatever answers without the header come meanwhile."""
+    limiter = connect(daily_reserve=5)
+    monkeypatch.setattr("lcphone_async._budget._ASK_AGAIN", 0.2)
+    async with limiter.slot("a") as slot, limiter.slot("a") as other:
+        slot.learn(RateLimitStatus(daily_limit=10, daily_remaining=left))
+        with bulk(), pytest.raises(DailyQuotaExhaustedError):
+            await take(limiter, [])
+        await asyncio.sleep(0.2)
+        other.learn(RateLimitStatus())
+        with bulk():
+            await take(limiter, [])
+            with pytest.raises(DailyQuotaExhaustedError):
+                await take(limiter, [])
+
+
 async def test_a_spent_day_is_told_at_once(connect):
     """Raises `DailyQuotaExhaustedError` without a visit, as the limiter in process does."""
     limiter = connect()
