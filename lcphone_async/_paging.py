@@ -44,10 +44,10 @@ _AHEAD_OF_LONG_LIST = 16
 # So many times as many pages are asked for as are needed if none comes later than the quickest.
 _SPARE = 1.5
 
-# A first page that is short with one of these counts, or a multiple of the last, may be cut by
-# the service, which may say the size that was asked for all the same.
-_CAPS = {10, 20, 25, 30, 40}
-_CAP_STEP = 50
+# A first page that is short may be cut by the service, which may say the size that was asked for
+# all the same. Caps are round, in tens or in bits: multiples of these. A cap of less is unlikely.
+_CAP_STEPS = 5, 16
+_LEAST_CAP = 10
 
 _phone_number = operator.attrgetter("phone_number")
 
@@ -195,7 +195,7 @@ class Walk:
         if self._index == 0:
             told = page.page_size if page.page_size and page.page_size > 0 else self.page_size
             size, given = min(self.page_size, told), len(page.numbers)
-            may_be_capped = 0 < given < size and (given in _CAPS or given % _CAP_STEP == 0)
+            may_be_capped = _LEAST_CAP <= given < size and _is_round(given)
             self._may_have_ended = may_be_capped and self._total is None
             if may_be_capped:
                 self.asks_for = given  # so that the next page begins where this one ends
@@ -284,6 +284,10 @@ async def numbers_of(
             for number in page.numbers:
                 yield number
             del page
+
+
+def _is_round(count: int) -> bool:
+    return any(count % step == 0 for step in _CAP_STEPS)
 
 
 def _only(page: ActiveNumbersPage, fresh: Sequence[str]) -> ActiveNumbersPage:

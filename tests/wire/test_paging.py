@@ -325,7 +325,8 @@ def capped(count: int, cap: int, *, counts_by_asked: bool = False, first: int = 
     return answer
 
 
-CAPS = [10, 20, 25, 30, 50, 100, 150, 200, 250, 500]
+CAPS = [10, 15, 16, 20, 25, 30, 32, 48, 50, 60, 64, 75, 96, 100, 120, 125, 128, 150, 200, 250, 256]
+CAPS += [384, 500, 512, 750]
 
 
 @pytest.mark.parametrize("counts_by_asked", [True, False])
@@ -364,7 +365,7 @@ async def test_a_capped_list_with_a_total_is_whole(
 
 
 @PREFETCH
-@pytest.mark.parametrize("count", [50, 100, 250])
+@pytest.mark.parametrize("count", [15, 50, 64, 75, 100, 250, 256])
 async def test_a_round_count_costs_one_more_page(
     v2021: LCPhoneClient, raw_server: RawServer, prefetch, count
 ):
@@ -375,7 +376,7 @@ async def test_a_round_count_costs_one_more_page(
 
 
 @PREFETCH
-@pytest.mark.parametrize("count", [1, 5, 37, 49, 51, 99, 123, 999])
+@pytest.mark.parametrize("count", [1, 5, 8, 12, 37, 49, 51, 63, 66, 99, 123, 127, 257, 999])
 async def test_an_ordinary_short_page_costs_no_more(
     v2021: LCPhoneClient, raw_server: RawServer, prefetch, count
 ):
