@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
+from typing import Any
 
 # ISO 3166-1 alpha-2. AC, TA and XK have phone numbers, but no official code.
 _CODES = (
@@ -28,21 +29,34 @@ def national_part(country: str, start: str) -> str:
     """Returns a number's first digits without the country's calling code and trunk prefix.
 
     Digits with which a number of the country can begin are left as they are.
-    Raises `ValueError` for `+` and another calling code, and if nothing is left.
+    Raises `ValueError` for `+`, or an exit code such as 011, and another calling code, and if
+    nothing is left.
     """
     import phonenumbers
 
-    code = str(phonenumbers.country_code_for_region(country))
-    if start.startswith("+") and not start.startswith(f"+{code}"):
+    code = phonenumbers.country_code_for_region(country)
+    if not code:  # Antarctica and a few islands are numbered in the plans of others
+        if start.startswith("+"):
+            raise ValueError(f"has a country code, but {country} has none of its own: leave it out")
+        return start
+    abroad = rf"(?:\+|00|{_plan(country).international_prefix})"
+    national = re.sub(rf"^{abroad}{code}", "", start)
+    is_from_abroad = national == start and re.match(abroad, start)
+    if is_from_abroad and (start.startswith("+") or not _can_begin(country, start)):
         raise ValueError(f"has another country code than that of {country}, +{code}")
     trunk = phonenumbers.ndd_prefix_for_region(country, strip_non_digits=True) or ""
-    national = start.removeprefix(f"+{code}")
-    for prefix in (f"00{code}", code, trunk):
+    for prefix in (str(code), trunk):
         if national.startswith(prefix) and not _can_begin(country, national):
             national = national.removeprefix(prefix)
     if start and not national:
         raise ValueError("holds no more than a country code")
     return national
+
+
+def _plan(country: str) -> Any:
+    from phonenumbers import PhoneMetadata
+
+    return PhoneMetadata.metadata_for_region(country)
 
 
 @functools.lru_cache
@@ -51,10 +65,7 @@ def _can_begin(country: str, start: str) -> bool:
 
     Two more digits and a repeated one try all that numbering plans distinguish.
     """
-    from phonenumbers import PhoneMetadata
-
-    metadata = PhoneMetadata.metadata_for_region(country)
-    numbers = None if metadata is None else metadata.general_desc
+    numbers = _plan(country).general_desc
     if numbers is None or numbers.national_number_pattern is None:
         return True
     plan = re.compile(numbers.national_number_pattern)

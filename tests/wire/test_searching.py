@@ -1,5 +1,7 @@
 """`wire.md`: Searching."""
 
+from contextlib import suppress
+
 import phonenumbers
 import pytest
 
@@ -9,6 +11,9 @@ from lcphone_async._countries import COUNTRY_CODES
 
 from .raw_server import RawRequest, RawServer, http_json
 
+FIXED_LINE = phonenumbers.PhoneNumberType.FIXED_LINE
+MOBILE = phonenumbers.PhoneNumberType.MOBILE
+TOLL_FREE = phonenumbers.PhoneNumberType.TOLL_FREE
 LOCATION = "loc1"
 EMPTY = {"fingerprintId": "f1", "numbers": []}
 FOUND = {"fingerprintId": "f1", "numbers": [{"phoneNumber": "+18305551234"}]}
@@ -156,6 +161,12 @@ FIRST_PARTS = [
     ("AU", "+61 4", "4"),
     ("MX", "+52 55", "55"),
     ("RU", "812", "812"),
+    *(("US", value, "813") for value in ("011 1 813", "0111813", "+1813")),  # 011: the exit code
+    *(("AU", value, "4") for value in ("0011 61 4", "00614", "04")),
+    *(("JP", value, "3") for value in ("010 81 3", "03")),
+    *(("KR", value, "2") for value in ("001 82 2", "00822", "02")),
+    *(("HK", value, "2") for value in ("001 852 2", "008522")),
+    *(("AQ", value, value) for value in ("0", "67", "6721")),  # no calling code of its own
 ]
 
 
@@ -171,7 +182,16 @@ async def test_the_country_s_code_is_taken_off(
 
 @pytest.mark.parametrize(
     ("country", "given"),
-    [("US", "+44"), ("US", "+4420"), ("GB", "+1813"), ("GB", "+4"), ("JM", "+1"), ("US", "1")],
+    [
+        *(
+            ("US", value)
+            for value in ("+44", "+4420", "1", "+0", "011", "011813", "0114420", "00813")
+        ),
+        *(("GB", value) for value in ("+1813", "+4", "001813", "00")),
+        *(("AU", value) for value in ("0011 1 813", "001181")),
+        *((country, "+672") for country in ("AQ", "BV", "GS", "HM", "PN", "TF", "UM")),
+        ("JM", "+1"),
+    ],
 )
 async def test_another_country_s_code_is_refused(
     client: LCPhoneClient, raw_server: RawServer, country, given
@@ -198,10 +218,25 @@ async def test_a_code_must_suit_each_country(client: LCPhoneClient, raw_server: 
     assert not raw_server.connections
 
 
+@pytest.mark.parametrize("given", ["+6721", "+1", "+0"])
+async def test_a_country_without_a_calling_code(client: LCPhoneClient, given):
+    """Antarctica has none of its own: the error says to leave it out, and names no `+0`."""
+    with pytest.raises(ValueError, match="AQ has none of its own: leave it out"):
+        await client.search_available(LOCATION, "AQ", first_part=given)
+
+
+def test_every_country_takes_digits():
+    """No country's numbering plan makes digits fail with anything but a clear error."""
+    for country in checks.COUNTRY_CODES:
+        for start in ("0", "00", "011", "1", "5", "813", "+1813", "0111813", "00441"):
+            with suppress(ValueError):
+                assert checks.first_digits("first_part", start, country), country
+
+
 def test_a_number_s_own_beginning_stays():
     """No digits are taken off that a number of the country begins with, whatever they look like."""
     for country in phonenumbers.SUPPORTED_REGIONS:
-        for kind in (phonenumbers.PhoneNumberType.FIXED_LINE, phonenumbers.PhoneNumberType.MOBILE):
+        for kind in (FIXED_LINE, MOBILE, TOLL_FREE):
             example = phonenumbers.example_number_for_type(country, kind)
             if example is None:
                 continue
