@@ -26,7 +26,7 @@ class Network:
 
         Raises `ValueError` for a file that holds no certificates.
         """
-        return cls(getproxies_environment(), _trusted(os.environ.get("SSL_CERT_FILE")))
+        return cls(getproxies_environment(), _from_env())
 
     def proxy_for(self, url: URL) -> URL | None:
         """The proxy to a service; raises `ValueError` for one that cannot or must not be used."""
@@ -58,13 +58,19 @@ def _checked(said: str) -> URL:
     )
 
 
-def _trusted(file: str | None) -> ssl.SSLContext | None:
+def _from_env() -> ssl.SSLContext | None:
+    file = os.environ.get("SSL_CERT_FILE")
+    return trusted(file, "SSL_CERT_FILE") if file else None
+
+
+def trusted(file: str, named_by: str) -> ssl.SSLContext:
+    """The CAs of a file; raises `ValueError`, which says what named it, if it holds none."""
     if not file:
-        return None
+        raise ValueError(f"{named_by} names no file")
     try:
         return ssl.create_default_context(cafile=file)
     except ssl.SSLError:
         reason = "it holds no certificate in PEM"
     except OSError as error:
         reason = error.strerror or str(error)
-    raise ValueError(f"the CA bundle {file} (SSL_CERT_FILE): {reason}")
+    raise ValueError(f"the CA bundle {file} ({named_by}): {reason}")

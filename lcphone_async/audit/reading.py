@@ -208,10 +208,12 @@ def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
-    if not path.is_file():
-        raise StoreError(f"{path}: there is no such file")
     quoted = str(path).replace("'", "''")
     with failing(path):
+        if not path.exists():
+            raise StoreError(f"{path}: there is no such file")
+        if not path.is_file():
+            raise StoreError(f"{path}: it is not a file")
         connection.execute(f"ATTACH '{quoted}' AS {catalog} (READ_ONLY)")
         check_version(connection, path, catalog)
 

@@ -104,6 +104,17 @@ def report(
         content = _content(run, given, prices)
     content["since"] = _since(store, content["run"].run_id, since)
     page = _template().render(content)
+    try:
+        _write(path, page)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write(path: Path, page: str) -> None:
+    """Writes a file beside the path, and puts it in its place when it is whole."""
+    if path.exists() and (path.is_symlink() or not path.is_file()):  # such as /dev/stdout
+        path.write_text(page, encoding="utf-8")
+        return
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_text(page, encoding="utf-8")

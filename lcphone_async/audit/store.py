@@ -351,6 +351,7 @@ _REASONS: Final = (
     "Permission denied",
     "No such file or directory",
     "Is a directory",
+    "Not a directory",
     "Broken pipe",
 )
 

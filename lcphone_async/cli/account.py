@@ -57,13 +57,15 @@ def login(
         _ask_to_replace(service.base_url)
     if client_id is None:
         token = checked_token(_ask("Token"))
-        kept = Login.keep(service.base_url, {"token": token, "company_id": company}, None)
+        with Login.keeping():
+            kept = Login.keep(service.base_url, {"token": token, "company_id": company}, None)
     else:
         code = _ask("Code of the authorization")
         secret = _ask("Client secret", "LCPHONE_CLIENT_SECRET")
         app = {"client_id": client_id, "client_secret": secret}
         user_type = "Company" if agency or company else None
-        Login.try_out(service.base_url)
+        with Login.keeping():
+            Login.try_out(service.base_url)
         grant = service.run(
             lambda client: client.exchange_code(
                 code, **app, redirect_uri=redirect_uri, user_type=user_type
@@ -73,7 +75,8 @@ def login(
         of_agency = _agency_of(grant, company, is_agency=agency)
         fields = {**app, "company_id": of_agency, "location_id": grant.location_id}
         pair = TokenPair.granted(grant, time.time())
-        kept = Login.keep(service.base_url, fields, pair.to_text())
+        with Login.keeping():
+            kept = Login.keep(service.base_url, fields, pair.to_text())
     told = f"Kept in {kept.place}, for {service.base_url}."
     if agency_id := kept.fields["company_id"]:
         told += f" It is of agency {agency_id}: each location's token is fetched with it."

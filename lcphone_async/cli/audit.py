@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,17 +32,14 @@ _INCOMPLETE, _TOKEN_REFUSED, _DAY_SPENT, _STORE_UNUSABLE = 3, 4, 5, 6
 _CHANGED, _NOT_COMPARED = 1, 2
 _ROWS_AT_ONCE = 500
 _STDOUT = Path("/dev/stdout")
+_PATH = click.Path(path_type=Path, readable=False)  # a file's own error is told on one line
 
-_store = click.option(
-    "--store", type=click.Path(path_type=Path), required=True, help="The file of the audits."
-)
+_store = click.option("--store", type=_PATH, required=True, help="The file of the audits.")
 _run = click.option("--run", "run_id", type=int, help="Of this run; the newest by default.")
-_rules = click.option(
-    "--rules", "rules_file", type=click.Path(path_type=Path), help="A TOML file of further rules."
-)
+_rules = click.option("--rules", "rules_file", type=_PATH, help="A TOML file of further rules.")
 _prices = click.option(
     "--prices",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     help="A CSV file: country_code, type, price a month, and currency if it is not USD.",
 )
 _regulated = click.option(
@@ -69,6 +66,11 @@ def _verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
                     work(**options)
             except MissingExtraError as error:
                 raise click.ClickException(str(error)) from None
+            except LCPhoneError as error:
+                if not _is_of_store(error):
+                    raise
+                complain(error)
+                raise click.exceptions.Exit(_STORE_UNUSABLE) from None
 
         return audit.command(name)(verb)
 
@@ -80,14 +82,14 @@ def _verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
 @click.option(
     "--locations",
     "listed",
-    type=click.File(encoding="utf-8"),
+    type=click.Path(path_type=Path, allow_dash=True, readable=False),
     help="A file of locations (an id a line, CSV or JSON lines), or - for standard input.",
 )
 @click.option("--installed", is_flag=True, help="All locations of the agency that have the app.")
 @click.option("--company", metavar="ID", envvar="LCPHONE_COMPANY_ID", show_envvar=True)
 @click.option("--app", "app_id", metavar="ID", envvar="LCPHONE_APP_ID", show_envvar=True)
 @_store
-@click.option("--resume", is_flag=True, help="Go on with the last run: what it has not seen yet.")
+@click.option("--resume", is_flag=True, help="Go on with the last run; without one begin it.")
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
@@ -127,7 +129,7 @@ def run(
     service: Service,
     *,
     location_ids: tuple[str, ...],
-    listed: TextIO | None,
+    listed: Path | None,
     installed: bool,
     company: str | None,
     app_id: str | None,
@@ -168,11 +170,6 @@ def run(
     except click.exceptions.Exit:
         complain("interrupted: what is done is kept, and --resume goes on")
         raise
-    except LCPhoneError as error:
-        if not _is_of_store(error):
-            raise
-        complain(error)
-        raise click.exceptions.Exit(_STORE_UNUSABLE) from None
     if as_json:
         click.echo(json_lines([summary]), nl=False)
     else:
@@ -199,7 +196,7 @@ def run(
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, allow_dash=True),
+    type=click.Path(path_type=Path, allow_dash=True, readable=False),
     required=True,
     help="A file, or - for stdout; for parquet a folder, with a part for each run and country.",
 )
@@ -230,7 +227,7 @@ def export(store: Path, format_: Any, out: Path, table: Any, run_id: int | None)
 @click.argument("new", required=False)
 @click.option(
     "--store",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     help="OLD and NEW are runs of this file; by default its last two.",
 )
 @_json
@@ -315,11 +312,11 @@ def costs(store: Path, run_id: int | None, prices: Path | None, *, as_json: bool
 
 @_verb("report")
 @_store
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="An HTML file.")
+@click.option("--out", type=_PATH, required=True, help="An HTML file.")
 @_run
 @click.option(
     "--since",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     help="Changes since this other file's last run; by default since the run before.",
 )
 @_rules
@@ -354,15 +351,16 @@ def report(
     click.echo(plain(f"{out}: {out.stat().st_size / 1024:,.0f} KiB"), err=True)
 
 
-def _listed(file: TextIO | None) -> list[Location]:
+def _listed(path: Path | None) -> list[Location]:
     from ..audit import read_locations
 
-    if file is None:
+    if path is None:
         return []
-    try:
-        return read_locations(file.read(), file.name)
-    except UnicodeDecodeError:
-        raise ValueError(f"{file.name}: not UTF-8") from None
+    with click.open_file(path, encoding="utf-8") as file:
+        try:
+            return read_locations(file.read(), file.name)
+        except UnicodeDecodeError:
+            raise ValueError(f"{file.name}: not UTF-8") from None
 
 
 def _installed(service: Service, company: str | None, app_id: str | None) -> list[Location]:

@@ -20,7 +20,7 @@ from .account import locations, login, whoami
 from .audit import audit
 from .buying import look_up, purchase, reconcile
 from .journals import journal_option, kept_in, opened
-from .output import json_lines, new_console, plain, write, write_rich
+from .output import json_lines, new_console, plain, reason_of, write, write_rich
 from .service import INTERRUPTED, Service, complain, finish, of_location, of_service
 from .serving import sandbox
 
@@ -265,6 +265,9 @@ def run() -> int:
         return error.exit_code
     except click.Abort:
         return INTERRUPTED
-    except (LCPhoneError, ValueError, OSError) as error:
+    except OSError as error:
+        complain(reason_of(error))
+        return 1
+    except (LCPhoneError, ValueError) as error:
         complain(error)
         return 1

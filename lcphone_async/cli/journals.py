@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import shlex
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -40,7 +41,7 @@ journal_option: Callable[[F], F] = click.option(
     "--journal",
     "path",
     metavar="PATH",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     envvar="LCPHONE_JOURNAL",
     show_envvar=True,
     help="Where purchases are kept; by default in the user's own folder.",
@@ -54,6 +55,7 @@ def opened(path: Path | None) -> Iterator[CommandJournal]:
     try:
         if path is None:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _is_there(file)
         journal = CommandJournal(file)
     except (OSError, sqlite3.Error) as error:
         raise _unusable(file, f"{_reason(error)}: name another file with --journal") from None
@@ -67,12 +69,23 @@ def opened(path: Path | None) -> Iterator[CommandJournal]:
 def kept_in(path: Path | None) -> tuple[list[PurchaseRecord], Path]:
     """The purchases of the journal of `--journal`, which is only read, and where it is."""
     file = path or _usual_path()
-    if not os.path.lexists(file) and (path is None or file.parent.is_dir()):
-        return [], file
     try:
+        if not _is_there(file) and (path is None or file.parent.is_dir()):
+            return [], file
         return read_records(file), file
     except (OSError, sqlite3.Error) as error:
         raise _unusable(file, _reason(error)) from None
+
+
+def _is_there(file: Path) -> bool:
+    """Whether there is such a file; raises `OSError` for a folder, a device or the like."""
+    try:
+        mode = file.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        raise OSError(errno.EINVAL, "it is not a file", str(file))
+    return True
 
 
 def _usual_path() -> Path:

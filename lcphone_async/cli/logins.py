@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -22,10 +22,12 @@ from .._secrets import Secret
 from ..auth import AgencyTokens, OAuthTokens, TokenSource
 from ..token_store import FileTokenStore, TokenStore
 from .folders import user_folder
-from .output import plain
+from .output import plain, reason_of
 
 _SERVICE = "lcphone"
 _SECRETS = {"token", "client_secret"}
+
+_ELSEWHERE = "set HOME to a folder that can be written, or give the token in LCPHONE_TOKEN"
 
 _TRIAL = "no login, but a trial whether one can be kept here"
 
@@ -51,6 +53,20 @@ class Login:
             if text is not None:
                 return cls(str(keeper), _read(text, keeper), keeper.tokens)
         return None
+
+    @staticmethod
+    @contextmanager
+    def keeping() -> Iterator[None]:
+        """Says what to do if a login cannot be kept in a file."""
+        try:
+            yield
+        except OSError as error:
+            if error.filename is None:
+                raise  # the keyring's, which says so
+            problem = reason_of(error)
+        else:
+            return
+        raise click.ClickException(plain(f"no login can be kept: {problem}: {_ELSEWHERE}"))
 
     @staticmethod
     def try_out(base_url: str) -> None:

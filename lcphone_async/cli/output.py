@@ -48,6 +48,13 @@ def plain(text: object) -> str:
     )
 
 
+def reason_of(error: OSError) -> str:
+    """What the system said of a file, after the file's name."""
+    if error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
 def json_lines(values: Iterable[Any]) -> str:
     """A line of JSON for each model, in ASCII, with the names of its fields."""
     return "".join(

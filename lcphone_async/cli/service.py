@@ -16,6 +16,7 @@ import click
 from attrs import frozen
 
 from .. import _checks as checks
+from .. import _network
 from .._secrets import Secret
 from .._token_sources import checked_token
 from .._wire.requests import BASE_URL
@@ -166,6 +167,7 @@ def of_service(verb: Callable[..., None]) -> Callable[..., None]:
         **rest: Any,
     ) -> None:
         if ca_bundle is not None:
+            _network.trusted(ca_bundle, "--ca-bundle")
             os.environ["SSL_CERT_FILE"] = ca_bundle
         options = {"base_url": base_url, "api_version": api_version, "allow_http": allow_http}
         given = {name: value for name, value in options.items() if value}

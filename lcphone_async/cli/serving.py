@@ -105,7 +105,7 @@ def _show_list(context: click.Context, _: click.Parameter, asked: bool) -> None:
 @click.option(
     "--faults",
     "file",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=click.Path(path_type=Path, readable=False),
     help="A file with a JSON array of faults.",
 )
 @click.option(
@@ -117,7 +117,7 @@ def _show_list(context: click.Context, _: click.Parameter, asked: bool) -> None:
 )
 @click.option(
     "--record",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, readable=False),
     help="Add every request and answer to this file, a line of JSON each, without tokens.",
 )
 def sandbox(
@@ -184,4 +184,9 @@ def _faults(rules: tuple[str, ...], file: Path | None) -> list[Fault]:
     from ..sandbox.texts import all_from_json, from_text
 
     given = [from_text(Fault, rule) for rule in rules]
-    return given if file is None else given + all_from_json(Fault, file.read_bytes())
+    if file is None:
+        return given
+    try:
+        return given + all_from_json(Fault, file.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"--faults {file}: {error}") from None
