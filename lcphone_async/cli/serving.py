@@ -105,7 +105,7 @@ def _show_list(context: click.Context, _: click.Parameter, asked: bool) -> None:
 @click.option(
     "--faults",
     "file",
-    type=click.Path(path_type=Path, readable=False),
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="A file with a JSON array of faults.",
 )
 @click.option(

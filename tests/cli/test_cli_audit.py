@@ -281,12 +281,14 @@ def test_report(lcphone, taken, tmp_path):
 
 
 def test_a_store_that_is_none(lcphone, tmp_path):
-    """Says in one line that a file is missing or is no store."""
+    """Says in one line that a file is missing or is no store, with exit code 6."""
     other = tmp_path / "other"
     other.write_text("x")
     for store, problem in ((other, "not a store"), (tmp_path / "none", "no such file")):
         for verb in ("findings", "costs"):
-            assert problem in lcphone.run("audit", verb, "--store", str(store)).complaint
+            run = lcphone.run("audit", verb, "--store", str(store))
+            assert (run.code, len(run.err.splitlines())) == (6, 1)
+            assert problem in run.err
 
 
 def run_without(command, missing, *arguments):

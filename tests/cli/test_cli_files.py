@@ -73,7 +73,6 @@ def test_a_file_that_cannot_be_read(lcphone, store, bad, tmp_path, kind):
         [*report, "--rules"],
         [*report, "--prices"],
         ["audit", "run", "--store", str(tmp_path / "new.db"), "--locations"],
-        ["sandbox", "--faults"],
     ):
         if verb[0] == "purchases" and kind in {"missing", "below a file"} and len(verb) == 2:
             continue  # tested below
