@@ -51,7 +51,7 @@ class Rule:
 TERRITORIES: Final = frozenset({"AS", "GU", "MP", "PR", "UM", "VI"})
 """Those of the United States that have a country code of their own."""
 
-REGULATED_COUNTRIES: Final = COUNTRY_CODES - {"US", "CA"} - TERRITORIES
+REGULATED_COUNTRIES: Final[frozenset[str]] = COUNTRY_CODES - {"US", "CA"} - TERRITORIES
 """Countries whose numbers need an address or a regulatory bundle: all but the United States, its
 territories and Canada. Source: Twilio's changelog of 12 February 2020, "most phone numbers outside
 the US and Canada". Twilio publishes no list and changes the rules."""
