@@ -43,6 +43,7 @@ _MAY_BE_AN_ERROR = re.compile(
     rb'"status(Code)?"\s*:\s*("?[45]\d\d\b|"(error|fail))|"success"\s*:\s*false', re.IGNORECASE
 )
 _ERROR_STATUSES = range(400, 600)
+_ACCESS_TOKEN = ("access_token", "accessToken")
 _FAILED = {"error", "fail", "failed", "failure"}
 
 _PAGES = QuickReader(ActiveNumbersPage, "numbers", "page")
@@ -72,7 +73,8 @@ class _Found:
 def stated_error(answer: Answer) -> int | None:
     """The status of a response with an error status, or with a body that says that it is one.
 
-    A response with status 200 may say `statusCode: 500`, or just `status: error`.
+    A response with status 200 may say `statusCode: 500`, or just `status: error`. One that brings
+    tokens is no error: they must not be lost.
     """
     if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return answer.status
@@ -82,7 +84,7 @@ def stated_error(answer: Answer) -> int | None:
         document = decode_json(answer.body)
     except ValueError:
         return None
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or _has_tokens(document):
         return None
     told = (document.get("statusCode"), document.get("status"))
     codes = [int(code) for code in map(str, told) if code.isascii() and code.isdecimal()]
@@ -149,32 +151,6 @@ def purchase(request: Request, answer: Answer) -> Purchase:
     return _read(request, answer, read)
 
 
-def _read(request: Request, answer: Answer, read: Callable[[Any], T]) -> T:
-    try:
-        return read(_document(answer.body))
-    except MismatchError as error:
-        where, problem = error.where, f"expected {error.expected}, got {error.got}"
-    raise ResponseFormatError(request.method, request.path, where, problem)
-
-
-def _read_quickly(
-    request: Request, answer: Answer, read: Callable[[Any], T], quick: QuickReader[T]
-) -> T:
-    """`_read`, but only for what the quick reader leaves to it."""
-    model = quick.read(answer.body)
-    if model is None:
-        model = _read(request, answer, read)
-        quick.learn(model)
-    return model
-
-
-def _document(body: bytes) -> Any:
-    try:
-        return decode_json(body)
-    except ValueError as error:
-        raise MismatchError("JSON", got=str(error)) from None
-
-
 def decode_json(body: bytes) -> Any:
     """A body's JSON value; raises `ValueError` with what it seems to be where it is none.
 
@@ -217,6 +193,44 @@ def describe(body: bytes) -> str:
     if not json.detect_encoding(body).startswith("utf-8"):
         return "text that is not UTF-8"
     return "something that is broken or cut off"
+
+
+def _read(
+    request: Request,
+    answer: Answer,
+    read: Callable[[Any], T],
+    decode: Callable[[bytes], Any] = decode_json,
+) -> T:
+    try:
+        return read(_document(answer.body, decode))
+    except MismatchError as error:
+        where, problem = error.where, f"expected {error.expected}, got {error.got}"
+    raise ResponseFormatError(request.method, request.path, where, problem)
+
+
+def _read_quickly(
+    request: Request, answer: Answer, read: Callable[[Any], T], quick: QuickReader[T]
+) -> T:
+    """`_read`, but only for what the quick reader leaves to it."""
+    model = quick.read(answer.body)
+    if model is None:
+        model = _read(request, answer, read)
+        quick.learn(model)
+    return model
+
+
+def _document(body: bytes, decode: Callable[[bytes], Any]) -> Any:
+    try:
+        return decode(body)
+    except ValueError as error:
+        raise MismatchError("JSON", got=str(error)) from None
+
+
+def _has_tokens(document: Any) -> bool:
+    value, _ = _unwrap(document, *_ACCESS_TOKEN)
+    return isinstance(value, dict) and any(
+        isinstance(value.get(name), str) and value[name] for name in _ACCESS_TOKEN
+    )
 
 
 def _unwrap(document: Any, *names: str) -> tuple[Any, str]:

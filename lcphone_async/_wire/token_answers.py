@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import attrs
@@ -11,8 +12,9 @@ import attrs
 from .._token_sources import checked_token
 from .._tokens import Grant
 from ..models import Location
-from .answers import Answer
+from .answers import Answer, decode_json
 from .answers import _read as read_answer
+from .legible import legible
 from .names import camel
 from .requests import Request
 from .shapes import MismatchError, kind, structure
@@ -40,23 +42,36 @@ def grant(request: Request, answer: Answer) -> Grant:
     """The tokens, from `access_token` or `accessToken`, bare or wrapped in `data`.
 
     Only the tokens themselves can be refused. A used refresh token may be lost with an answer that
-    is refused, so a field beside them that cannot be read is left out.
+    is refused, so a field beside them that cannot be read is left out, also if it makes the answer
+    one that no decoder takes. A location's token, which is asked for with the agency's, is never
+    refreshed: its refresh token is such a field.
     """
+    is_refreshed = request.scope is None
+    tokens = ("access_token", "refresh_token") if is_refreshed else ("access_token",)
+
+    def refresh_token(value: Any, where: str) -> str | None:
+        if value in _ABSENT:
+            return None
+        try:
+            return _token(value, where)
+        except MismatchError:
+            if is_refreshed:
+                raise
+            return None
 
     def read(document: Any) -> Grant:
         fields, where = _unwrapped(document, unless="access_token")
         said = {name: _either(fields, name) for name in attrs.fields_dict(Grant)}
-        refresh, where_refresh = said["refresh_token"], f"{where}.refresh_token"
         return Grant(
             access_token=_token(said["access_token"], f"{where}.access_token"),
-            refresh_token=None if refresh in _ABSENT else _token(refresh, where_refresh),
+            refresh_token=refresh_token(said["refresh_token"], f"{where}.refresh_token"),
             expires_in=_lifetime(said["expires_in"]),
             company_id=_id(said["company_id"]),
             location_id=_id(said["location_id"]),
             scope=_scope(said["scope"]),
         )
 
-    return read_answer(request, answer, read)
+    return read_answer(request, answer, read, partial(_decoded, tokens))
 
 
 def authorization_code(request: Request, answer: Answer) -> str:
@@ -66,7 +81,7 @@ def authorization_code(request: Request, answer: Answer) -> str:
         fields, where = _unwrapped(document, unless="authorization_code")
         return _token(_either(fields, "authorization_code"), f"{where}.authorizationCode")
 
-    return read_answer(request, answer, read)
+    return read_answer(request, answer, read, partial(_decoded, ("authorization_code",)))
 
 
 def locations(request: Request, answer: Answer) -> LocationsPage:
@@ -89,6 +104,22 @@ def locations(request: Request, answer: Answer) -> LocationsPage:
         )
 
     return read_answer(request, answer, read)
+
+
+def _decoded(tokens: Sequence[str], body: bytes) -> Any:
+    """The JSON value of a body, or what is legible of one that is broken beside its tokens.
+
+    If its end is broken, or missing, all of them must be there: a refresh token may have been next.
+    """
+    try:
+        return decode_json(body)
+    except ValueError:
+        document, is_whole = legible(body.decode("utf-8-sig", errors="replace"))
+        fields, _ = _unwrapped(document, unless=tokens[0])
+        needed = tokens[:1] if is_whole else tokens
+        if not all(isinstance(_either(fields, name), str) for name in needed):
+            raise
+        return document
 
 
 def _token(value: Any, where: str) -> str:
