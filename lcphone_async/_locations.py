@@ -32,7 +32,8 @@ _ROUND = 10
 class LocationsWalk:
     """What a walk knows of the list so far; it does no I/O.
 
-    v3 says with each page where the next one starts. In 2021-07-28 a page starts at an offset. A
+    v3 says with each page where the next one starts. If it says so of a full page that it calls the
+    last one, the next one is asked for as well. In 2021-07-28 a page starts at an offset. A
     service may read that as the number of a page: so unless its `count` says that all have come,
     the pages 1, 2, … are asked for after the last offset, for the new locations in them.
     """
@@ -86,7 +87,9 @@ class LocationsWalk:
         )
 
     def _token_after(self, page: LocationsPage, ids: tuple[str, ...]) -> str | None:
-        following = None if page.has_next is False else page.next_token
+        following = page.next_token
+        if page.has_next is False and not self._has_reason_to_doubt(ids):
+            following = None
         if self._is_stuck(ids) or following in self._starts:
             raise RepeatedPageError(self.query.path, self._index)
         if following is None:
@@ -118,6 +121,10 @@ class LocationsWalk:
     def _is_stuck(self, ids: tuple[str, ...]) -> bool:
         is_repeated = bool(ids) and ids == self._previous
         return is_repeated or self._stale_pages > _MOST_STALE_PAGES
+
+    def _has_reason_to_doubt(self, ids: tuple[str, ...]) -> bool:
+        """Whether more may follow a page that is called the last: no total shows that all came."""
+        return self._may_be_cut(ids) and self.total != len(self.seen)
 
     def _may_be_cut(self, ids: tuple[str, ...]) -> bool:
         """Whether a page is as long as was asked for, or as a service's own limit may be."""

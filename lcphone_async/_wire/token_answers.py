@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -23,6 +24,10 @@ from .shapes import MismatchError, kind, structure
 _LONGEST_LIFE = 100 * 366 * 86_400
 
 _ABSENT = (None, "")
+
+# What a service may send as a text: a boolean, and a count.
+_FLAGS = {"true": True, "false": False}
+_COUNT = re.compile(r"[0-9]{1,18}")
 
 
 @attrs.frozen
@@ -95,12 +100,11 @@ def locations(request: Request, answer: Answer) -> LocationsPage:
         listed = structure(fields[name], tuple[Location, ...], f"{where}.{name}")
         if not isinstance(paging := fields.get("pagination"), Mapping):
             return LocationsPage(listed, _whole(fields.get("count")))
-        has_next, token = paging.get("hasNextPage"), paging.get("nextPageToken")
         return LocationsPage(
             listed,
             _whole(paging.get("totalRecords")),
-            has_next if isinstance(has_next, bool) else None,
-            _id(token),
+            _FLAGS.get(str(paging.get("hasNextPage")).lower()),
+            _id(paging.get("nextPageToken")),
         )
 
     return read_answer(request, answer, read)
@@ -174,6 +178,9 @@ def _either(fields: Mapping[str, Any], name: str) -> Any:
 
 
 def _whole(value: Any) -> int | None:
+    """A count, which may come as a text."""
+    if isinstance(value, str) and _COUNT.fullmatch(value):
+        return int(value)
     return int(value) if _is_number(value) else None
 
 

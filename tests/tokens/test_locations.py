@@ -69,9 +69,71 @@ async def test_the_pages_of_v3(raw_server):
 
 
 async def test_v3_says_that_there_is_no_next_page(raw_server):
-    """Believes `hasNextPage`, whatever token stands beside it."""
+    """Believes `hasNextPage` of a short page, whatever token stands beside it."""
     page = v3_page([1], "t1", hasNextPage=False, hasPrevPage=False, totalRecords=1.0)
     assert await walked(raw_server, "v3", page) == ["place1"]
+    assert await walked(raw_server, "v3", v3_page([1], "t1", hasNextPage=False)) == ["place1"]
+
+
+def v3_service(size, **paging):
+    """A list of v3 that names the next page, also after the last one, and contradicts itself."""
+
+    def reply(request):
+        start = int(request.parameters.get("pageToken", "0"))
+        end = start + int(request.parameters["pageSize"])
+        return v3_page(range(start, min(end, size)), str(end), **paging)
+
+    return reply
+
+
+@pytest.mark.parametrize("size", [100, 200, 250, 60])
+@pytest.mark.parametrize("total", [{}, {"totalRecords": 250}, {"totalRecords": "250"}])
+@pytest.mark.parametrize("has_next", [False, "false"])
+async def test_v3_calls_a_full_page_the_last_one(raw_server, size, total, has_next):
+    """Asks for the page after it, if that has a token and no total shows that all have come."""
+    service = v3_service(size, hasNextPage=has_next, **total)
+    if total and size < 250:
+        with pytest.raises(IncompleteListError, match=f"{size} of 250 locations"):
+            await walked(raw_server, "v3", service)
+    else:
+        assert len(await walked(raw_server, "v3", service)) == size
+
+
+async def test_v3_calls_a_full_page_the_last_one_and_repeats_it(raw_server):
+    """Raises `RepeatedPageError`: whether there are more cannot be seen."""
+    with pytest.raises(RepeatedPageError):
+        await walked(raw_server, "v3", v3_page(range(100), "t1", hasNextPage=False))
+
+
+async def test_a_full_page_that_is_all(raw_server):
+    """Ends without another request if the total says so."""
+    page = v3_page(range(100), "t1", hasNextPage=False, totalRecords="100")
+    assert len(await walked(raw_server, "v3", page)) == 100
+    assert len(raw_server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("says", "is_last"), [("true", False), ("True", False), ("false", True), ("FALSE", True)]
+)
+async def test_has_next_page_as_a_text(raw_server, says, is_last):
+    """Reads `hasNextPage` as the boolean that it spells."""
+    page = v3_page(range(20), hasNextPage=says)
+    if is_last:
+        assert len(await walked(raw_server, "v3", page)) == 20
+    else:
+        with pytest.raises(IncompleteListError, match="20 of at least 21 locations"):
+            await walked(raw_server, "v3", page)
+
+
+@pytest.mark.parametrize("count", ["1231", 1231.0])
+async def test_a_count_of_another_kind(raw_server, contract, count):
+    """Reads a count that comes as a text or with a fraction."""
+    first = {"items": installed(1, 2), "pagination": {"totalRecords": count}, "count": count}
+    last = {"items": [], "pagination": {"totalRecords": count}, "count": count}
+    if contract == "2021-07-28":
+        del first["pagination"], last["pagination"]
+    with pytest.raises(IncompleteListError, match="2 of 1231 locations"):
+        await walked(raw_server, contract, http_json(first), http_json(last))
 
 
 async def test_the_pages_of_2021(raw_server):
