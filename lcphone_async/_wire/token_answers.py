@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -52,7 +52,6 @@ def grant(request: Request, answer: Answer) -> Grant:
     refreshed: its refresh token is such a field.
     """
     is_refreshed = request.scope is None
-    tokens = ("access_token", "refresh_token") if is_refreshed else ("access_token",)
 
     def refresh_token(value: Any, where: str) -> str | None:
         if value in _ABSENT:
@@ -76,7 +75,7 @@ def grant(request: Request, answer: Answer) -> Grant:
             scope=_scope(said["scope"]),
         )
 
-    return read_answer(request, answer, read, partial(_decoded, tokens))
+    return read_answer(request, answer, read, partial(_decoded, "access_token"))
 
 
 def authorization_code(request: Request, answer: Answer) -> str:
@@ -86,7 +85,7 @@ def authorization_code(request: Request, answer: Answer) -> str:
         fields, where = _unwrapped(document, unless="authorization_code")
         return _token(_either(fields, "authorization_code"), f"{where}.authorizationCode")
 
-    return read_answer(request, answer, read, partial(_decoded, ("authorization_code",)))
+    return read_answer(request, answer, read, partial(_decoded, "authorization_code"))
 
 
 def locations(request: Request, answer: Answer) -> LocationsPage:
@@ -110,17 +109,17 @@ def locations(request: Request, answer: Answer) -> LocationsPage:
     return read_answer(request, answer, read)
 
 
-def _decoded(tokens: Sequence[str], body: bytes) -> Any:
-    """The JSON value of a body, or what is legible of one that is broken beside its tokens.
+def _decoded(token: str, body: bytes) -> Any:
+    """The JSON value of a body, or what is legible of one that is broken beside this token.
 
-    If its end is broken, or missing, all of them must be there: a refresh token may have been next.
+    If its end is broken or missing, the refresh token must be there too: it may have been next.
     """
     try:
         return decode_json(body)
     except ValueError:
         document, is_whole = legible(body.decode("utf-8-sig", errors="replace"))
-        fields, _ = _unwrapped(document, unless=tokens[0])
-        needed = tokens[:1] if is_whole else tokens
+        fields, _ = _unwrapped(document, unless=token)
+        needed = (token,) if is_whole else (token, "refresh_token")
         if not all(isinstance(_either(fields, name), str) for name in needed):
             raise
         return document
