@@ -44,6 +44,8 @@ class Grant:
     """`None` for tokens of an agency."""
     scope: str | None = None
     """What they may do: names with spaces between them."""
+    user_type: str | None = None
+    """`Location` or `Company`; `None` if the service does not say."""
 
 
 @frozen

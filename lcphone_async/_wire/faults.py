@@ -67,11 +67,11 @@ _KINDS = (
 
 _VERSIONS = " or ".join(repr(version) for version in API_VERSIONS)
 
-_WRONG_KIND = "the token is of the wrong kind, {kinds}: more scopes do not help"
+_WRONG_KIND = "the {what} is of the wrong kind, {kinds}: more scopes do not help"
 _NO_PHONE_SYSTEM = "connect LC Phone in the location's settings"
 
-# A part of the message in lower case, and what it means; `{scope}` and `{kinds}` depend on the
-# operation.
+# A part of the message in lower case, and what it means; `{scope}`, `{what}` and `{kinds}` depend
+# on the operation.
 _HINTS = (
     ("version header", f"set the client's api_version to {_VERSIONS}"),
     ("not accessible from this token", "the token is of another location: use this location's own"),
@@ -294,8 +294,11 @@ def _hint(request: Request, answer: Answer, body: Mapping[str, Any], message: st
     # The service's own answers come through Cloudflare too, but they are JSON.
     heard = message if body else f"{message} {answer.headers.get('Server', '')}"
     found = next((hint for part, hint in _HINTS if part in heard.lower()), None)
-    of_agency = (request.scope or "").startswith("oauth.")
-    return found and found.format(scope=request.scope, kinds=_KINDS[of_agency])
+    sent = {**(request.json or {}), **(request.form or {})}
+    user_type = sent.get("userType") or sent.get("user_type")
+    of_agency = user_type == "Company" or (request.scope or "").startswith("oauth.")
+    what = "code" if "code" in sent else "token"
+    return found and found.format(scope=request.scope, what=what, kinds=_KINDS[of_agency])
 
 
 def _wait(answer: Answer, error_class: type[APIError]) -> float | None:

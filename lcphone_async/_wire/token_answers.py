@@ -72,7 +72,8 @@ def grant(request: Request, answer: Answer) -> Grant:
             expires_in=_lifetime(said["expires_in"]),
             company_id=_id(said["company_id"]),
             location_id=_id(said["location_id"]),
-            scope=_scope(said["scope"]),
+            scope=_words(said["scope"]),
+            user_type=_words(said["user_type"]),
         )
 
     return read_answer(request, answer, read, partial(_decoded, "access_token"))
@@ -149,8 +150,8 @@ def _id(value: Any) -> str | None:
     return str(int(value)) if _is_number(value) and value == int(value) else None
 
 
-def _scope(value: Any) -> str | None:
-    """The names of scopes with spaces between them, as a text or from a list."""
+def _words(value: Any) -> str | None:
+    """Names with spaces between them, as a text or from a list."""
     if isinstance(value, list):
         value = " ".join(name for name in value if isinstance(name, str))
     return value or None if isinstance(value, str) else None

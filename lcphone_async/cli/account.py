@@ -97,19 +97,41 @@ def _ask_to_replace(base_url: str) -> None:
 
 
 def _agency_of(grant: Grant, company: str | None, *, is_agency: bool) -> str | None:
-    """The agency whose tokens they are; raises `click.ClickException` if another was named."""
-    if grant.location_id is None:
-        if company and grant.company_id not in {None, company}:
-            raise click.ClickException(
-                f"nothing was kept: the code is of agency {grant.company_id}, not of {company}"
+    """The agency whose tokens they are; raises `click.ClickException` if that is in doubt."""
+    kind = (grant.user_type or "").lower()
+    if grant.location_id is not None or kind == "location":
+        if company or is_agency:
+            whose = f"location {grant.location_id}" if grant.location_id else "a location"
+            raise _not_kept(
+                f"the code is of {whose}, not of an agency. "
+                "Authorize the app again, and leave out --company and --agency"
             )
-        return company or grant.company_id
-    if company or is_agency:
-        raise click.ClickException(
-            f"nothing was kept: the code is of location {grant.location_id}, not of an agency. "
-            "Authorize the app again, and leave out --company and --agency"
+        return None
+    if company and grant.company_id not in {None, company}:
+        raise _not_kept(f"the code is of agency {grant.company_id}, not of {company}")
+    agency = company or grant.company_id
+    is_known = grant.company_id is not None or kind == "company"
+    if agency is None and (is_known or is_agency):
+        raise _not_kept(
+            "the service does not say of which agency the code is. "
+            "Authorize the app again, and name the agency with --company"
         )
-    return None
+    if agency is not None and not is_known and not _confirmed(agency):
+        raise _not_kept(
+            f"the service does not say that the code is of agency {agency}. Authorize the app "
+            "again, and confirm that on a terminal, or leave out --company for a location's code"
+        )
+    return agency
+
+
+def _confirmed(agency: str) -> bool:
+    """Whether a person says that the tokens are those of the agency."""
+    question = f"The service does not say whose tokens it gave. Are they of agency {agency}?"
+    return sys.stdin.isatty() and click.confirm(plain(question), err=True)
+
+
+def _not_kept(problem: str) -> click.ClickException:
+    return click.ClickException(f"nothing was kept: {problem}")
 
 
 @frozen

@@ -78,8 +78,10 @@ class Command:
             [*COMMAND, *arguments], env=self.environment(), **{**pipes, **options}
         )
 
-    def answered(self, answer, *arguments, question=b"? [y/N]:"):
+    def answered(self, answer, *arguments, question=b"? [y/N]:", then=()):
         """The exit code, stdout and terminal of a run whose question a person answers.
+
+        `then` are further questions and their answers.
 
         A hidden answer can be given once there is a space after the question's colon: what was
         typed before it is flushed.
@@ -88,9 +90,10 @@ class Command:
         with self.start(*arguments, stdin=its, stderr=its) as process:
             os.close(its)
             said = b""
-            while question not in said:
-                said += os.read(ours, 1000)
-            os.write(ours, answer)
+            for asked, given in [(question, answer), *then]:
+                while asked not in said:
+                    said += os.read(ours, 1000)
+                os.write(ours, given)
             out = process.stdout.read()
         with suppress(OSError):  # nobody is at the terminal's other end any more
             while more := os.read(ours, 1000):

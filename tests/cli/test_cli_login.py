@@ -314,6 +314,7 @@ def test_a_service_that_refuses_the_type_of_token(outside, app, journal):
     code = app.oauth.authorize("loc1")
     refused = outside.run("login", "--client-id", "app-1", "--agency", given=code)
     assert "401: Token's user type mismatch!" in refused.complaint
+    assert "the code is of the wrong kind, a location's where an agency's is" in refused.complaint
     assert {path.suffix for path in kept_files(journal)} == {".lock"}
     assert outside.run("login", "--client-id", "app-1", given=code).code == 0
 
@@ -334,6 +335,72 @@ def test_tokens_of_an_agency_where_none_was_named(outside, app):
     kept = outside.run("login", "--client-id", "app-1", given=code)
     assert f"It is of agency {COMPANY}" in kept.err
     assert outside.run("whoami", "--json").lines[0]["kind"] == "an agency's token"
+
+
+def granted(app, **fields):
+    """Has the sandbox say no more of its next tokens than these fields."""
+    body = {"access_token": "a-token", "refresh_token": "r-token", **fields}
+    app.faults.append(Fault(operation="token", status=200, body=body, times=1))
+    return app.oauth.authorize()
+
+
+DOUBTFUL = [
+    (["--company", COMPANY], {}, "does not say that the code is of agency company-1"),
+    (["--company", COMPANY, "--agency"], {}, "does not say that the code is of agency company-1"),
+    (["--agency"], {}, "name the agency with --company"),
+    (["--agency"], {"userType": "Company"}, "name the agency with --company"),
+    ([], {"userType": "Company"}, "name the agency with --company"),
+    (["--company", COMPANY], {"userType": "Location"}, "is of a location, not of an agency"),
+    (["--agency"], {"userType": "Location", "companyId": COMPANY}, "is of a location, not of an"),
+]
+
+
+@pytest.mark.parametrize(("options", "told", "says"), DOUBTFUL)
+def test_tokens_that_are_said_to_be_of_another_or_of_nobody(
+    outside, app, journal, options, told, says
+):
+    """Keeps no tokens as an agency's unless the service says so, and keeps the earlier login."""
+    assert outside.run("login", given=TOKEN).code == 0
+    code = granted(app, **told)
+    refused = outside.run("login", "--replace", "--client-id", "app-1", *options, given=code)
+    assert "nothing was kept: " in refused.complaint
+    assert says in refused.complaint
+    assert "a-token" not in refused.err
+    (login,) = (path for path in kept_files(journal) if path.name.endswith(".login.json"))
+    assert TOKEN in login.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "told", "kind"),
+    [
+        (["--company", COMPANY], {"companyId": COMPANY}, "an agency's token"),
+        (["--company", COMPANY], {"userType": "Company"}, "an agency's token"),
+        (["--agency"], {"companyId": COMPANY}, "an agency's token"),
+        ([], {"userType": "Location", "companyId": COMPANY}, "the tokens of an OAuth app"),
+        ([], {}, "the tokens of an OAuth app"),
+    ],
+)
+def test_tokens_of_which_enough_is_said(outside, app, options, told, kind):
+    """Keeps tokens whose kind the service tells, or nobody asked for."""
+    code = granted(app, **told)
+    assert outside.run("login", "--client-id", "app-1", *options, given=code).code == 0
+    assert outside.run("whoami", "--json").lines[0]["kind"] == kind
+
+
+@pytest.mark.parametrize(("answer", "kept"), [(b"y\n", True), (b"n\n", False)])
+def test_a_person_says_whose_tokens_they_are(outside, app, journal, answer, kept):
+    """Asks on a terminal if the service does not say it."""
+    code = granted(app)
+    ended, _, terminal = outside.answered(
+        code.encode() + b"\n",
+        *("login", "--client-id", "app-1", "--company", COMPANY),
+        question=b"authorization: ",
+        then=[(b"? [y/N]:", answer)],
+    )
+    assert "Are they of agency company-1?" in terminal
+    assert ended == (0 if kept else 1)
+    assert any(path.name.endswith(".login.json") for path in kept_files(journal)) == kept
+    assert "a-token" not in terminal
 
 
 def test_locations_wants_to_know_the_agency(outside):

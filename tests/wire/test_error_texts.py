@@ -7,6 +7,7 @@ import re
 import pytest
 
 from lcphone_async import (
+    AuthenticationError,
     LCPhoneClient,
     NotFoundError,
     PermissionDeniedError,
@@ -87,6 +88,26 @@ async def test_an_agency_s_call_wants_an_agency_s_token(v3: LCPhoneClient, raw_s
     with pytest.raises(PermissionDeniedError) as caught:
         [location async for location in v3.locations("company", "app")]
     assert "a location's where an agency's is wanted" in caught.value.hint
+
+
+@pytest.mark.parametrize("contract", ["v3", "2021-07-28"])
+@pytest.mark.parametrize(
+    ("user_type", "kinds"),
+    [
+        ("Company", "a location's where an agency's is wanted"),
+        ("Location", "an agency's where a location's is wanted"),
+    ],
+)
+async def test_a_code_of_the_wrong_kind_is_explained(
+    raw_server: RawServer, contract, user_type, kinds
+):
+    """A code is of the other kind than the tokens that it was sent for."""
+    body = {"message": "Token's user type mismatch!", "statusCode": 401}
+    raw_server.reply(http_json(body, 401))
+    async with LCPhoneClient("t", base_url=raw_server.url, api_version=contract) as client:
+        with pytest.raises(AuthenticationError) as caught:
+            await client.exchange_code("c", client_id="a", client_secret="b", user_type=user_type)
+    assert f"the code is of the wrong kind, {kinds}" in caught.value.hint
 
 
 @EVERY_CALL
