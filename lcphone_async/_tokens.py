@@ -149,7 +149,7 @@ class TokenPair:
         return Secret(json.dumps(asdict(self)))
 
     @classmethod
-    def from_text(cls, text: str) -> Self:
+    def from_text(cls, text: str, where: str = "the token store") -> Self:
         """What `to_text` was made from; raises `TokenUnavailableError` where it is none."""
         import json
 
@@ -175,7 +175,9 @@ class TokenPair:
             TypeError,
             ValueError,
         ):
-            reason = "the token store holds something else than tokens: empty it to begin anew"
+            reason = (
+                f"{where} holds something else than tokens: delete it and authorize the app again"
+            )
         raise TokenUnavailableError(reason)
 
 

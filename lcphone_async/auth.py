@@ -115,6 +115,8 @@ class OAuthTokens(ServiceTokens):
             what = "a token store such as FileTokenStore"
             checks.having("store", store, what, "lock", "load", "replace")
         self._store = MemoryTokenStore() if store is None else store
+        path = getattr(store, "path", None)
+        self._where = "the token store" if path is None else f"the token file '{path}'"
         super().__init__(_service(base_url, api_version))
         cooldown = checks.seconds("failure_cooldown", failure_cooldown)
         self._flight: Flight[TokenPair] = Flight(cooldown)
@@ -149,7 +151,10 @@ class OAuthTokens(ServiceTokens):
 
     def _kept(self, text: str | None) -> TokenPair:
         """What the store holds; where that was emptied, the newest that were here."""
-        return self._pair or self._given if text is None else TokenPair.from_text(text)
+        return self._pair or self._given if text is None else self._read(text)
+
+    def _read(self, text: str) -> TokenPair:
+        return TokenPair.from_text(text, self._where)
 
     def _fresh(self, text: str | None) -> TokenPair | None:
         """What the store holds, where it need not be renewed."""
@@ -210,7 +215,7 @@ class OAuthTokens(ServiceTokens):
         """Whether there are new tokens that belong in the place of this text."""
         if self._unsaved is None:
             return False
-        return text is None or TokenPair.from_text(text).refresh_token == self._unsaved[0]
+        return text is None or self._read(text).refresh_token == self._unsaved[0]
 
     async def _saved(self, text: str | None, pair: TokenPair) -> TokenPair:
         """The pair once it is stored, or another's that is newer; those who wait are told why not.
@@ -298,7 +303,8 @@ class OAuthTokens(ServiceTokens):
         if given.refresh_token is not None and kept.began_with != given.began_with:
             found[given.refresh_token] = given
         if not found:
-            raise TokenUnavailableError("no refresh token was given: authorize the app first")
+            reason = f"no refresh token was given, and {self._where} holds none"
+            raise TokenUnavailableError(f"{reason}: authorize the app first")
         unused = {token: pair for token, pair in found.items() if token not in self._used_up}
         if not unused:
             raise self._used_up[[*found][-1]]

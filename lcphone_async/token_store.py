@@ -126,7 +126,8 @@ class FileTokenStore:
         try:
             with suppress(OSError):  # another user's file, or on a read-only mount
                 tighten(self.path)
-            text = Secret(self.path.read_text(encoding="utf-8-sig"))
+            # What is not UTF-8 is not tokens either; an error of a decoder would hold all of it.
+            text = Secret(self.path.read_text(encoding="utf-8-sig", errors="replace"))
         except FileNotFoundError:
             return None
         return None if text.isspace() or not text else text

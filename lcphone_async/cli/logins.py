@@ -210,11 +210,18 @@ async def _put(store: _File | _Keyring, text: str | None) -> None:
 
 
 def _read(text: str, keeper: _Keeper) -> dict[str, Any]:
-    try:
+    fields: Any = None
+    with suppress(ValueError, RecursionError):
+        fields = json.loads(text)
+    if _is_login(fields):
         return {
-            name: Secret(value) if name in _SECRETS else value
-            for name, value in json.loads(text).items()
+            name: Secret(value) if name in _SECRETS else value for name, value in fields.items()
         }
-    except (ValueError, AttributeError):
-        pass
     raise click.ClickException(f"{keeper} holds no login: run `lcphone login` again")
+
+
+def _is_login(fields: Any) -> bool:
+    """Whether they are texts, and hold a token or an app."""
+    if not isinstance(fields, dict) or not all(isinstance(v, str | None) for v in fields.values()):
+        return False
+    return bool(fields.get("token") or (fields.get("client_id") and fields.get("client_secret")))

@@ -288,6 +288,37 @@ def test_a_person_is_asked_before_a_login_is_replaced(outside, journal):
     assert "pit-the-first-one" in login.read_text()
 
 
+NO_LOGIN = [
+    *("no login", "null", "[]", "{}", "5", "\0" * 99, "[" * 100_000, "\ufffd"),
+    *('{"client_id": "app-1"}', '{"client_secret": "s"}', '{"company_id": "c"}', '{"token": 5}'),
+    *('{"token": ""}', '{"client_id": 5, "client_secret": "s"}', '{"token": "t", "company_id": 7}'),
+]
+
+
+@pytest.mark.parametrize("text", NO_LOGIN, ids=lambda text: text[:40])
+def test_a_file_that_holds_no_login(outside, journal, text):
+    """Names the file in one line, says what to do, and changes nothing."""
+    outside.run("login", given=TOKEN)
+    (login,) = (path for path in kept_files(journal) if path.name.endswith(".login.json"))
+    login.write_text(text)
+    refused = outside.run("pools", "--location", "loc1")
+    assert f"{login} holds no login: run `lcphone login` again" in refused.complaint
+    assert login.read_text() == text
+    assert outside.run("login", given=TOKEN).code == 0
+
+
+def test_a_file_that_holds_no_tokens(outside, app, journal):
+    """Names the file in one line, says what to do, and changes nothing."""
+    outside.run("login", "--client-id", "app-1", given=app.oauth.authorize("loc1"))
+    (tokens,) = (path for path in kept_files(journal) if path.name.endswith(".tokens.json"))
+    for text, says in [("\0" * 99, "delete it and authorize"), ("", "authorize the app first")]:
+        tokens.write_text(text)
+        refused = outside.run("pools", "--location", "loc1")
+        assert f"the token file '{tokens}' holds" in refused.complaint
+        assert says in refused.complaint
+        assert tokens.read_text() == text
+
+
 def test_what_is_no_login_is_replaced(outside, journal):
     """Asks nothing where a file holds no login, or is blank."""
     outside.run("login", given="pit-the-first-one")

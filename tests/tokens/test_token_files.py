@@ -1,5 +1,6 @@
 """A token file: who may read it, what counts as empty, and how it is mounted."""
 
+import asyncio
 import json
 import os
 import stat
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from lcphone_async import FileTokenStore, TokenUnavailableError
+from lcphone_async._refresh_mark import is_marked
 
 from .conftest import HOUR, mounted
 
@@ -85,6 +87,89 @@ async def test_a_store_over_a_blank_file(tmp_path, text):
     assert not await store.replace(text, "wrong")
     assert await store.replace(None, "first")
     assert await store.load() == "first"
+
+
+KEPT = b'{"access_token": "a", "refresh_token": "kept-token", "expires_at": 1, "due_at": 1}'
+NO_TOKENS = {
+    "NULs": b"\0" * 300,
+    "NULs at its end": KEPT[:40] + b"\0" * 40,
+    "NULs after it": KEPT + b"\0",
+    "cut off": KEPT[:40],
+    "null": b"null",
+    "an object": b"{}",
+    "an array": b"[]",
+    "a number": b"5",
+    "no UTF-8": b"\xff" + KEPT,
+    "UTF-16": KEPT.decode().encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("held", NO_TOKENS.values(), ids=list(NO_TOKENS))
+async def test_a_file_that_is_damaged(v3, tmp_path, held, given):
+    """Names the file and says what to do, sends nothing, and leaves the file as it is."""
+    path = tmp_path / "tokens.json"
+    path.write_bytes(held)
+    options = {} if given else {"refresh_token": None}
+    async with v3.client(v3.tokens(store=FileTokenStore(path), **options)) as client:
+        with pytest.raises(TokenUnavailableError) as caught:
+            await client.number_pools("loc1")
+    assert f"the token file '{path}' holds something else than tokens: delete it" in str(
+        caught.value
+    )
+    assert "kept-token" not in repr(caught.value.__context__)
+    assert path.read_bytes() == held
+    assert {file.name for file in tmp_path.iterdir()} <= {"tokens.json", "tokens.json.lock"}
+    assert v3.asked() == 0
+
+
+async def test_a_damaged_file_that_was_deleted(v3, tmp_path):
+    """Goes on with the refresh token that was given."""
+    path = tmp_path / "tokens.json"
+    path.write_bytes(b"\0" * 300)
+    grant = v3.oauth.install("loc1")
+    async with v3.client(v3.tokens(grant, store=FileTokenStore(path))) as client:
+        with pytest.raises(TokenUnavailableError):
+            await client.number_pools("loc1")
+    path.unlink()
+    async with v3.client(v3.tokens(grant, store=FileTokenStore(path))) as client:
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+async def test_a_file_that_is_damaged_during_a_refresh(v3, tmp_path):
+    """Keeps the new tokens in memory, leaves the file, and stores them once it was deleted."""
+    path = tmp_path / "tokens.json"
+
+    class Damaged(FileTokenStore):
+        is_new = True
+
+        async def replace(self, old, new):
+            if self.is_new and not is_marked(new):
+                self.is_new = False
+                path.write_bytes(b"\0" * 300)
+            return await super().replace(old, new)
+
+    async with v3.client(v3.tokens(store=Damaged(path))) as client:
+        with pytest.raises(TokenUnavailableError, match=r"in memory only.*something else than"):
+            await client.number_pools("loc1")
+        assert path.read_bytes() == b"\0" * 300
+        path.unlink()
+        async with asyncio.timeout(30):
+            while not path.exists() or is_marked(path.read_text()):
+                await asyncio.sleep(0.01)
+        await client.number_pools("loc1")
+    assert v3.outcomes() == ["issued"]
+
+
+async def test_an_empty_file_and_no_refresh_token(v3, tmp_path):
+    """Names the file, and says to authorize the app."""
+    path = tmp_path / "tokens.json"
+    path.touch()
+    async with v3.client(v3.tokens(refresh_token=None, store=FileTokenStore(path))) as client:
+        with pytest.raises(TokenUnavailableError, match=f"'{path}' holds none: authorize the app"):
+            await client.number_pools("loc1")
+    assert path.read_bytes() == b""
 
 
 @pytest.mark.parametrize("is_used", [False, True])
