@@ -35,7 +35,9 @@ asyncio.run(main())
 
 AS_A_SERVICE = """
 async def main():
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        loop.add_signal_handler(number, task.cancel)
     async with new() as client:
         await client.number_pools("loc1")
 
@@ -94,6 +96,8 @@ def started(app, path, program):
         (CLOSED, [signal.SIGINT, signal.SIGINT]),
         (AS_A_SERVICE, [signal.SIGTERM]),
         (AS_A_SERVICE, [signal.SIGTERM, signal.SIGTERM]),
+        (AS_A_SERVICE, [signal.SIGHUP]),
+        (AS_A_SERVICE, [signal.SIGQUIT]),
         (UNCLOSED, [signal.SIGINT]),
         (UNCLOSED_AT_ITS_END, []),
         (CLOSED_LATER, [signal.SIGINT]),
@@ -103,6 +107,8 @@ def started(app, path, program):
         "Ctrl-C twice",
         "SIGTERM",
         "SIGTERM twice",
+        "SIGHUP",
+        "SIGQUIT",
         "unclosed, Ctrl-C",
         "unclosed",
         "run_until_complete",
