@@ -63,6 +63,11 @@ class RawRequest:
         return json.loads(self.body)
 
     @property
+    def form(self) -> dict[str, str]:
+        """The body of a form as a mapping."""
+        return dict(parse_qsl(self.body.decode("ascii"), strict_parsing=True))
+
+    @property
     def _request_line(self) -> list[str]:
         return self.head.split(b"\r\n", 1)[0].decode("ascii").split(" ")
 
