@@ -66,7 +66,7 @@ async def test_one_shard_is_down(end):
     """Answers every call of the locations on other shards, and says what the dead one met."""
     with Cluster() as cluster:
         redis = RedisCluster(host="127.0.0.1", port=cluster.shards[1].port)
-        async with limiter_of(redis) as limiter:
+        async with limiter_of(redis, timeout=5) as limiter:  # also under load
             await asyncio.gather(*(take(limiter, location) for location in LOCATIONS))
             on_it = {
                 location
