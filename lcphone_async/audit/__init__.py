@@ -16,8 +16,9 @@ from .._extras import extra
 
 if TYPE_CHECKING:
     from .auditing import AuditSummary, Progress, audit
+    from .changes import ChangeKind
     from .cluster import audit_on_dask
-    from .comparing import Change, ChangeKind, Comparison, NotCompared, compare
+    from .comparing import Change, Comparison, NotCompared, compare
     from .costing import Cost, Costs, costs
     from .errors import ClusterError, StoreError
     from .exporting import export
@@ -64,7 +65,7 @@ _HOMES = {
     "RULES": "rules",
     "AuditSummary": "auditing",
     "Change": "comparing",
-    "ChangeKind": "comparing",
+    "ChangeKind": "changes",
     "ClusterError": "errors",
     "Comparison": "comparing",
     "Cost": "costing",

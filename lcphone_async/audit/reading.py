@@ -67,6 +67,9 @@ WHERE found.run_id = {run_id}
 """
 _OTHERS: Final = "CREATE VIEW {schema}.{table} AS FROM {catalog}.{table} WHERE run_id = {run_id}"
 
+# Runs between the two may have confirmed it.
+_GONE: Final = "CREATE VIEW gone AS FROM new_store.gone_numbers WHERE run_id <= {run_id}"
+
 
 MakeRow = Callable[..., tuple[object, ...]]
 
@@ -168,8 +171,10 @@ def reading_two(
 ) -> Iterator[tuple[Reading, Run]]:
     """Opens two runs, of one store or of two: views in the schemas `old` and `new`.
 
-    Gives the new run's reading, and the old run. Without a run named, `new` is the newest, and
-    `old` the one before it or, in another store, the newest there.
+    Yields the new run's reading, and the old run. Without a run named, `new` is the newest, and
+    `old` the one before it or, in another store, the newest there. The view `gone` has the
+    numbers that the new store's runs up to the new one found gone. Raises `StoreError`, also if
+    both are the same run or in the wrong order.
     """
     old_path, new_path = checked_path("old", old), checked_path("new", new)
     old_run, new_run = checked_run("old_run", old_run), checked_run("new_run", new_run)
@@ -185,10 +190,18 @@ def reading_two(
         else:
             _attach(connection, old_path, "old_store")
             earlier = _run(connection, old_path, "old_store", old_run)
+        if earlier.started_at == later.started_at:
+            raise StoreError(f"{new_path}: run {later.run_id} is the same run: name two runs")
+        if earlier.started_at > later.started_at:
+            raise StoreError(
+                f"{new_path}: run {later.run_id} began before run {earlier.run_id} of {old_path},"
+                " which is to be the old one: swap them"
+            )
         for schema in ("old", "new"):
             connection.execute(f"CREATE SCHEMA {schema}")
         _make_views(connection, "new_store" if is_one else "old_store", earlier, "old")
         _make_views(connection, "new_store", later, "new")
+        connection.execute(_GONE.format(run_id=later.run_id))
         yield Reading(new_path, later, connection), earlier
 
 

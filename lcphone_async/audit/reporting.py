@@ -13,8 +13,9 @@ from attrs import frozen
 
 from .._paths import checked_path
 from .._version import __version__
+from .changes import ChangeKind
 from .charts import Chart
-from .comparing import Change, ChangeKind, NotCompared, compare
+from .comparing import Change, NotCompared, compare
 from .costing import estimate
 from .finding import checked_countries, checked_rules, count, found_by, prepare
 from .reading import Reading, reading
@@ -26,15 +27,28 @@ _MOST_BARS: Final = 9
 
 
 _TITLES: Final = {
-    ChangeKind.ADDED: "Numbers added",
-    ChangeKind.RELEASED: "Numbers released",
-    ChangeKind.MOVED: "Numbers moved to another location",
-    ChangeKind.CAPABILITY: "Numbers that can do more or less than before",
-    ChangeKind.ROUTING: "Calls that are answered otherwise",
-    ChangeKind.USER: "Numbers with another user",
     ChangeKind.STATUS: "Locations whose phone account changed its status",
+    ChangeKind.DISCONNECTED: "Locations whose phone system was disconnected",
+    ChangeKind.PAPERS: "Numbers with another address or bundle, or none any more",
+    ChangeKind.DEFAULT: "Default numbers",
+    ChangeKind.RELEASED: "Numbers released",
+    ChangeKind.RELEASED_OR_MOVED: "Numbers released, or moved to a location that was not seen",
+    ChangeKind.MOVED: "Numbers moved to another location",
+    ChangeKind.PERHAPS_MOVED: "Numbers perhaps moved to another location",
+    ChangeKind.NOT_SEEN: "Numbers that were not seen, perhaps released",
+    ChangeKind.ROUTING: "Calls that are answered otherwise",
+    ChangeKind.CAPABILITY: "Numbers that can do more or less than before",
+    ChangeKind.USER: "Numbers with another user",
+    ChangeKind.POOL: "Pools",
+    ChangeKind.RCS_SENDER: "RCS senders",
+    ChangeKind.ADDED_OR_MOVED: "Numbers added, or moved from a location that was not seen before",
+    ChangeKind.ADDED: "Numbers added",
+    ChangeKind.CONNECTED: "Locations whose phone system was connected",
     ChangeKind.LOCATION_ADDED: "Locations that were not in the list before",
     ChangeKind.LOCATION_GONE: "Locations that are not in the list any more",
+    ChangeKind.TYPE: "Numbers of another type, origin or country",
+    ChangeKind.DETAIL: "Other fields of numbers, pools and RCS senders",
+    ChangeKind.NAME: "Names",
 }
 
 

@@ -210,7 +210,7 @@ def _service(service: InboundCallService | None) -> dict[str, str | None] | None
     if service is None:
         return None
     value = service.value
-    as_text = value if value is None or isinstance(value, str) else json.dumps(value)
+    as_text = value if value is None or isinstance(value, str) else _canonical(value)
     return {"type": service.type, "value": as_text}
 
 
@@ -222,4 +222,20 @@ def _number_extra(number: ActiveNumber) -> str | None:
 
 
 def _json(value: Mapping[str, Any]) -> str | None:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True) if value else None
+    return _canonical(value) if value else None
+
+
+def _canonical(value: Any) -> str:
+    """JSON that is the same if only the keys' order differs, or a fraction that is zero."""
+    return json.dumps(_without_zeros(value), ensure_ascii=False, sort_keys=True)
+
+
+def _without_zeros(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {key: _without_zeros(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_without_zeros(part) for part in value]
+        case float() if value.is_integer():
+            return int(value)
+    return value

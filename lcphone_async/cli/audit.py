@@ -5,32 +5,23 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .._extras import MissingExtraError, extra
-from ..client import LCPhoneClient
-from ..errors import (
-    AuthenticationError,
-    LCPhoneError,
-    LocalResourceError,
-    TokenUnavailableError,
-)
+from ..errors import LCPhoneError
 from ..models import Location
-from . import tables
+from . import audit_diff, audit_run, tables
 from .output import json_lines, new_console, plain
 from .progress import shown_progress
-from .service import Service, complain, finish, of_service
+from .service import Service, complain, of_service
 
 if TYPE_CHECKING:
-    from ..audit import AuditSummary, Comparison, Rule
+    from ..audit import Rule
 
-_INCOMPLETE, _TOKEN_REFUSED, _DAY_SPENT, _STORE_UNUSABLE = 3, 4, 5, 6
-_CHANGED, _NOT_COMPARED = 1, 2
-_ROWS_AT_ONCE = 500
+_CANNOT_COMPARE = 2
 _STDOUT = Path("/dev/stdout")
 _PATH = click.Path(path_type=Path, readable=False)  # a file's own error is told on one line
 
@@ -67,10 +58,10 @@ def _verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
             except MissingExtraError as error:
                 raise click.ClickException(str(error)) from None
             except LCPhoneError as error:
-                if not _is_of_store(error):
+                if not audit_run.is_of_store(error):
                     raise
                 complain(error)
-                raise click.exceptions.Exit(_STORE_UNUSABLE) from None
+                raise click.exceptions.Exit(audit_run.STORE_UNUSABLE) from None
 
         return audit.command(name)(verb)
 
@@ -151,15 +142,15 @@ def run(
     its limit has reset, within 24 hours; 6 the store cannot be written, as on a full disk; 1
     another error.
     """
-    locations: list[Location | str] = [*location_ids, *_listed(listed)]
+    locations: list[Location | str] = [*location_ids, *audit_run.listed(listed)]
     if installed:
-        locations += _installed(service, company, app_id)
+        locations += audit_run.installed(service, company, app_id)
     if not locations and not options["resume"]:
         raise click.UsageError("name the locations, give a file with --locations, or --installed")
     given = {name: value for name, value in options.items() if value is not None}
     try:
         with shown_progress() as show:
-            summary = _take(
+            summary = audit_run.take(
                 service,
                 scheduler,
                 (redis_url, redis_wait),
@@ -180,8 +171,8 @@ def run(
         if place.reason is not None:
             tell = _mention if place.coverage.is_final else complain
             tell(f"{place.location_id}: {place.coverage}: {place.reason}")
-    if code := _exit_code(summary):
-        complain(_ending(summary))
+    if code := audit_run.exit_code(summary):
+        complain(audit_run.ending(summary))
         raise click.exceptions.Exit(code)
 
 
@@ -230,26 +221,40 @@ def export(store: Path, format_: Any, out: Path, table: Any, run_id: int | None)
     type=_PATH,
     help="OLD and NEW are runs of this file; by default its last two.",
 )
+@click.option("--only", metavar="KINDS", help="These kinds of change, such as 'papers,status'.")
+@click.option("--ignore", metavar="KINDS", help="All kinds of change but these.")
 @_json
-def diff(old: str | None, new: str | None, store: Path | None, *, as_json: bool) -> None:
+def diff(
+    *,
+    old: str | None,
+    new: str | None,
+    store: Path | None,
+    only: str | None,
+    ignore: str | None,
+    as_json: bool,
+) -> None:
     """Show what changed from OLD to NEW: two files, or two runs of one.
 
-    Numbers added, released, and moved between locations (which drops their A2P registration), and
-    changes of capability, routing, user and account status. Locations that were not seen whole
-    tell nothing of what was added or released.
+    The most urgent first: account status, lost papers, default numbers; numbers released, moved
+    (which drops their A2P registration) or not seen; routing, capabilities, users, pools, RCS
+    senders; numbers added; other fields; names. A change is told if both runs saw it.
 
-    Exit codes: 0 nothing changed; 1 something did; 2 they cannot be compared.
+    Exit codes: 0 compared, and nothing changed; 1 something changed; 3 some locations, which are
+    named, or all were not compared, whatever changed in the others; 2 the runs cannot be compared.
     """
     from ..audit import StoreError, compare
 
+    runs = audit_diff.two_runs(old, new, store)
+    runs["only"] = audit_diff.kinds("--only", only)
+    runs["ignore"] = audit_diff.kinds("--ignore", ignore)
     try:
-        with compare(**_two_runs(old, new, store)) as comparison:
-            changed = _show_changes(comparison, as_json=as_json)
+        with compare(**runs) as comparison:
+            code = audit_diff.show(comparison, as_json=as_json)
     except (StoreError, ValueError) as error:
         complain(error)
-        raise click.exceptions.Exit(_NOT_COMPARED) from None
-    if changed:
-        raise click.exceptions.Exit(_CHANGED)
+        raise click.exceptions.Exit(_CANNOT_COMPARE) from None
+    if code:
+        raise click.exceptions.Exit(code)
 
 
 @_verb("findings")
@@ -349,120 +354,6 @@ def report(
         **_countries(regulated),
     )
     click.echo(plain(f"{out}: {out.stat().st_size / 1024:,.0f} KiB"), err=True)
-
-
-def _listed(path: Path | None) -> list[Location]:
-    from ..audit import read_locations
-
-    if path is None:
-        return []
-    with click.open_file(path, encoding="utf-8") as file:
-        try:
-            return read_locations(file.read(), file.name)
-        except UnicodeDecodeError:
-            raise ValueError(f"{file.name}: not UTF-8") from None
-
-
-def _installed(service: Service, company: str | None, app_id: str | None) -> list[Location]:
-    company = company or (service.login.fields.get("company_id") if service.login else None)
-    if company is None or app_id is None:
-        raise click.UsageError("--installed: name the agency with --company, the app with --app")
-
-    async def find(client: LCPhoneClient) -> list[Location]:
-        return [location async for location in client.locations(company, app_id)]
-
-    return service.run(find)
-
-
-def _take(
-    service: Service,
-    scheduler: str | None,
-    redis: tuple[str | None, float],
-    what: Any,
-    **options: Any,
-) -> AuditSummary:
-    """The audit, here or on a cluster."""
-    if scheduler is None:
-        from ..audit import audit as take
-
-        options.pop("worker_wait", None)
-        return service.run(lambda client: take(client, *what, **options))
-    redis_url, redis_wait = redis
-    if redis_url is None:
-        raise click.UsageError("--dask: name with --redis where the workers share their budgets")
-    from ..audit import audit_on_dask
-    from . import workers
-
-    workers.silence_dask()
-    client_of_worker = functools.partial(workers.client, service.options, redis_url, redis_wait)
-    return finish(audit_on_dask(scheduler, client_of_worker, *what, **options))
-
-
-def _exit_code(summary: AuditSummary) -> int:
-    match summary.error:
-        case None if summary.is_complete:
-            return 0
-        case None:
-            return _DAY_SPENT if summary.days_spent else _INCOMPLETE
-        case AuthenticationError() | TokenUnavailableError():
-            return _TOKEN_REFUSED
-    return _STORE_UNUSABLE if _is_of_store(summary.error) else 1
-
-
-def _is_of_store(error: LCPhoneError) -> bool:
-    from ..audit import StoreError
-
-    return isinstance(error, StoreError | LocalResourceError)
-
-
-def _ending(summary: AuditSummary) -> str:
-    """Why an audit is not complete, and what to do."""
-    if summary.error is not None:
-        return f"stopped: {summary.error}: what is done is kept, and --resume goes on"
-    if summary.days_spent:
-        return (
-            f"the requests of the day are spent for {summary.days_spent} locations: go on with"
-            " --resume once their limits have reset, within 24 hours"
-        )
-    return "some locations were not seen whole: --resume tries them again"
-
-
-def _two_runs(old: str | None, new: str | None, store: Path | None) -> dict[str, Any]:
-    if store is None:
-        if old is None or new is None:
-            raise click.UsageError("name two files, or a file with --store")
-        return {"old": old, "new": new}
-    return {
-        "old": store,
-        "new": store,
-        "old_run": None if old is None else _run_id(old),
-        "new_run": None if new is None else _run_id(new),
-    }
-
-
-def _run_id(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise click.UsageError(f"{text!r} is not a run: they are numbered from 1")
-    return int(text)
-
-
-def _show_changes(comparison: Comparison, *, as_json: bool) -> bool:
-    """Prints the changes, and tells whether there are any."""
-    counts = comparison.counts()
-    if as_json:
-        for change in comparison.changes():
-            click.echo(json_lines([change]), nl=False)
-    else:
-        console = new_console()
-        titles = (f"Run {comparison.old.run_id} to run {comparison.new.run_id}", "Changes")
-        console.print(tables.counts(titles, counts.items()))
-        changes, header = comparison.changes(), True
-        while some := list(islice(changes, _ROWS_AT_ONCE)):
-            console.print(tables.changes(some, header=header))
-            header = False
-    if unseen := comparison.not_compared():
-        _mention(f"{len(unseen):,} locations were not seen whole in both runs")
-    return bool(counts)
 
 
 def _read_rules(path: Path | None) -> list[Rule]:

@@ -80,6 +80,8 @@ class Agency:
     filters: bool = True
     """Whether it takes notice of `searchFilter`."""
     tells_total: bool = True
+    is_flat: bool = False
+    """Whether it answers as under the 2021-07-28 contract, and leaves out flags that are false."""
     hidden: int = 0
     """How many numbers the total counts that are never listed."""
     url: str = ""
@@ -129,6 +131,10 @@ class Agency:
         }
         if not self.tells_total:
             del data["total"]
+        if self.is_flat:
+            told = ({k: v for k, v in one.items() if v is not False} for one in data["numbers"])
+            flat = {"numbers": list(told), "isUnderGhl": True, "pageSize": size, "page": page}
+            return web.json_response({**flat, "accountStatus": place.status})
         return web.json_response(
             {"status": "success", "data": data, "message": "OK", "statusCode": 200}
         )

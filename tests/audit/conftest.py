@@ -30,8 +30,14 @@ def take(store):
         retry = RetryPolicy(max_tries=3, first_wait=0)
         limiter = options.pop("limiter", RateLimiter(10_000))
         token = options.pop("token", "any")
+        version = options.pop("api_version", "v3")
         async with LCPhoneClient(
-            token, base_url=service.url, limiter=limiter, retry=retry, timeout=5
+            token,
+            base_url=service.url,
+            api_version=version,
+            limiter=limiter,
+            retry=retry,
+            timeout=5,
         ) as client:
             return await audit(client, locations, path, **options)
 

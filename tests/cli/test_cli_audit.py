@@ -210,10 +210,37 @@ def test_diff(lcphone, lcphone_sandbox, taken, tmp_path):
     assert table.code == 1
     assert "+18305551234" in table.out
     assert lcphone.run(*diff, "1", "2").code == 0
+    assert lcphone.run(*diff, "--ignore", "added, name").code == 0
+    assert lcphone.run(*diff, "--only", "Added").code == 1
+    unknown = lcphone.run(*diff, "--only", "x")
+    assert (unknown.code, "'x' is not a kind of change: status" in unknown.err) == (2, True)
+    assert "run 1 began before run 2" in lcphone.run(*diff, "2", "1").err
+    assert "the same run" in lcphone.run(*diff, "2", "2").err
     assert lcphone.run("audit", "diff", taken, taken).code == 1
     assert lcphone.run("audit", "diff", taken, str(tmp_path / "none")).code == 2
     assert lcphone.run("audit", "diff", taken).code == 2
     assert lcphone.run(*diff, "x").code == 2
+
+
+def test_diff_of_what_was_not_seen(lcphone, lcphone_sandbox, taken, store):
+    """Names the locations that were not compared, and ends with a code of its own."""
+    lcphone_sandbox.faults.append(Fault(location="b", status=403))
+    lcphone.run("audit", "run", "a", "b", "--store", store)
+    done = lcphone.run("audit", "diff", "--store", store)
+    assert done.code == 3
+    assert "b: not compared: complete, then failed" in done.err
+    assert "1 locations were compared, 1 were not seen whole in both runs" in done.err
+    done = lcphone.run("audit", "diff", "--store", store, "--json")
+    assert (done.code, done.lines) == (
+        3,
+        [{"kind": "not compared", "location_id": "b", "before": "complete", "after": "failed"}],
+    )
+    lcphone_sandbox.faults.clear()
+    lcphone.run("audit", "run", "c", "--store", store)
+    nothing = lcphone.run("audit", "diff", "--store", store, "1", "3", "--json")
+    assert nothing.code == 3
+    assert "0 locations were compared" in nothing.err
+    assert [line["kind"] for line in nothing.lines] == ["location added"] + ["location gone"] * 2
 
 
 @pytest.mark.exhaustive

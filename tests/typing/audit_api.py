@@ -105,6 +105,8 @@ def look() -> None:
 
 def changed() -> None:
     """A comparison is open as long as its block."""
+    with la.compare("old", "new", only=["moved"], ignore={la.ChangeKind.NAME}) as comparison:
+        assert_type(comparison.compared, int)
     with la.compare("old", Path("new"), old_run=1, new_run=2) as comparison:
         assert_type(comparison, la.Comparison)
         assert_type(comparison.counts(), dict[la.ChangeKind, int])

@@ -1,0 +1,89 @@
+"""What `lcphone audit diff` is told and prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from . import tables
+from .output import json_lines, new_console
+from .service import complain
+
+if TYPE_CHECKING:
+    from ..audit import Comparison, NotCompared
+
+_CHANGED, _NOT_COMPARED = 1, 3
+_ROWS_AT_ONCE = 500
+
+
+def two_runs(old: str | None, new: str | None, store: Path | None) -> dict[str, Any]:
+    """The arguments of `compare`; raises `UsageError`."""
+    if store is None:
+        if old is None or new is None:
+            raise click.UsageError("name two files, or a file with --store")
+        return {"old": old, "new": new}
+    return {
+        "old": store,
+        "new": store,
+        "old_run": None if old is None else _run_id(old),
+        "new_run": None if new is None else _run_id(new),
+    }
+
+
+def kinds(option: str, text: str | None) -> list[str]:
+    """The kinds of change that an option lists, with commas between them."""
+    from ..audit import ChangeKind
+
+    named = [kind.strip() for kind in (text or "").split(",") if kind.strip()]
+    known = {kind.lower(): str(kind) for kind in ChangeKind}
+    for kind in named:
+        if kind.lower() not in known:
+            raise click.UsageError(
+                f"{option}: {kind!r} is not a kind of change: {', '.join(ChangeKind)}"
+            )
+    return [known[kind.lower()] for kind in named]
+
+
+def show(comparison: Comparison, *, as_json: bool) -> int:
+    """Prints the changes and the locations that were not compared; returns the exit code."""
+    counts, unseen = comparison.counts(), comparison.not_compared()
+    if as_json:
+        for change in comparison.changes():
+            click.echo(json_lines([change]), nl=False)
+        click.echo(_json_of(unseen), nl=False)
+    else:
+        console = new_console()
+        titles = (f"Run {comparison.old.run_id} to run {comparison.new.run_id}", "Changes")
+        console.print(tables.counts(titles, counts.items()))
+        changes, header = comparison.changes(), True
+        while some := list(islice(changes, _ROWS_AT_ONCE)):
+            console.print(tables.changes(some, header=header))
+            header = False
+    compared = comparison.compared
+    for one in unseen:
+        complain(f"{one.location_id}: not compared: {one.before}, then {one.after}")
+    if unseen or not compared:
+        complain(
+            f"{compared:,} locations were compared,"
+            f" {len(unseen):,} were not seen whole in both runs"
+        )
+        return _NOT_COMPARED
+    return _CHANGED if counts else 0
+
+
+def _json_of(unseen: Iterable[NotCompared]) -> str:
+    """A line for each location that was not compared."""
+    rows = ({"kind": "not compared", **attrs.asdict(one)} for one in unseen)
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def _run_id(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise click.UsageError(f"{text!r} is not a run: they are numbered from 1")
+    return int(text)

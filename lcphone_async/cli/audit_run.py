@@ -1,0 +1,104 @@
+"""What `lcphone audit run` is told, where it walks, and how it ends."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..client import LCPhoneClient
+from ..errors import (
+    AuthenticationError,
+    LCPhoneError,
+    LocalResourceError,
+    TokenUnavailableError,
+)
+from ..models import Location
+from .service import Service, finish
+
+if TYPE_CHECKING:
+    from ..audit import AuditSummary
+
+_INCOMPLETE, _TOKEN_REFUSED, _DAY_SPENT, STORE_UNUSABLE = 3, 4, 5, 6
+
+
+def listed(path: Path | None) -> list[Location]:
+    """The locations in a file; raises `OSError` or `ValueError` if it cannot be read."""
+    from ..audit import read_locations
+
+    if path is None:
+        return []
+    with click.open_file(path, encoding="utf-8") as file:
+        try:
+            return read_locations(file.read(), file.name)
+        except UnicodeDecodeError:
+            raise ValueError(f"{file.name}: not UTF-8") from None
+
+
+def installed(service: Service, company: str | None, app_id: str | None) -> list[Location]:
+    """The locations of an agency that have the app; raises `UsageError`."""
+    company = company or (service.login.fields.get("company_id") if service.login else None)
+    if company is None or app_id is None:
+        raise click.UsageError("--installed: name the agency with --company, the app with --app")
+
+    async def find(client: LCPhoneClient) -> list[Location]:
+        return [location async for location in client.locations(company, app_id)]
+
+    return service.run(find)
+
+
+def take(
+    service: Service,
+    scheduler: str | None,
+    redis: tuple[str | None, float],
+    what: Any,
+    **options: Any,
+) -> AuditSummary:
+    """Audits here or on a cluster; raises `UsageError`."""
+    if scheduler is None:
+        from ..audit import audit
+
+        options.pop("worker_wait", None)
+        return service.run(lambda client: audit(client, *what, **options))
+    redis_url, redis_wait = redis
+    if redis_url is None:
+        raise click.UsageError("--dask: name with --redis where the workers share their budgets")
+    from ..audit import audit_on_dask
+    from . import workers
+
+    workers.silence_dask()
+    client_of_worker = functools.partial(workers.client, service.options, redis_url, redis_wait)
+    return finish(audit_on_dask(scheduler, client_of_worker, *what, **options))
+
+
+def exit_code(summary: AuditSummary) -> int:
+    """How an audit ends: 0 if all was seen."""
+    match summary.error:
+        case None if summary.is_complete:
+            return 0
+        case None:
+            return _DAY_SPENT if summary.days_spent else _INCOMPLETE
+        case AuthenticationError() | TokenUnavailableError():
+            return _TOKEN_REFUSED
+    return STORE_UNUSABLE if is_of_store(summary.error) else 1
+
+
+def is_of_store(error: LCPhoneError) -> bool:
+    """Whether it is the store, or this machine, that an error is of."""
+    from ..audit import StoreError
+
+    return isinstance(error, StoreError | LocalResourceError)
+
+
+def ending(summary: AuditSummary) -> str:
+    """Why an audit is not complete, and what to do."""
+    if summary.error is not None:
+        return f"stopped: {summary.error}: what is done is kept, and --resume goes on"
+    if summary.days_spent:
+        return (
+            f"the requests of the day are spent for {summary.days_spent} locations: go on with"
+            " --resume once their limits have reset, within 24 hours"
+        )
+    return "some locations were not seen whole: --resume tries them again"
