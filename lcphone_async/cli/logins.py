@@ -31,6 +31,9 @@ _ELSEWHERE = "set HOME to a folder that can be written, or give the token in LCP
 
 _TRIAL = "no login, but a trial whether one can be kept here"
 
+# No login and no tokens take more of a disk. A keyring may take less, and is tried with less.
+_ROOM = 16_384
+
 
 @frozen
 class Login:
@@ -74,9 +77,8 @@ class Login:
         keeper = _keepers(base_url)[0]
 
         async def write() -> None:
-            await _try_out(keeper.login)
-            if await keeper.tokens.load() is not None:
-                await _try_out(keeper.tokens)
+            async with _tried_out(keeper.login), _tried_out(keeper.tokens):
+                pass  # there is room for both
 
         asyncio.run(write())
 
@@ -193,12 +195,18 @@ def _usable_keyring() -> ModuleType | None:
     )
 
 
-async def _try_out(store: _File | _Keyring) -> None:
+@asynccontextmanager
+async def _tried_out(store: _File | _Keyring) -> AsyncIterator[None]:
+    """Keeps a trial for a while, or what is kept once more."""
+    trial = _TRIAL.ljust(_ROOM) if isinstance(store, _File) else _TRIAL
     async with store.lock():
         kept = await store.load()
-        await store.replace(kept, _TRIAL if kept is None else kept)
-        if kept is None:
-            store.forget()
+        await store.replace(kept, trial if kept is None else kept)
+        try:
+            yield
+        finally:
+            if kept is None:
+                store.forget()
 
 
 async def _put(store: _File | _Keyring, text: str | None) -> None:

@@ -3,9 +3,11 @@
 import json
 import stat
 import textwrap
+from contextlib import suppress
 
 import pytest
 from attrs import evolve
+from tokens.conftest import mounted
 
 from cli.lcphone_command import TOKEN, Command
 from lcphone_async.sandbox import Fault, OAuthSettings, Sandbox, TokenSettings
@@ -197,7 +199,7 @@ def test_a_code_that_is_no_good(outside, app, journal):
     outcome = outside.run("login", "--client-id", "app-1", given="code-of-nobody\n")
     assert "authorization code is invalid" in outcome.complaint
     assert "code-of-nobody" not in outcome.err
-    assert not any("tokens" in path.name for path in kept_files(journal))
+    assert {path.suffix for path in kept_files(journal)} == {".lock"}
     unseen(app, outcome)
 
 
@@ -246,6 +248,27 @@ def test_a_place_that_cannot_be_written(outside, app, journal, read_only):
     assert app.oauth.ledger == []
     assert outside.run("login", "--client-id", "app-1", given=code).code == 0
     unseen(app, refused)
+
+
+@pytest.mark.parametrize("free", [0, 1, 5, 9])
+def test_a_disk_that_is_nearly_full(outside, app, journal, free):
+    """Sends no code unless there is room for the login and for its tokens."""
+    logins = journal.parent / "config" / "lcphone" / "logins"
+    logins.mkdir(parents=True)
+    code = app.oauth.authorize("loc1")
+    with mounted(logins, "-t", "tmpfs", "-o", "size=128k", "tmpfs"):
+        with (logins / "filling").open("wb", buffering=0) as file:
+            with suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+            file.truncate(file.tell() - free * 4096)
+        kept = outside.run("login", "--client-id", "app-1", given=code)
+        assert bool(app.oauth.ledger) == (kept.code == 0)
+        if kept.code:
+            assert "No space left on device" in kept.complaint
+            assert not any(path.suffix == ".json" for path in logins.iterdir())
+        else:
+            assert outside.run("pools", "--location", "loc1").code == 0
 
 
 def test_a_keyring_that_takes_nothing(outside, app, broken_keyring, journal):
