@@ -252,6 +252,7 @@ async def exchange(client: lc.LCPhoneClient) -> None:
     assert_type(grant.company_id, str | None)
     assert_type(grant.location_id, str | None)
     assert_type(grant.scope, str | None)
+    assert_type(grant.user_type, str | None)
 
 
 def location(location: lc.Location) -> None:
