@@ -27,7 +27,7 @@ def test_whole_objects(document):
 
 
 @FAST
-@given(objects, st.sampled_from(["NaN", "01", "1e999", "[" * 5_000 + "]" * 5_000]))
+@given(objects, st.sampled_from(["NaN", "01", "1e999", '[{"a": NaN}]']))
 def test_fields_beside_what_is_broken(document, broken):
     """Reads every other field of the object, and of the objects within its `data`."""
     document.pop("new", None)
