@@ -26,7 +26,8 @@ class Network:
 
         Raises `ValueError` for a file that holds no certificates.
         """
-        return cls(getproxies_environment(), _from_env())
+        file = os.environ.get("SSL_CERT_FILE")
+        return cls(getproxies_environment(), trusted(file, "SSL_CERT_FILE") if file else None)
 
     def proxy_for(self, url: URL) -> URL | None:
         """The proxy to a service; raises `ValueError` for one that cannot or must not be used."""
@@ -56,11 +57,6 @@ def _checked(said: str) -> URL:
         "HTTPS_PROXY (or ALL_PROXY) must be http://HOST:PORT or http://USER:PASSWORD@HOST:PORT: "
         "for another kind of proxy give the client a session"
     )
-
-
-def _from_env() -> ssl.SSLContext | None:
-    file = os.environ.get("SSL_CERT_FILE")
-    return trusted(file, "SSL_CERT_FILE") if file else None
 
 
 def trusted(file: str, named_by: str) -> ssl.SSLContext:

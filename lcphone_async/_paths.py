@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -62,3 +63,20 @@ def tighten(path: Path, *endings: str) -> None:
             mode = stat.S_IMODE(not_a_link(file).st_mode)
             if mode & 0o077 and os.name == "posix":
                 file.chmod(mode & ~0o077)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a path to write to; the file takes the place of `path` once it is whole.
+
+    A device or a link, such as /dev/stdout, is itself written to.
+    """
+    if path.exists() and (path.is_symlink() or not path.is_file()):
+        yield path
+        return
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

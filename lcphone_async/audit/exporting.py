@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args
 import pyarrow as pa
 
 from .. import _checks as checks
-from .._paths import checked_path
+from .._paths import checked_path, replacing
 from .reading import Reading, reading
 from .store import failing
 from .tables import TABLES
@@ -75,7 +75,6 @@ def _columns(table: str) -> list[pa.Field]:
 
 
 def _write_file(run: Reading, table: str, kind: str, out: Path) -> int:
-    """Writes a file beside `out`, and puts it in its place when it is whole."""
     run.do(_HARMLESS)
     if kind == "csv":
         select = list(chain.from_iterable(map(_for_csv, _columns(table))))
@@ -83,15 +82,8 @@ def _write_file(run: Reading, table: str, kind: str, out: Path) -> int:
     else:
         select, options = list(map(_for_json, _columns(table))), "FORMAT json"
     query = f"SELECT {', '.join(select)} FROM {table} ORDER BY {_ORDERS[table]}"
-    if out.exists() and (out.is_symlink() or not out.is_file()):  # such as /dev/stdout
-        return _copy(run, query, out, options)
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        rows = _copy(run, query, partial, options)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
-    return rows
+    with replacing(out) as file:
+        return _copy(run, query, file, options)
 
 
 def _write_parquet(run: Reading, table: str, out: Path) -> int:

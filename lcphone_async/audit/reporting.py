@@ -11,7 +11,7 @@ from typing import Any, Final
 import jinja2
 from attrs import frozen
 
-from .._paths import checked_path
+from .._paths import checked_path, replacing
 from .._version import __version__
 from .changes import ChangeKind
 from .charts import Chart
@@ -119,22 +119,10 @@ def report(
     content["since"] = _since(store, content["run"].run_id, since)
     page = _template().render(content)
     try:
-        _write(path, page)
+        with replacing(path) as file:
+            file.write_text(page, encoding="utf-8")
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def _write(path: Path, page: str) -> None:
-    """Writes a file beside the path, and puts it in its place when it is whole."""
-    if path.exists() and (path.is_symlink() or not path.is_file()):  # such as /dev/stdout
-        path.write_text(page, encoding="utf-8")
-        return
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _content(run: Reading, rules: Sequence[Rule], prices: str | Path | None) -> dict[str, Any]:

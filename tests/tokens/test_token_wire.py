@@ -73,16 +73,22 @@ async def test_a_refresh_token_is_rotated_at_each_use(raw_server, contract, cloc
     assert json.loads(await store.load())["refresh_token"] == "r4"
 
 
-async def test_a_refresh_under_2021(raw_server):
-    """Is a form in snake_case, escaped as forms are, without a token of its own."""
+async def refreshed(raw_server, contract):
+    """The request of a refresh, which carries the version and no token."""
     raw_server.reply(tokens(2), EMPTY)
-    async with client_of(raw_server, app(), "2021-07-28") as client:
+    async with client_of(raw_server, app(), contract) as client:
         await client.active_numbers_page("loc1")
     refresh = raw_server.requests[0]
     assert (refresh.method, refresh.target) == ("POST", "/oauth/token")
-    assert refresh.headers["content-type"] == "application/x-www-form-urlencoded"
-    assert refresh.headers["version"] == "2021-07-28"
+    assert refresh.headers["version"] == contract
     assert "authorization" not in refresh.headers
+    return refresh
+
+
+async def test_a_refresh_under_2021(raw_server):
+    """Is a form in snake_case, escaped as forms are, without a token of its own."""
+    refresh = await refreshed(raw_server, "2021-07-28")
+    assert refresh.headers["content-type"] == "application/x-www-form-urlencoded"
     assert refresh.body == (
         b"client_id=app+1&client_secret=a%26b%3Dc%2Bd%2F%C3%A9"
         b"&grant_type=refresh_token&refresh_token=r1%25%26%3D"
@@ -91,14 +97,8 @@ async def test_a_refresh_under_2021(raw_server):
 
 async def test_a_refresh_under_v3(raw_server):
     """Is JSON in camelCase."""
-    raw_server.reply(tokens(2), EMPTY)
-    async with client_of(raw_server, app(), "v3") as client:
-        await client.active_numbers_page("loc1")
-    refresh = raw_server.requests[0]
-    assert (refresh.method, refresh.target) == ("POST", "/oauth/token")
+    refresh = await refreshed(raw_server, "v3")
     assert refresh.headers["content-type"] == "application/json"
-    assert refresh.headers["version"] == "v3"
-    assert "authorization" not in refresh.headers
     assert refresh.json == {
         "clientId": "app 1",
         "clientSecret": "a&b=c+d/é",
