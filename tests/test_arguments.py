@@ -82,6 +82,7 @@ NO_PRICE = [1.5, nan, inf, "2", b"2", True, {}, object(), Decimal, Decimal("NaN"
 NO_LIST = [5, "US", b"US", object(), list]
 RULES = [None, *NO_LIST, [5], [None], [{}], ["no-name"]]
 RUN = [*NO_WHOLE_NUMBER, 0, -1]
+KINDS = [None, *NO_LIST, [5], [None], ["gone"], [["added"]]]
 
 
 def whole(lowest, highest=sys.maxsize):
@@ -122,6 +123,7 @@ WRONG = {
     "first_part": MAYBE_TEXT,
     "first_wait": TIME_OR_ZERO,
     "format": [*TEXT, "", "xlsx", "CSV"],
+    "ignore": KINDS,
     "include_rcs_sender_ids": FLAG,
     "is_installed": FLAG,
     "journal": [*NO_OBJECT, PurchaseJournal],
@@ -162,6 +164,7 @@ WRONG = {
     "old": PATH,
     "old_run": RUN,
     "on_progress": NO_FUNCTION,
+    "only": KINDS,
     "on_trial": FLAG,
     "order_id": MAYBE_NAME,
     "out": PATH,
