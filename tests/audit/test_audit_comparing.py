@@ -438,6 +438,19 @@ async def test_a_run_between_confirmed_it(take, store, agency):
         assert comparison.compared == 4
 
 
+async def test_a_number_that_came_back_and_is_missed_again(take, store, agency):
+    """Does not count it as released for a search of before it came back."""
+    agency.places = start()
+    there = agency.places["b"].numbers
+    for numbers, search_errors in (there, {}), ([], {}), (there, {}), ([], {"b": 403}):
+        agency.places["b"].numbers, agency.search_errors = numbers, search_errors
+        await take(agency, list(agency.places))
+    with compare(store, store, old_run=1, new_run=2) as comparison:
+        assert comparison.counts() == {ChangeKind.RELEASED: 1}
+    with compare(store, store, old_run=3, new_run=4) as comparison:
+        assert comparison.counts() == {ChangeKind.NOT_SEEN: 1}
+
+
 async def test_kinds_that_are_wanted(take, store, agency):
     """Keeps only some kinds of change, or leaves some out; refuses kinds that do not exist."""
     agency.places = start()
