@@ -124,7 +124,8 @@ class ActiveNumbersPage:
     is_under_lc: bool | None = None
     """Whether LC manages the account (`isUnderGhl` in the 2021-07-28 contract)."""
     account_status: AccountStatus | str | None = None
-    rcs_sender_ids: tuple[RcsSenderId, ...] = ()
+    rcs_sender_ids: tuple[RcsSenderId, ...] | None = None
+    """`None` if the service does not say, as under the 2021-07-28 contract."""
     extra: Mapping[str, Any] = _extra()
 
 

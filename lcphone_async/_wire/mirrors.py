@@ -121,6 +121,8 @@ class _Mirrors:
         if shapes.is_tuple(present):
             item = self._value(get_args(present)[0])
             code = "tuple(map({make}, {sent} or ()))" if item.make else "{sent} or ()"
+            if shapes.is_optional(cls):
+                code = f"None if {{sent}} is None else {code}"
             return _Value(tuple.__class_getitem__((item.wire, ...)), code, item.make)
         if attrs.has(present):
             struct, make = self.of(present)
@@ -224,6 +226,7 @@ def _unknown_keys(cls: type, models: list[Any]) -> Iterator[tuple[type, set[str]
         inner = shapes.without_none(field.type)
         values = [getattr(model, field.name) for model in models]
         if shapes.is_tuple(inner):
-            inner, values = get_args(inner)[0], list(itertools.chain.from_iterable(values))
+            inner = get_args(inner)[0]
+            values = list(itertools.chain.from_iterable(value or () for value in values))
         if attrs.has(inner):
             yield from _unknown_keys(inner, [value for value in values if value is not None])

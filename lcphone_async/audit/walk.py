@@ -129,8 +129,7 @@ class Inventory:
             self.is_under_lc = seen.is_under_lc
         self.pages += seen.pages
         of_location = (run_id, self.location.id)
-        is_told = seen.pages and seen.tells_senders and "rcs_sender_ids" not in self.others
-        if seen.senders or is_told:
+        if seen.senders or (seen.senders is not None and "rcs_sender_ids" not in self.others):
             senders = tables.rcs_sender_ids(*of_location, seen.senders)
             self.others["rcs_sender_ids"] = senders
         if is_sure or seen.error is None or seen.numbers.rows >= self.numbers.rows:
@@ -185,9 +184,8 @@ class _List:
     numbers: Spool
     account_status: str | None = None
     is_under_lc: bool | None = None
-    senders: tuple[RcsSenderId, ...] = ()
-    tells_senders: bool = False
-    """False under the 2021-07-28 contract, which does not tell whether there are any."""
+    senders: tuple[RcsSenderId, ...] | None = None
+    """`None` if no page says whether there are any."""
     pages: int = 0
     repeated: Counter[str] = field(factory=Counter)
     reached_total: bool = False
@@ -203,7 +201,8 @@ class _List:
             self.account_status = str(page.account_status)
         if page.is_under_lc is not None:
             self.is_under_lc = page.is_under_lc
-        self.senders = page.rcs_sender_ids or self.senders
+        if page.rcs_sender_ids is not None:
+            self.senders = page.rcs_sender_ids or self.senders or ()
 
     @property
     def came_to_its_end(self) -> bool:
@@ -253,8 +252,7 @@ async def _walk(
     on_page: Callable[[int], None],
 ) -> _List:
     """Walks a list once; raises what ends the audit."""
-    tells_senders = client._transport.api_version != "2021-07-28"  # noqa: SLF001  # as below
-    seen = _List(Spool(folder), tells_senders=tells_senders)
+    seen = _List(Spool(folder))
     try:
         walk, pages = client._walk_active_numbers(  # noqa: SLF001  # it shares the client's house
             location_id,

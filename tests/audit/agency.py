@@ -54,7 +54,8 @@ class Place:
     numbers: list = field(factory=list)
     pools: list = field(factory=list)
     status: str = "active"
-    senders: list = field(factory=list)
+    senders: list | None = field(factory=list)
+    """`None` if the list does not tell of them."""
 
 
 @define
@@ -131,6 +132,8 @@ class Agency:
         }
         if not self.tells_total:
             del data["total"]
+        if place.senders is None:
+            del data["rcsSenderIds"]
         if self.is_flat:
             told = ({k: v for k, v in one.items() if v is not False} for one in data["numbers"])
             flat = {"numbers": list(told), "isUnderGhl": True, "pageSize": size, "page": page}

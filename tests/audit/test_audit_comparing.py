@@ -426,6 +426,16 @@ async def test_a_contract_that_tells_no_rcs_senders(take, store, agency):
             assert list(comparison.changes()) == []
 
 
+async def test_a_list_that_tells_no_rcs_senders(take, store, agency):
+    """Says nothing of RCS senders if a list of v3 leaves them out, which it may."""
+    agency.places = start()
+    await take(agency, list(agency.places))
+    agency.places["a"].senders = None
+    await take(agency, list(agency.places))
+    with compare(store, store) as comparison:
+        assert list(comparison.changes()) == []
+
+
 async def test_a_run_between_confirmed_it(take, store, agency):
     """Counts a number as released if a run between the two found it gone."""
     agency.places = start()

@@ -312,7 +312,7 @@ def page(page: lc.ActiveNumbersPage) -> None:
     assert_type(page.total, int | None)
     assert_type(page.is_under_lc, bool | None)
     assert_type(page.account_status, lc.AccountStatus | str | None)
-    assert_type(page.rcs_sender_ids, tuple[lc.RcsSenderId, ...])
+    assert_type(page.rcs_sender_ids, tuple[lc.RcsSenderId, ...] | None)
 
 
 def available(number: lc.AvailableNumber, price: lc.Price, search: lc.CountrySearch) -> None:

@@ -154,7 +154,7 @@ async def test_v3_may_leave_out_total_and_senders(v3: LCPhoneClient, raw_server:
     """Optional `total`, optional `rcsSenderIds`."""
     raw_server.reply(http_json(wrapped({"numbers": [{"phoneNumber": NUMBER}], "isUnderLc": False})))
     page = await v3.active_numbers_page(LOCATION)
-    assert (page.total, page.rcs_sender_ids, page.is_under_lc) == (None, (), False)
+    assert (page.total, page.rcs_sender_ids, page.is_under_lc) == (None, None, False)
 
 
 async def test_2021_answers_flat(v2021: LCPhoneClient, raw_server: RawServer):
