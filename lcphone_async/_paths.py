@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 
 def checked_path(name: str, value: object) -> Path:
@@ -24,6 +25,31 @@ def checked_path(name: str, value: object) -> Path:
     except UnicodeEncodeError:
         raise ValueError(f"{name} holds a lone surrogate") from None
     return Path(said)
+
+
+MOST_READ = 64 * 2**20
+"""Bytes of a file that is read whole: a million locations fit."""
+
+
+def read_bounded(path: Path, name: str | None = None) -> str:
+    """The text of a file, or of a pipe, in UTF-8; `name` is what errors call it.
+
+    Raises `ValueError` if it is not UTF-8 or larger than `MOST_READ`, as /dev/zero is, and
+    `OSError` if it cannot be opened.
+    """
+    with path.open("rb") as file:
+        return bounded_text(file, name or str(path))
+
+
+def bounded_text(file: IO[bytes], name: str) -> str:
+    """The same of a file that is open."""
+    content = file.read(MOST_READ + 1)
+    if len(content) > MOST_READ:
+        raise ValueError(f"{name}: larger than {MOST_READ >> 20} MiB")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{name}: not UTF-8") from None
 
 
 def not_a_link(path: Path) -> os.stat_result:
@@ -69,8 +95,10 @@ def tighten(path: Path, *endings: str) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a path to write to; the file takes the place of `path` once it is whole.
 
-    A device or a link, such as /dev/stdout, is itself written to.
+    A device or a link, such as /dev/stdout, is itself written to. Raises `OSError` for a folder.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and (path.is_symlink() or not path.is_file()):
         yield path
         return

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .cluster import audit_on_dask
     from .comparing import Change, Comparison, NotCompared, compare
     from .costing import Cost, Costs, costs
-    from .errors import ClusterError, StoreError
+    from .errors import ClusterError, RuleError, StoreError
     from .exporting import export
     from .finding import Finding, findings, read_rules
     from .locations import read_locations
@@ -46,6 +46,7 @@ __all__ = [
     "NotCompared",
     "Progress",
     "Rule",
+    "RuleError",
     "Run",
     "StoreError",
     "audit",
@@ -76,6 +77,7 @@ _HOMES = {
     "NotCompared": "comparing",
     "Progress": "auditing",
     "Rule": "rules",
+    "RuleError": "errors",
     "Run": "store",
     "StoreError": "errors",
     "audit": "auditing",

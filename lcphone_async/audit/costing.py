@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from .. import _checks as checks
-from .._paths import checked_path
+from .._paths import checked_path, read_bounded
 from ..models import NumberType
 from .reading import Reading, reading
 from .rules import TERRITORIES
@@ -173,20 +174,17 @@ def read_prices(path: str | Path, types: Mapping[str, str]) -> dict[_Key, _Price
     Raises `ValueError` with the row of what is no price, or is there twice.
     """
     found: dict[_Key, _Price] = {}
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        try:
-            if missing := {*_COLUMNS} - set(rows.fieldnames or ()):
-                raise ValueError(f"{path}: no column is called {' or '.join(sorted(missing))}")
-            for row in rows:
-                where = f"{path}, row {rows.line_num}"
-                key, price = _price(row, rows.line_num, where, types)
-                if (other := found.setdefault(key, price)) is not price:
-                    raise ValueError(f"{where}: country and type are those of row {other.row}")
-        except csv.Error as error:
-            raise ValueError(f"{path}, row {rows.reader.line_num}: {error}") from None
-        except UnicodeDecodeError:
-            raise ValueError(f"{path}: not UTF-8") from None
+    rows = csv.DictReader(io.StringIO(read_bounded(Path(path)), newline=""))
+    try:
+        if missing := {*_COLUMNS} - set(rows.fieldnames or ()):
+            raise ValueError(f"{path}: no column is called {' or '.join(sorted(missing))}")
+        for row in rows:
+            where = f"{path}, row {rows.line_num}"
+            key, price = _price(row, rows.line_num, where, types)
+            if (other := found.setdefault(key, price)) is not price:
+                raise ValueError(f"{where}: country and type are those of row {other.row}")
+    except csv.Error as error:
+        raise ValueError(f"{path}, row {rows.reader.line_num}: {error}") from None
     return found
 
 

@@ -11,6 +11,19 @@ class StoreError(LCPhoneError):
     """The store cannot be used: it is no store, is in use, or the disk is full."""
 
 
+@define(slots=False)
+class RuleError(LCPhoneError, ValueError):
+    """The query of a rule of your own cannot be run."""
+
+    rule: str
+    """The rule's name."""
+    reason: str
+    """What DuckDB says of it."""
+
+    def __str__(self) -> str:
+        return f"rule {self.rule}: {self.reason}"
+
+
 class ClusterError(LCPhoneError):
     """The Dask cluster cannot be used, or was lost."""
 

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from .. import _checks as checks
 from .._paths import checked_path, replacing
+from .errors import StoreError
 from .reading import Reading, reading
-from .store import failing
+from .store import cause_of
 from .tables import TABLES
 
 Format = Literal["csv", "jsonl", "parquet"]
@@ -61,9 +62,12 @@ def export(
     named = checks.one_of("table", table, get_args(Table))
     path = checked_path("out", out)
     with reading(store, run_id) as run:
-        if kind == "parquet":
-            return _write_parquet(run, named, path)
-        return _write_file(run, named, kind, path)
+        try:
+            if kind == "parquet":
+                return _write_parquet(run, named, path)
+            return _write_file(run, named, kind, path)
+        except OSError as error:  # of a file beside it, which is gone
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _columns(table: str) -> list[pa.Field]:
@@ -107,9 +111,13 @@ def _write_parquet(run: Reading, table: str, out: Path) -> int:
 
 def _copy(run: Reading, query: str, out: Path, options: str) -> int:
     quoted = os.fspath(out).replace("'", "''")
-    with failing(out):
-        copied = run.connection.execute(f"COPY ({query}) TO '{quoted}' ({options})").fetchall()
-    return int(copied[0][0])
+    try:
+        return int(run.rows(f"COPY ({query}) TO '{quoted}' ({options})")[0][0])
+    except StoreError as error:
+        problem = str(error.__cause__)
+        if os.fspath(out) not in problem:
+            raise
+        raise OSError(*cause_of(problem)) from error
 
 
 def _for_json(column: pa.Field) -> str:

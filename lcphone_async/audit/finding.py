@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import pyarrow as pa
 from attrs import fields, frozen
 
 from .. import _checks as checks
-from .._paths import checked_path
+from .._paths import checked_path, read_bounded
 from .dialing import targets
-from .errors import StoreError
+from .errors import RuleError, StoreError
 from .reading import Reading, checked_run, reading
 from .rules import REGULATED_COUNTRIES, RULES, Rule
 
@@ -85,9 +86,13 @@ _OF_A_RULE: Final = """
 CREATE TEMP TABLE IF NOT EXISTS "finding {name}" AS
 SELECT location_id, phone_number, detail FROM (
     SELECT NULL::VARCHAR AS location_id, NULL::VARCHAR AS phone_number, NULL::VARCHAR AS detail
-    WHERE false UNION ALL BY NAME ({query})
-) ORDER BY ALL NULLS FIRST
+    WHERE false UNION ALL BY NAME (
+{query}
+)) ORDER BY ALL NULLS FIRST
 """
+
+# A full disk, too little memory.
+_NOT_OF_A_RULE: Final = (OSError, duckdb.IOException, duckdb.OutOfMemoryException)
 
 
 def findings(
@@ -100,7 +105,8 @@ def findings(
     """What the rules find in a run, the newest by default: rule by rule, in a stable order.
 
     Your own rules go beside the others: `rules=[*RULES, no_name]`. `regulated` are the countries
-    (ISO 3166-1 alpha-2) whose numbers need an address or a bundle. Raises `StoreError`.
+    (ISO 3166-1 alpha-2) whose numbers need an address or a bundle. Raises `StoreError`, and
+    `RuleError` for a rule whose query cannot be run.
     """
     path, given, run_id = (
         checked_path("store", store),
@@ -167,15 +173,15 @@ def read_rules(path: str | Path) -> list[Rule]:
     query = "SELECT location_id, phone_number FROM numbers WHERE friendly_name IS NULL"
     ```
 
-    Raises `ValueError` for what is no such file.
+    Raises `ValueError` for what is no such file, and `OSError` if it cannot be opened.
     """
-    with checked_path("path", path).open("rb") as file:
-        try:
-            content = tomllib.load(file)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-        except RecursionError:
-            raise ValueError(f"{path}: nested too deeply") from None
+    text = read_bounded(checked_path("path", path))
+    try:
+        content = tomllib.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None
     return [_rule(name, content[name], f"{path}: [{name}]") for name in content]
 
 
@@ -193,4 +199,7 @@ def _look(run: Reading, rule: Rule) -> None:
     try:
         run.do(_OF_A_RULE.format(name=rule.name, query=rule.query))
     except StoreError as error:
-        raise StoreError(f"rule {rule.name}: {error}") from error
+        cause = error.__cause__
+        if isinstance(cause, _NOT_OF_A_RULE):
+            raise
+        raise RuleError(rule.name, str(cause).splitlines()[0]) from cause

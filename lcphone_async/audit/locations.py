@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from .. import _checks as checks
+from .._paths import read_bounded
 from ..models import Location
 
 if TYPE_CHECKING:
@@ -83,10 +84,7 @@ def read_locations(text: str | Path, source: str | None = None) -> list[Location
 
 def _read(text: str | Path, source: str) -> str:
     if isinstance(text, Path):
-        try:
-            return text.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise ValueError(f"{source}: not UTF-8") from None
+        return read_bounded(text, source)
     content = checks.string("text", text)
     if _FILE_NAME.fullmatch(content):
         raise ValueError(f"text is the name of a file: give Path({content!r}) to read that file")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -343,16 +345,16 @@ def runs_of(connection: duckdb.DuckDBPyConnection, catalog: str = "") -> list[Ru
     ]
 
 
-# The system's own words, which DuckDB wraps in many of its own.
-_REASONS: Final = (
-    "No space left on device",
-    "File too large",
-    "Read-only file system",
-    "Permission denied",
-    "No such file or directory",
-    "Is a directory",
-    "Not a directory",
-    "Broken pipe",
+# What the system says, which DuckDB wraps in words of its own.
+_CAUSES: Final = (
+    errno.ENOSPC,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.ENOENT,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EPIPE,
 )
 
 
@@ -370,8 +372,15 @@ def _told(path: Path, problem: str) -> str:
         return f"{path}: another process is using it: wait for its end"
     if "not a valid DuckDB database" in problem:
         return f"{path}: it is not a store of audits"
-    reason = next((known for known in _REASONS if known in problem), problem.splitlines()[0])
-    return f"{path}: {reason}"
+    return f"{path}: {cause_of(problem)[1]}"
+
+
+def cause_of(problem: str) -> tuple[int, str]:
+    """The system's error that DuckDB tells of (EIO if it is another), and what it says."""
+    for code in _CAUSES:
+        if (reason := os.strerror(code)) in problem:
+            return code, reason
+    return errno.EIO, problem.splitlines()[0]
 
 
 def connected(database: str, settings: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:

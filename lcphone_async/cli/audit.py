@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..audit import Rule
 
 _CANNOT_COMPARE = 2
+_WRONG_RULES = 2
 _STDOUT = Path("/dev/stdout")
 _PATH = click.Path(path_type=Path, readable=False)  # a file's own error is told on one line
 
@@ -58,6 +59,9 @@ def _verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
             except MissingExtraError as error:
                 raise click.ClickException(str(error)) from None
             except LCPhoneError as error:
+                if _is_of_rule(error):
+                    complain(f"{options['rules_file']}: {error}")
+                    raise click.exceptions.Exit(_WRONG_RULES) from None
                 if not audit_run.is_of_store(error):
                     raise
                 complain(error)
@@ -359,7 +363,17 @@ def report(
 def _read_rules(path: Path | None) -> list[Rule]:
     from ..audit import RULES, read_rules
 
-    return [*RULES, *(read_rules(path) if path else ())]
+    try:
+        return [*RULES, *(read_rules(path) if path else ())]
+    except ValueError as error:
+        complain(error)
+        raise click.exceptions.Exit(_WRONG_RULES) from None
+
+
+def _is_of_rule(error: LCPhoneError) -> bool:
+    from ..audit import RuleError
+
+    return isinstance(error, RuleError)
 
 
 def _countries(codes: str | None) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._paths import bounded_text
 from ..client import LCPhoneClient
 from ..errors import (
     AuthenticationError,
@@ -30,11 +31,8 @@ def listed(path: Path | None) -> list[Location]:
 
     if path is None:
         return []
-    with click.open_file(path, encoding="utf-8") as file:
-        try:
-            return read_locations(file.read(), file.name)
-        except UnicodeDecodeError:
-            raise ValueError(f"{file.name}: not UTF-8") from None
+    with click.open_file(path, "rb") as file:
+        return read_locations(bounded_text(file, file.name), file.name)
 
 
 def installed(service: Service, company: str | None, app_id: str | None) -> list[Location]:

@@ -3,7 +3,7 @@
 import pytest
 
 from audit.agency import Place, number, pool
-from lcphone_async.audit import RULES, Rule, StoreError, findings, read_rules
+from lcphone_async.audit import RULES, Rule, RuleError, findings, read_rules
 
 
 def well():
@@ -222,7 +222,7 @@ async def test_rules_from_a_file(found, agency, tmp_path):
         (b"[a]\ntitle = 'x'\n", r"\[a\] must have"),
         (b"a = 1\n", r"\[a\] must have"),
         (b"[a\n", "Expected"),
-        (b"a = '\xff'\n", "'utf-8' codec"),
+        (b"a = '\xff'\n", "not UTF-8"),
         (b"a = " + b"[" * 50_000, "nested too deeply"),
         (b"[a]\ntitle = 1\nreason = 'x'\nquery = 'x'\n", r"\[a\]: title must be a string"),
         (b"['A b']\ntitle = 'x'\nreason = 'x'\nquery = 'x'\n", r"\[A b\]: name must be"),
@@ -239,7 +239,7 @@ def test_a_file_that_holds_no_rules(tmp_path, wrong, problem):
 async def test_a_rule_that_is_no_query(found, agency):
     """Names the rule that cannot be run."""
     agency.places = {"b": well()["b"]}
-    with pytest.raises(StoreError, match="rule broken:"):
+    with pytest.raises(RuleError, match="rule broken: Binder Error"):
         await found(rules=[Rule("broken", "x", "x", "SELECT nonsense FROM numbers")])
 
 

@@ -294,7 +294,9 @@ def test_files_that_are_none(lcphone, taken, tmp_path):
     ):
         file.write_bytes(content)
         done = lcphone.run("audit", *verb, str(file), "--store", taken)
-        assert f"{file}{problem}" in done.complaint
+        assert done.code == (2 if "--rules" in verb else 1)
+        (line,) = done.err.splitlines()
+        assert f"Error: {file}{problem}" in line
     report = ("audit", "report", "--store", taken, "--out", str(tmp_path))
     assert "out must be a file" in lcphone.run(*report).complaint
 

@@ -76,8 +76,49 @@ def test_a_file_that_cannot_be_read(lcphone, store, bad, tmp_path, kind):
     ):
         if verb[0] == "purchases" and kind in {"missing", "below a file"} and len(verb) == 2:
             continue  # tested below
-        complaint(lcphone.run(*verb, bad[kind]), 1, bad[kind])
+        code = 2 if (verb[-1], kind) == ("--rules", "garbage") else 1
+        complaint(lcphone.run(*verb, bad[kind]), code, bad[kind])
     complaint(lcphone.run(*report, "--since", bad[kind]), 6, bad[kind])
+
+
+@pytest.mark.parametrize("kind", ["missing", "below a file", "folder"])
+def test_an_export_that_cannot_be_written(lcphone, store, bad, kind):
+    """Names the file of the export, and not one beside it; the store is not to blame."""
+    run = lcphone.run("audit", "export", "--store", store, "--format", "csv", "--out", bad[kind])
+    complaint(run, 1, f"Error: {bad[kind]}: ")
+
+
+def test_a_file_without_an_end(lcphone, store, tmp_path):
+    """Is not read for ever; a pipe is read to its end."""
+    report = ["audit", "report", "--store", store, "--out", str(tmp_path / "out")]
+    for code, verb in (
+        (2, ["audit", "findings", "--store", store, "--rules"]),
+        (1, ["audit", "costs", "--store", store, "--prices"]),
+        (1, [*report, "--prices"]),
+        (1, ["audit", "run", "--store", str(tmp_path / "new.db"), "--locations"]),
+    ):
+        line = complaint(lcphone.run(*verb, "/dev/zero"), code, "/dev/zero")
+        assert "larger than 64 MiB" in line
+    prices = "country_code,type,price\nUS,local,1\n"
+    costs = ("audit", "costs", "--store", store, "--prices", "/dev/stdin")
+    assert lcphone.run(*costs, given=prices).code == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("SELECT nonsense FROM numbers", "Binder Error: Referenced column"),
+        ("SELEC", "Parser Error: syntax error"),
+        ("SELECT 'x'::INT AS location_id", "Conversion Error: Could not convert"),
+    ],
+)
+def test_a_rule_that_cannot_be_run(lcphone, store, tmp_path, query, problem):
+    """Is the rule file's fault: the line names it, the rule, and what the database says."""
+    rules, out = tmp_path / "rules.toml", str(tmp_path / "out.html")
+    rules.write_text(f'[mine]\ntitle = "x"\nreason = "x"\nquery = "{query}"\n')
+    for verb in (["findings"], ["findings", "--json"], ["report", "--out", out]):
+        run = lcphone.run("audit", *verb, "--store", store, "--rules", str(rules))
+        assert f"{rules}: rule mine: {problem}" in complaint(run, 2, str(rules))
 
 
 def test_a_ca_bundle_that_cannot_be_read(lcphone, bad, lcphone_sandbox):
@@ -139,7 +180,9 @@ FULL += "from lcphone_async.__main__ import main; main()"
     ("verb", "code"),
     [
         (["audit", "report", "--store", "STORE", "--out", "NEW"], 1),
-        (["audit", "export", "--store", "STORE", "--format", "csv", "--out", "NEW"], 6),
+        (["audit", "export", "--store", "STORE", "--format", "csv", "--out", "NEW"], 1),
+        (["audit", "export", "--store", "STORE", "--format", "jsonl", "--out", "NEW"], 1),
+        (["audit", "export", "--store", "STORE", "--format", "parquet", "--out", "NEW"], 1),
         (["audit", "run", "a", "--store", "NEW"], 6),
         (["buy", LOCAL, "--yes", "--journal", "NEW"], 1),
     ],
@@ -162,4 +205,6 @@ def test_a_full_disk(lcphone, store, tmp_path, verb, code):
     assert done.returncode == code, done
     (line,) = done.stderr.splitlines()
     assert line.startswith("Error: ")
+    assert str(new) in line
     assert "Errno" not in line
+    assert not list(new.parent.rglob("*.partial"))

@@ -131,7 +131,9 @@ def changed() -> None:
             assert_type(unseen.after, str)
 
 
-def errors(unusable: la.StoreError, lost: la.ClusterError) -> None:
-    """Both are errors of the package."""
-    for error in (unusable, lost):
+def errors(unusable: la.StoreError, lost: la.ClusterError, wrong: la.RuleError) -> None:
+    """All are errors of the package."""
+    for error in (unusable, lost, wrong):
         assert isinstance(error, lc.LCPhoneError)
+    assert_type(wrong.rule, str)
+    assert_type(wrong.reason, str)
