@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .cluster import audit_on_dask
     from .comparing import Change, Comparison, NotCompared, compare
     from .costing import Cost, Costs, costs
-    from .errors import ClusterError, RuleError, StoreError
+    from .errors import ClusterError, PriceListError, RuleError, StoreError
     from .exporting import export
     from .finding import Finding, findings, read_rules
     from .locations import read_locations
@@ -44,6 +44,7 @@ __all__ = [
     "Finding",
     "Incomplete",
     "NotCompared",
+    "PriceListError",
     "Progress",
     "Rule",
     "RuleError",
@@ -75,6 +76,7 @@ _HOMES = {
     "Finding": "finding",
     "Incomplete": "reading",
     "NotCompared": "comparing",
+    "PriceListError": "errors",
     "Progress": "auditing",
     "Rule": "rules",
     "RuleError": "errors",

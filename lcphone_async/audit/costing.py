@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -16,6 +16,7 @@ from attrs import frozen
 from .. import _checks as checks
 from .._paths import checked_path, read_bounded
 from ..models import NumberType
+from .errors import PriceListError
 from .reading import Reading, reading
 from .rules import TERRITORIES
 
@@ -27,11 +28,11 @@ _TYPES: Final = {re.sub(r"\W", "", kind).lower(): str(kind) for kind in NumberTy
 
 @frozen
 class _Price:
-    """A month's fee, and the row of the price list that says so."""
+    """A month's fee, and the line of the price list that says so."""
 
     amount: Decimal
     currency: str
-    row: int = 0
+    line: int = 0
 
 
 LIST_PRICES: Final[Mapping[_Key, _Price]] = {
@@ -57,7 +58,7 @@ _OF_TERRITORIES: Final = (
     "Numbers in a territory of the United States ({codes}) cost as much as there: the list does not"
     " name it."
 )
-_UNUSED: Final = "No number is charged by {path}, row {rows}: the run has none such."
+_UNUSED: Final = "no number of the run has this country and type"
 _COLUMNS: Final = ("country_code", "type", "price")
 
 # No number costs as much a month: there is a mistake, and sums stay exact.
@@ -122,8 +123,9 @@ def costs(
       you charge your clients, and `currency` if it is not US dollars; without it the vendor's list
       prices, which are for two countries.
 
-    Raises `StoreError`, and `ValueError` with the row for a price list that cannot be read, that
-    names something twice, or a country or type that does not exist.
+    Raises `StoreError`, `PriceListError` with every line of the price list that is wrong, that
+    names the country and type of another, or those of no number of the run; and `OSError` or
+    `ValueError` if the file cannot be read.
     """
     if prices is not None:
         checked_path("prices", prices)
@@ -134,10 +136,10 @@ def costs(
 def estimate(run: Reading, prices: str | Path | None = None) -> Costs:
     """The same for a run that is open."""
     counted, spelled = _counted(run)
-    if prices is None:
-        known, assumptions = LIST_PRICES, [_OF_THE_LIST]
-    else:
-        known, assumptions = read_prices(prices, spelled), [_OF_A_FILE.format(path=prices)]
+    known, problems, assumptions = LIST_PRICES, dict[int, str](), [_OF_THE_LIST]
+    if prices is not None:
+        known, problems = _read_prices(prices, spelled)
+        assumptions = [_OF_A_FILE.format(path=prices)]
     lines, used, territories = [], set(), set()
     for (country, kind), numbers in counted.items():
         price = known.get((country, kind))
@@ -146,12 +148,13 @@ def estimate(run: Reading, prices: str | Path | None = None) -> Costs:
         used.add(price)
         amount, currency = (price.amount, price.currency) if price else (None, None)
         lines.append(Cost(country or None, spelled[kind] or None, numbers, amount, currency))
+    if prices is not None:
+        problems |= {price.line: _UNUSED for price in known.values() if price not in used}
+    if problems:
+        raise PriceListError(_told(prices, problems))
     lines.sort(key=lambda line: (-(line.total or 0), -line.numbers, str(line)))
     if territories:
         assumptions.append(_OF_TERRITORIES.format(codes=", ".join(sorted(territories))))
-    if prices is not None and (unused := {*known.values()} - used):
-        rows = ", ".join(str(price.row) for price in sorted(unused, key=lambda price: price.row))
-        assumptions.append(_UNUSED.format(path=prices, rows=rows))
     return Costs(tuple(lines), (*assumptions, *ASSUMPTIONS))
 
 
@@ -168,47 +171,59 @@ def _counted(run: Reading) -> tuple[Counter[_Key], dict[str, str]]:
     return counted, spelled
 
 
-def read_prices(path: str | Path, types: Mapping[str, str]) -> dict[_Key, _Price]:
-    """A price list of your own, whose types are among `types`.
-
-    Raises `ValueError` with the row of what is no price, or is there twice.
-    """
+def _read_prices(
+    path: str | Path, types: Mapping[str, str]
+) -> tuple[dict[_Key, _Price], dict[int, str]]:
+    """A price list of your own, whose types are among `types`, and what is wrong with its lines."""
     found: dict[_Key, _Price] = {}
+    problems: dict[int, str] = {}
     rows = csv.DictReader(io.StringIO(read_bounded(Path(path)), newline=""))
     try:
         if missing := {*_COLUMNS} - set(rows.fieldnames or ()):
-            raise ValueError(f"{path}: no column is called {' or '.join(sorted(missing))}")
+            named = " or ".join(sorted(missing))
+            raise PriceListError(f"{path}: no column is called {named}")
         for row in rows:
-            where = f"{path}, row {rows.line_num}"
-            key, price = _price(row, rows.line_num, where, types)
+            try:
+                key, price = _price(row, rows.line_num, types)
+            except ValueError as error:
+                problems[rows.line_num] = str(error)
+                continue
             if (other := found.setdefault(key, price)) is not price:
-                raise ValueError(f"{where}: country and type are those of row {other.row}")
+                problems[price.line] = f"country and type are those of line {other.line}"
     except csv.Error as error:
-        raise ValueError(f"{path}, row {rows.reader.line_num}: {error}") from None
-    return found
+        raise PriceListError(f"{path}, line {rows.reader.line_num}: {error}") from None
+    return found, problems
 
 
-def _price(
-    row: dict[str, Any], number: int, where: str, types: Mapping[str, str]
-) -> tuple[_Key, _Price]:
+def _price(row: dict[str, Any], line: int, types: Mapping[str, str]) -> tuple[_Key, _Price]:
+    """What a line says; raises `ValueError` if it is no price."""
     values = [value.strip() for name in _COLUMNS if (value := row[name]) is not None]
     if len(values) < len(_COLUMNS):
-        raise ValueError(f"{where}: shorter than the header")
+        raise ValueError("shorter than the header")
     country, kind, text = values
     try:
         price = Decimal(text)
     except InvalidOperation:
         price = Decimal("NaN")
     if not (price.is_finite() and 0 <= price <= _DEAREST):
-        raise ValueError(f"{where}: {text!r:.40} is not a price")
-    country = checks.country_code(f"{where}: country_code", country)
+        raise ValueError(f"{text!r:.40} is not a price")
+    country = checks.country_code("country_code", country)
     if not _plain(kind) or _plain(kind) not in types:
         there = ", ".join(sorted(filter(None, types.values())))
-        raise ValueError(f"{where}: no number has the type {kind!r:.40} (types: {there})")
+        raise ValueError(f"no number has the type {kind!r:.40} (types: {there})")
     currency = (row.get("currency") or "USD").strip().upper()
     if not re.fullmatch("[A-Z]{3}", currency):
-        raise ValueError(f"{where}: {currency!r:.40} is not a currency, such as USD")
-    return (country, _plain(kind)), _Price(price, currency, number)
+        raise ValueError(f"{currency!r:.40} is not a currency, such as USD")
+    return (country, _plain(kind)), _Price(price, currency, line)
+
+
+def _told(path: object, problems: Mapping[int, str]) -> str:
+    """Every line that is wrong, those with the same problem together."""
+    lines: defaultdict[str, list[str]] = defaultdict(list)
+    for line, problem in sorted(problems.items()):
+        lines[problem].append(str(line))
+    told = (f"line {', '.join(where)}: {problem}" for problem, where in lines.items())
+    return f"{path}, {'; '.join(told)}"
 
 
 def _plain(kind: str) -> str:

@@ -11,6 +11,10 @@ class StoreError(LCPhoneError):
     """The store cannot be used: it is no store, is in use, or the disk is full."""
 
 
+class PriceListError(LCPhoneError, ValueError):
+    """Lines of a price list are wrong, repeat another, or match no number of the run."""
+
+
 @define(slots=False)
 class RuleError(LCPhoneError, ValueError):
     """The query of a rule of your own cannot be run."""

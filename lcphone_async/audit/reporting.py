@@ -104,7 +104,7 @@ def report(
     - `rules`: what to look for; `regulated` as of `findings`.
     - `prices`: a price list as of `costs`.
 
-    Raises `StoreError`, and `OSError` if `out` cannot be written.
+    Raises `StoreError`, `PriceListError`, and `OSError` if `out` cannot be written.
     """
     path, given = checked_path("out", out), checked_rules(rules)
     countries = checked_countries(regulated)

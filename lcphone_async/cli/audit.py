@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..audit import Rule
 
 _CANNOT_COMPARE = 2
-_WRONG_RULES = 2
 _STDOUT = Path("/dev/stdout")
 _PATH = click.Path(path_type=Path, readable=False)  # a file's own error is told on one line
 
@@ -59,13 +58,9 @@ def _verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
             except MissingExtraError as error:
                 raise click.ClickException(str(error)) from None
             except LCPhoneError as error:
-                if _is_of_rule(error):
-                    complain(f"{options['rules_file']}: {error}")
-                    raise click.exceptions.Exit(_WRONG_RULES) from None
-                if not audit_run.is_of_store(error):
-                    raise
-                complain(error)
-                raise click.exceptions.Exit(audit_run.STORE_UNUSABLE) from None
+                named = f"{options['rules_file']}: " if _is_of_rule(error) else ""
+                complain(f"{named}{error}")
+                raise click.exceptions.Exit(audit_run.code_of(error)) from None
 
         return audit.command(name)(verb)
 
@@ -302,6 +297,9 @@ def costs(store: Path, run_id: int | None, prices: Path | None, *, as_json: bool
 
     With --json, a line for each country and type, and a last one with the totals by currency, how
     many numbers have no known price, and the assumptions.
+
+    The exit code is 2 if lines of the price list are wrong, match no number of the run, or name the
+    country and type of another line; all of them are named.
     """
     from ..audit import costs as estimate
 
@@ -367,7 +365,7 @@ def _read_rules(path: Path | None) -> list[Rule]:
         return [*RULES, *(read_rules(path) if path else ())]
     except ValueError as error:
         complain(error)
-        raise click.exceptions.Exit(_WRONG_RULES) from None
+        raise click.exceptions.Exit(audit_run.FILE_WRONG) from None
 
 
 def _is_of_rule(error: LCPhoneError) -> bool:

@@ -12,7 +12,6 @@ from .._paths import bounded_text
 from ..client import LCPhoneClient
 from ..errors import (
     AuthenticationError,
-    LCPhoneError,
     LocalResourceError,
     TokenUnavailableError,
 )
@@ -22,7 +21,7 @@ from .service import Service, finish
 if TYPE_CHECKING:
     from ..audit import AuditSummary
 
-_INCOMPLETE, _TOKEN_REFUSED, _DAY_SPENT, STORE_UNUSABLE = 3, 4, 5, 6
+FILE_WRONG, _INCOMPLETE, _TOKEN_REFUSED, _DAY_SPENT, _STORE_UNUSABLE = 2, 3, 4, 5, 6
 
 
 def listed(path: Path | None) -> list[Location]:
@@ -80,14 +79,19 @@ def exit_code(summary: AuditSummary) -> int:
             return _DAY_SPENT if summary.days_spent else _INCOMPLETE
         case AuthenticationError() | TokenUnavailableError():
             return _TOKEN_REFUSED
-    return STORE_UNUSABLE if is_of_store(summary.error) else 1
+    return code_of(summary.error)
 
 
-def is_of_store(error: LCPhoneError) -> bool:
-    """Whether it is the store, or this machine, that an error is of."""
-    from ..audit import StoreError
+def code_of(error: Exception) -> int:
+    """How a verb ends that raised an error: 1 unless the code says what the error is of."""
+    from ..audit import PriceListError, RuleError, StoreError
 
-    return isinstance(error, StoreError | LocalResourceError)
+    match error:
+        case StoreError() | LocalResourceError():  # this machine's
+            return _STORE_UNUSABLE
+        case PriceListError() | RuleError():
+            return FILE_WRONG
+    return 1
 
 
 def ending(summary: AuditSummary) -> str:

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from audit.agency import Place, number
-from lcphone_async.audit import Cost, costs
+from lcphone_async.audit import Cost, PriceListError, costs
 
 
 @pytest.fixture
@@ -78,27 +78,29 @@ async def test_prices_of_ones_own(estimated, tmp_path):
         (b"US," + b"x" * 200_000, "field larger"),
     ],
 )
-async def test_a_row_that_is_no_price(estimated, tmp_path, row, problem):
-    """Says what is wrong with a row, and which it is."""
+async def test_a_line_that_is_no_price(estimated, tmp_path, row, problem):
+    """Says what is wrong with a line, and which it is."""
     mine = tmp_path / "mine.csv"
     mine.write_bytes(b"country_code,type,price\n" + row)
-    with pytest.raises(ValueError, match=rf"mine\.csv, row 2: {problem}"):
+    with pytest.raises(ValueError, match=rf"mine\.csv, line 2: {problem}"):
         await estimated(prices=mine)
 
 
-async def test_a_row_twice(estimated, tmp_path):
-    """Names both rows that are of one country and type, however they are spelled."""
+async def test_lines_twice_and_lines_that_match_nothing(estimated, tmp_path):
+    """Names every line that repeats another, however it is spelled, or that no number matches."""
     mine = tmp_path / "mine.csv"
-    mine.write_text("country_code,type,price\nUS,toll-free,1\nGB,mobile,1\nus,Toll Free,2\n")
-    with pytest.raises(ValueError, match=r"mine\.csv, row 4: .* those of row 2"):
+    mine.write_text(
+        "country_code,type,price\nUS,toll-free,1\nGB,mobile,1\nus,Toll Free,2\nFR,local,9\n"
+        "UK,mobile,2\nUS,mobile,9\nUS,voip,1\n"
+    )
+    with pytest.raises(PriceListError) as error:
         await estimated(prices=mine)
-
-
-async def test_a_row_that_no_number_needs(estimated, tmp_path):
-    """Tells of rows that are right, and match nothing in the run."""
-    mine = tmp_path / "mine.csv"
-    mine.write_text("country_code,type,price\nUS,local,1\nFR,local,9\nUS,mobile,9\n")
-    assert "mine.csv, row 3, 4:" in (await estimated(prices=mine)).assumptions[1]
+    assert str(error.value) == (
+        f"{mine}, line 4: country and type are those of line 2;"
+        " line 5, 7: no number of the run has this country and type;"
+        " line 6: country_code: no country has the code UK: did you mean GB?;"
+        " line 8: no number has the type 'voip' (types: local, mobile, national, tollFree)"
+    )
 
 
 async def test_currencies_are_kept_apart(estimated, tmp_path):
@@ -111,7 +113,7 @@ async def test_currencies_are_kept_apart(estimated, tmp_path):
     with pytest.raises(ValueError, match="in GBP and USD"):
         _ = found.total
     mine.write_text("country_code,type,price,currency\nUS,local,1,dollars\n")
-    with pytest.raises(ValueError, match=r"row 2: 'DOLLARS' is not a currency"):
+    with pytest.raises(ValueError, match=r"line 2: 'DOLLARS' is not a currency"):
         await estimated(prices=mine)
 
 
@@ -147,13 +149,13 @@ async def test_a_spelling(take, agency, store, sent, line):
 
 async def test_a_territory_that_has_no_price(take, agency, store, tmp_path):
     """Charges a territory as the United States, says so, and prefers a price of its own."""
-    agency.places["a"] = Place([number("+17877231234", countryCode="PR")])
+    agency.places["a"] = Place([number("+17877231234", countryCode="PR"), number("+12125550001")])
     await take(agency, ["a"])
     assert "territory of the United States (PR)" in " ".join(costs(store).assumptions)
     mine = tmp_path / "mine.csv"
     mine.write_text("country_code,type,price\nUS,local,1\nPR,local,3\n")
     found = costs(store, prices=mine)
-    assert found.totals == {"USD": Decimal(3)}
+    assert found.totals == {"USD": Decimal(4)}
     assert "territory of" not in " ".join(found.assumptions)
 
 

@@ -288,17 +288,30 @@ def test_files_that_are_none(lcphone, taken, tmp_path):
         (b'{"id":' + b"[" * 100_000, ", line 1: nested", "run", "--locations"),
         (b"id,name\na," + b"x" * 200_000, ": row 2: field", "run", "--locations"),
         (b"a\xff\n", ": not UTF-8", "run", "--locations"),
-        (b"country_code,type,price\nUS\n", ", row 2: shorter", "costs", "--prices"),
+        (b"country_code,price\nUS,1\n", ": no column is called type", "costs", "--prices"),
         (b"a = " + b"[" * 50_000, ": nested", "findings", "--rules"),
         (rule, ": [a]: title must be", "findings", "--rules"),
     ):
         file.write_bytes(content)
         done = lcphone.run("audit", *verb, str(file), "--store", taken)
-        assert done.code == (2 if "--rules" in verb else 1)
+        assert done.code == (2 if verb[1] in {"--rules", "--prices"} else 1)
         (line,) = done.err.splitlines()
         assert f"Error: {file}{problem}" in line
     report = ("audit", "report", "--store", taken, "--out", str(tmp_path))
     assert "out must be a file" in lcphone.run(*report).complaint
+
+
+def test_a_price_that_no_number_has(lcphone, taken, tmp_path):
+    """Ends with exit code 2 and names the lines of the price list; the report does too."""
+    prices, out = tmp_path / "prices.csv", tmp_path / "report.html"
+    prices.write_text("country_code,type,price\nVA,national,1\nUS,local,1\nUS,Local,2\n")
+    for verb in (["costs"], ["report", "--out", str(out)]):
+        done = lcphone.run("audit", *verb, "--store", taken, "--prices", str(prices))
+        assert done.code == 2
+        (line,) = done.err.splitlines()
+        assert "line 2: no number of the run" in line
+        assert "line 4: country and type are those of line 3" in line
+    assert not out.exists()
 
 
 def test_report(lcphone, taken, tmp_path):

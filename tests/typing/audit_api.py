@@ -131,9 +131,11 @@ def changed() -> None:
             assert_type(unseen.after, str)
 
 
-def errors(unusable: la.StoreError, lost: la.ClusterError, wrong: la.RuleError) -> None:
+def errors(
+    unusable: la.StoreError, lost: la.ClusterError, wrong: la.RuleError, prices: la.PriceListError
+) -> None:
     """All are errors of the package."""
-    for error in (unusable, lost, wrong):
+    for error in (unusable, lost, wrong, prices):
         assert isinstance(error, lc.LCPhoneError)
     assert_type(wrong.rule, str)
     assert_type(wrong.reason, str)
