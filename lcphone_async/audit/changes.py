@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+import pyarrow as pa
+
+from .dialing import E164_PATTERN
+
 
 class ChangeKind(StrEnum):
     """What can become of a number or a location; the most urgent kind comes first."""
@@ -73,13 +77,10 @@ def _if_told(name: str) -> str:
 
 _EXTRA: Final = "told_otherwise({0}.extra, {1}.extra)"
 _SERVICE: Final = (
-    "CASE WHEN lower({0}.service) IS DISTINCT FROM lower({1}.service) AND NOT coalesce("
-    "lower({0}.inbound_call_service.type) = lower({1}.inbound_call_service.type)"
-    " AND same_number({0}.service_value, {1}.service_value), false) THEN {0}.service END"
+    "CASE WHEN {0}.dialed_service IS DISTINCT FROM {1}.dialed_service THEN {0}.service END"
 )
 _FORWARDING: Final = (
-    "CASE WHEN NOT coalesce(same_number({0}.forwards_to, {1}.forwards_to), false)"
-    " THEN {0}.forwarding_number END"
+    "CASE WHEN {0}.forwards_to IS DISTINCT FROM {1}.forwards_to THEN {0}.forwarding_number END"
 )
 
 # Each field's kind, and its text in run {0}; where nothing is to be said although the texts differ,
@@ -141,17 +142,6 @@ SENDER_FIELDS: Final[Fields] = {
 }
 
 _MACROS: Final = (
-    "CREATE TEMP MACRO digits(text) AS regexp_replace(text, '[^0-9]', '', 'g')",
-    r"CREATE TEMP MACRO is_number(text) AS regexp_full_match(text, '\s*\+?[\d\s().\-/]{7,}')",
-    r"""CREATE TEMP MACRO as_number(text) AS CASE WHEN NOT is_number(text) THEN text
-    WHEN text LIKE '%+%' THEN '+' || digits(text)
-    WHEN length(digits(text)) > 12 THEN regexp_replace(digits(text), '^0(?:0|11)([1-9])', '+\1')
-    ELSE regexp_replace(digits(text), '^00([1-9])', '+\1') END""",
-    # A national number is the same as the international one that it ends.
-    r"""CREATE TEMP MACRO same_number(a, b) AS a = b OR (
-        regexp_full_match(a, '\+?\d{7,}') AND regexp_full_match(b, '\+?\d{7,}')
-        AND NOT (starts_with(a, '+') AND starts_with(b, '+'))
-        AND (ends_with(a, ltrim(b, '0')) OR ends_with(b, ltrim(a, '0'))))""",
     # Of JSON objects: fields that both have, and that differ by more than null, false and "".
     """CREATE TEMP MACRO part(document, key) AS json_extract(document::JSON,
     '/' || replace(replace(key, '~', '~0'), '/', '~1'))""",
@@ -229,19 +219,55 @@ def _places(run: str) -> str:
     """
 
 
-def _readable(run: str, table: str) -> str:
-    """The rows of a run with what is compared of them as numbers; an empty service is none."""
-    key, source = "pool_id", f"{run}.{table}"
+def _routed(run: str, table: str) -> str:
+    """The rows of a run's numbers or pools, each with the country from which its calls go on.
+
+    A pool does not say its country: it is that of its numbers.
+    """
+    numbers = f"{run}.numbers JOIN {run}.as_numbers USING (location_id, phone_number)"
     if table == "numbers":
-        key = "number"
-        source += f" JOIN {run}.as_numbers USING (location_id, phone_number)"
+        return f"SELECT * FROM {numbers}"
+    return f"""
+    SELECT pools.*, country FROM {run}.pools LEFT JOIN (
+        SELECT location_id, pool_id, min(country) AS country
+        FROM (SELECT location_id, unnest(pool_ids) AS pool_id, country FROM {numbers}) GROUP BY ALL
+    ) USING (location_id, pool_id)
+    """
+
+
+ROUTES: Final = pa.schema([(name, pa.string()) for name in ("text", "country", "dialed")])
+_TEXTS: Final = " UNION ALL ".join(
+    f"SELECT unnest([forwarding_number, inbound_call_service.value]) AS text,"
+    f" coalesce(country, '') AS country FROM ({_routed(run, table)})"
+    for run in ("old", "new")
+    for table in ("numbers", "pools")
+)
+ROUTE_TEXTS: Final = (
+    f"SELECT DISTINCT text, country FROM ({_TEXTS})"
+    f" WHERE text <> '' AND NOT regexp_full_match(text, '{E164_PATTERN}')"
+)
+
+
+def _service(kind: str, value: str) -> str:
+    """The text of a call service; an empty one is none."""
+    kind = f"CASE WHEN lower({kind}) NOT IN ('', 'none', 'null') THEN {kind} END"
+    return f"nullif(concat_ws(' ', {kind}, nullif({value}, '')), '')"
+
+
+def _readable(run: str, table: str) -> str:
+    """The rows of a run with what is compared of them as numbers."""
+    kind, value = "inbound_call_service.type", "inbound_call_service.value"
     return f"""
     CREATE TEMP VIEW {run}_{table} AS
-    SELECT *, {key} AS key, as_number(forwarding_number) AS forwards_to,
-        as_number(inbound_call_service.value) AS service_value, nullif(concat_ws(' ',
-            nullif(nullif(inbound_call_service.type, ''), 'none'),
-            nullif(inbound_call_service.value, '')), '') AS service
-    FROM {source}
+    SELECT found.*, {"number" if table == "numbers" else "pool_id"} AS key,
+        coalesce(forwards.dialed, forwarding_number) AS forwards_to,
+        {_service(kind, value)} AS service,
+        {_service(f"lower({kind})", f"coalesce(answers.dialed, {value})")} AS dialed_service
+    FROM ({_routed(run, table)}) AS found
+    LEFT JOIN routes AS forwards ON forwards.text = forwarding_number
+        AND forwards.country = coalesce(found.country, '')
+    LEFT JOIN routes AS answers ON answers.text = {value}
+        AND answers.country = coalesce(found.country, '')
     """
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from attrs import frozen
 
 from .. import _checks as checks
-from .changes import STATEMENTS, ChangeKind
+from .changes import ROUTE_TEXTS, ROUTES, STATEMENTS, ChangeKind
+from .dialing import as_dialed
 from .reading import Reading, reading_two
 from .store import Run
 
@@ -115,10 +116,15 @@ def compare(
     """
     kept = (_kinds("only", only) or set(ChangeKind)) - _kinds("ignore", ignore)
     with reading_two(old, new, old_run, new_run) as (later, earlier):
+        later.make_table("routes", ROUTES, ROUTE_TEXTS, _route)
         for statement in STATEMENTS:
             later.do(statement)
         later.do("DELETE FROM changes WHERE NOT list_contains(?, kind)", sorted(map(str, kept)))
         yield Comparison(earlier, later.run, later)
+
+
+def _route(text: str, country: str) -> tuple[str, str, str]:
+    return text, country, as_dialed(text, country)
 
 
 def _kinds(name: str, kinds: object) -> set[str]:

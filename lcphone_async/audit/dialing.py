@@ -26,6 +26,12 @@ _CALLING_CODES: Final = "|".join(
 E164_PATTERN: Final = rf"\+(?:1[2-9][0-9]{{9}}|(?:{_CALLING_CODES})[1-9][0-9]{{4,12}})"
 """Matches numbers that are in E.164 format already: after the calling code comes no zero."""
 
+_DIALED: Final = re.compile(
+    r"\s*(?P<number>(?:tel:)?\+?[\d\s().\-/]{7,}?)\s*"
+    r"(?:(?:;ext=|,,|[;,]?\s*(?:ext(?:ension)?|x|#)[.:\s]*)(?P<extension>\d{1,7}))?\s*",
+    re.IGNORECASE,
+)
+
 _EMPTY: Final = frozenset({"", "none", "null"})
 _FORWARDS: Final = frozenset({"forward", "forwarding", "callforward", "callforwarding"})
 _NAMES_OF_TARGETS: Final = frozenset(
@@ -56,6 +62,21 @@ def e164(text: str, country: str) -> str:
         return text
     number = next(filter(is_valid_number, found), found[0])
     return format_number(number, PhoneNumberFormat.E164)
+
+
+def as_dialed(text: str, country: str) -> str:
+    """What a call goes on to, with each phone number in E.164 format and its extension.
+
+    A text that is no number stays as it is; JSON has no `null`, `false` or `""` any more.
+
+    >>> as_dialed("(415) 555-0001 x5", "US"), as_dialed('{"to": "0049 30 555003"}', "US")
+    ('+14155550001;ext=5', '{"to": "+4930555003"}')
+    """
+    content = _content(text)
+    if content is text:
+        return _dialed_text(text, country)
+    dialed = _dialed(content, country)
+    return json.dumps(dialed, ensure_ascii=False, sort_keys=True) if dialed else ""
 
 
 def country_of(text: str, country_code: str) -> str | None:
@@ -89,6 +110,29 @@ def targets(
 
 def _plain(word: str) -> str:
     return re.sub(r"[\s_-]", "", word).lower()
+
+
+def _dialed(content: Any, country: str) -> Any:
+    match content:
+        case dict():
+            return {
+                name: _dialed(part, country)
+                for name, part in content.items()
+                if part is not None and part is not False and part != ""
+            }
+        case list():
+            return [_dialed(part, country) for part in content]
+        case str():
+            return _dialed_text(content, country)
+    return content
+
+
+def _dialed_text(text: str, country: str) -> str:
+    found = _DIALED.fullmatch(text)
+    if found is None:
+        return text
+    number, extension = e164(found["number"], country), found["extension"]
+    return f"{number};ext={extension}" if extension else number
 
 
 def _parsed(text: str, country: str) -> PhoneNumber | None:
