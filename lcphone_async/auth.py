@@ -115,8 +115,7 @@ class OAuthTokens(ServiceTokens):
             what = "a token store such as FileTokenStore"
             checks.having("store", store, what, "lock", "load", "replace")
         self._store = MemoryTokenStore() if store is None else store
-        path = getattr(store, "path", None)
-        self._where = "the token store" if path is None else f"the token file '{path}'"
+        self._where = _named(self._store)
         super().__init__(_service(base_url, api_version))
         cooldown = checks.seconds("failure_cooldown", failure_cooldown)
         self._flight: Flight[TokenPair] = Flight(cooldown)
@@ -459,6 +458,14 @@ def _service(base_url: str | None, api_version: checks.ApiVersion | None) -> Ser
         None if base_url is None else checks.base_url(base_url, allow_http=True),
         None if api_version is None else checks.api_version(api_version),
     )
+
+
+def _named(store: TokenStore) -> str:
+    """A token store by its file or its Redis key, neither of which is a secret."""
+    for attribute, kind in (("path", "file"), ("redis_key", "key in Redis")):
+        if (name := getattr(store, attribute, None)) is not None:
+            return f"the token {kind} '{name}'"
+    return "the token store"
 
 
 def _unavailable(error: LCPhoneError) -> TokenUnavailableError | ClientClosedError:

@@ -392,18 +392,19 @@ class RedisTokenStore:
         self._redis: Any = checks.redis_client("redis", redis)
         self._replicas = checks.whole_number("replicas", replicas, 0)
         self._is_checked = False
-        self._key = checks.text("prefix", prefix) + checks.identifier("name", name)
+        self.redis_key: str = checks.text("prefix", prefix) + checks.identifier("name", name)
+        """Of the tokens."""
         self.lease: float = checks.seconds("lease", lease)
 
     def __repr__(self) -> str:
-        return f"RedisTokenStore({self._key!r})"
+        return f"RedisTokenStore({self.redis_key!r})"
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
         """Held by one at a time; one that stands still for longer than `lease` may lose it."""
-        name = f"{self._key}:lock"
+        name = f"{self.redis_key}:lock"
         lock = Lock(self._redis, name, self.lease, _LOOK_AGAIN, thread_local=False)
-        await answer(self._acquire(lock), _token_failure)
+        await answer(self._acquire(lock), self._failure)
         async with OwnTasks() as tasks:
             tasks.start(_keep(lock, self.lease / 3))
             try:
@@ -416,7 +417,7 @@ class RedisTokenStore:
 
     async def load(self) -> str | None:
         """The text; `None` before the first."""
-        text = await answer(self._redis.get(self._key), _token_failure, _ANSWERED_WITHIN)
+        text = await answer(self._redis.get(self.redis_key), self._failure, _ANSWERED_WITHIN)
         if text is None:
             return None
         return Secret(text if isinstance(text, str) else text.decode())
@@ -424,21 +425,20 @@ class RedisTokenStore:
     async def replace(self, old: str | None, new: str) -> bool:
         """Makes `new` the text where it still is `old`."""
         texts = [Secret(old or ""), Secret(new)]
-        work = acknowledged(self._redis, _REPLACE, [self._key], texts, self._replicas)
-        return bool(await answer(work, _token_failure, _ANSWERED_WITHIN))
+        work = acknowledged(self._redis, _REPLACE, [self.redis_key], texts, self._replicas)
+        return bool(await answer(work, self._failure, _ANSWERED_WITHIN))
 
     async def _acquire(self, lock: Lock) -> None:
         if not self._is_checked:
             try:
-                await check_eviction(self._redis, self._key)
+                await check_eviction(self._redis, self.redis_key)
             except UnsafeRedisError as error:
-                _logger.warning("tokens may be lost in Redis: %s", error)
+                _logger.warning("the tokens of %s may be lost in Redis: %s", self.redis_key, error)
             self._is_checked = True
         await lock.acquire()
 
-
-def _token_failure(reason: str) -> TokenUnavailableError:
-    return TokenUnavailableError(f"the token store failed: {reason}")
+    def _failure(self, reason: str) -> TokenUnavailableError:
+        return TokenUnavailableError(f"the token store failed: {reason} (key '{self.redis_key}')")
 
 
 async def _keep(lock: Lock, every: float) -> None:

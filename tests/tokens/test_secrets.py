@@ -164,6 +164,7 @@ async def test_errors_of_a_store_in_redis(v3):
         error = await failure_of(client.number_pools("loc1"))
     await redis.aclose()
     assert "the token store failed: Redis: Error 111" in str(error)
+    assert "(key 'lcphone:tokens:loc1')" in str(error)
     assert_unseen(secrets_of(v3), *everything_about(error))
 
 
