@@ -52,23 +52,25 @@ def bounded_text(file: IO[bytes], name: str) -> str:
         raise ValueError(f"{name}: not UTF-8") from None
 
 
-def not_a_link(path: Path) -> os.stat_result:
-    """What a file is; raises `OSError` if it is a symbolic link or is not there."""
+def regular_file(path: Path) -> os.stat_result:
+    """What a file is; raises `OSError` for a symbolic link, a device or a folder, or none."""
     found = path.lstat()
     if stat.S_ISLNK(found.st_mode):
         raise OSError(errno.ELOOP, "symbolic links are not followed", str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
     return found
 
 
 def make_private(path: Path, content: bytes = b"") -> None:
     """Makes a file with mode 0600, whatever the umask, unless there is one.
 
-    Raises `OSError` if it cannot, or if there is a symbolic link.
+    Raises `OSError` if it cannot, or if there is a symbolic link, a device or a folder.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        not_a_link(path)  # one that is there is not opened: closing it would free SQLite's locks
+        regular_file(path)  # one that is there is not opened: closing it would free SQLite's locks
         return
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -82,11 +84,11 @@ def make_private(path: Path, content: bytes = b"") -> None:
 def tighten(path: Path, *endings: str) -> None:
     """Takes the rights of others from a file, and from those beside it with one of the `endings`.
 
-    Raises `OSError` for a file of another user.
+    Raises `OSError` for a file of another user, and for a device, which is everybody's.
     """
     for file in (path, *(path.with_name(path.name + ending) for ending in endings)):
         with suppress(FileNotFoundError):
-            mode = stat.S_IMODE(not_a_link(file).st_mode)
+            mode = stat.S_IMODE(regular_file(file).st_mode)
             if mode & 0o077 and os.name == "posix":
                 file.chmod(mode & ~0o077)
 

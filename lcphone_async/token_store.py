@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import stat
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from os import PathLike
@@ -124,6 +125,8 @@ class FileTokenStore:
 
     def _read(self) -> str | None:
         try:
+            if not stat.S_ISREG(self.path.stat().st_mode):
+                raise OSError(errno.EINVAL, "it is not a file", str(self.path))
             with suppress(OSError):  # another user's file, or on a read-only mount
                 tighten(self.path)
             # What is not UTF-8 is not tokens either; an error of a decoder would hold all of it.

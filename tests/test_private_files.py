@@ -9,7 +9,9 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from lcphone_async import PurchaseJournal
+from lcphone_async import FileTokenStore, PurchaseJournal
+from lcphone_async.audit import StoreError
+from lcphone_async.audit.store import Store
 from lcphone_async.journal import PurchaseRecord, read_records
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
@@ -71,6 +73,42 @@ async def test_a_new_journal(tmp_path, mask):
         found = modes(tmp_path)
     assert set(found) == {"purchases.db", "purchases.db-wal", "purchases.db-shm"}
     assert set(found.values()) == {0o600}
+
+
+async def load_tokens(path):
+    await FileTokenStore(path).load()
+
+
+async def open_journal(path):
+    PurchaseJournal(path)
+
+
+async def read_journal(path):
+    read_records(path)
+
+
+async def open_store(path):
+    Store(path)
+
+
+@pytest.mark.parametrize("use", [load_tokens, open_journal, read_journal, open_store])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+async def test_what_is_no_file(tmp_path, kind, use):
+    """Is refused, and keeps its mode: a device is everybody's."""
+    path = tmp_path / kind
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        try:
+            os.mknod(path, stat.S_IFCHR, os.makedev(1, 3))  # as /dev/null is
+        except PermissionError:
+            pytest.skip("only root may make devices")
+    path.chmod(0o777)
+    with pytest.raises((OSError, StoreError), match="it is not a file"):
+        await use(path)
+    assert mode(path) == 0o777
 
 
 def test_a_journal_that_others_may_read(left_open):

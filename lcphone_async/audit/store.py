@@ -80,6 +80,8 @@ class Store:
             file = self.path.resolve()
             if not file.exists():
                 make_private(file, _new_database(file.parent))
+            elif not file.is_file():
+                raise StoreError(f"{path}: it is not a file")
             settings = {**_SETTINGS, "temp_directory": str(self._spill)}
             self._connection = connected(str(self.path), settings)
             try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import shlex
 import sqlite3
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -55,7 +53,6 @@ def opened(path: Path | None) -> Iterator[CommandJournal]:
     try:
         if path is None:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _is_there(file)
         journal = CommandJournal(file)
     except (OSError, sqlite3.Error) as error:
         raise _unusable(file, f"{_reason(error)}: name another file with --journal") from None
@@ -78,13 +75,10 @@ def kept_in(path: Path | None) -> tuple[list[PurchaseRecord], Path]:
 
 
 def _is_there(file: Path) -> bool:
-    """Whether there is such a file; raises `OSError` for a folder, a device or the like."""
     try:
-        mode = file.lstat().st_mode
+        file.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-        raise OSError(errno.EINVAL, "it is not a file", str(file))
     return True
 
 

@@ -52,7 +52,7 @@ def reason_of(error: OSError) -> str:
     """What the system said of a file, after the file's name."""
     if error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return str(error)
+    return error.strerror or str(error)
 
 
 def json_lines(values: Iterable[Any]) -> str:

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Self, TypeVar
 
 from .. import _clock
-from .._paths import checked_path, make_private, not_a_link, tighten
+from .._paths import checked_path, make_private, regular_file, tighten
 from ..errors import NumberAlreadyOwnedError, PurchaseInProgressError
 from .records import Past, PurchaseRecord, SpendingLimit
 
@@ -252,7 +252,7 @@ def read_records(path: str | PathLike[str]) -> list[PurchaseRecord]:
     Raises `sqlite3.Error` or `OSError` if it cannot be read, also for a symbolic link.
     """
     file = checked_path("path", path).absolute()
-    if not not_a_link(file).st_size:
+    if not regular_file(file).st_size:
         return []  # it is being made
     wal = file.with_name(f"{file.name}-wal")
     try:
