@@ -25,6 +25,7 @@ _HINTS = {
     errno.EACCES: _IN_ITS_FOLDER,
     errno.EPERM: _IN_ITS_FOLDER,
     errno.EROFS: _IN_ITS_FOLDER,
+    errno.EMFILE: "raise `ulimit -n`",
 }
 
 
@@ -125,14 +126,11 @@ class FileTokenStore:
 
     def _read(self) -> str | None:
         try:
-            if not stat.S_ISREG(self.path.stat().st_mode):
-                raise OSError(errno.EINVAL, "it is not a file", str(self.path))
-            with suppress(OSError):  # another user's file, or on a read-only mount
-                tighten(self.path)
-            # What is not UTF-8 is not tokens either; an error of a decoder would hold all of it.
-            text = Secret(self.path.read_text(encoding="utf-8-sig", errors="replace"))
+            text = _text_of(self.path)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise self._problem(error) from None
         return None if text.isspace() or not text else text
 
     def _replace(self, old: str | None, new: Secret) -> bool:
@@ -166,6 +164,15 @@ class FileTokenStore:
             draft.unlink(missing_ok=True)
             raise
         _make_durable(self.path.parent)
+
+
+def _text_of(path: Path) -> Secret:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+    with suppress(OSError):  # another user's file, or on a read-only mount
+        tighten(path)
+    # What is not UTF-8 is not tokens either; an error of a decoder would hold all of it.
+    return Secret(path.read_text(encoding="utf-8-sig", errors="replace"))
 
 
 def _beside(path: Path, ending: str) -> Path:

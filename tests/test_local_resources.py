@@ -100,6 +100,26 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+FILES = """
+from lcphone_async import FileTokenStore
+from lcphone_async.audit import audit
+
+async def main(folder):
+    store, audited = FileTokenStore(f"{folder}/tokens.json"), f"{folder}/audit.db"
+    async with LCPhoneClient("pit-any") as client:
+        with without_descriptors():
+            told = []
+            for use in (store.load(), audit(client, ["a"], audited)):
+                try:
+                    await use
+                except (OSError, LCPhoneError) as error:
+                    told.append(str(error))
+    print(json.dumps(told))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
 async def run(program, *arguments):
     """What a program that may take all descriptors of its process prints."""
     done = await asyncio.to_thread(
@@ -126,6 +146,16 @@ async def test_no_descriptors_are_left(tmp_path, host):
     assert all("raise `ulimit -n`" in text for _, text in told)
     assert went_on == [True] * 4
     assert purchases == 1
+
+
+@LIMITED
+async def test_files_without_descriptors(tmp_path):
+    """Says what to do, as calls do."""
+    (tmp_path / "tokens.json").write_text("{}")
+    told = await run(FILES, tmp_path)
+    for text, name in zip(told, ("tokens.json", "audit.db"), strict=True):
+        assert "Too many open files: raise `ulimit -n`" in text
+        assert name in text
 
 
 @LIMITED

@@ -357,6 +357,7 @@ _CAUSES: Final = (
     errno.EISDIR,
     errno.ENOTDIR,
     errno.EPIPE,
+    errno.EMFILE,
 )
 
 
@@ -374,7 +375,8 @@ def _told(path: Path, problem: str) -> str:
         return f"{path}: another process is using it: wait for its end"
     if "not a valid DuckDB database" in problem:
         return f"{path}: it is not a store of audits"
-    return f"{path}: {cause_of(problem)[1]}"
+    code, reason = cause_of(problem)
+    return f"{path}: {reason}: raise `ulimit -n`" if code == errno.EMFILE else f"{path}: {reason}"
 
 
 def cause_of(problem: str) -> tuple[int, str]:
