@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -40,9 +40,9 @@ _HALF_A_PAIR = re.compile(
 # An error body is no longer than this, and has one of these keys; few others are decoded for it.
 _LONGEST_ERROR = 2**16
 _MAY_BE_AN_ERROR = re.compile(
-    rb'"status(Code)?"\s*:\s*("?[45]\d\d\b|"(error|fail))|"success"\s*:\s*false', re.IGNORECASE
+    rb'"status(Code)?"\s*:\s*("?[45]\d\d\b|"(error|fail))|"success"\s*:\s*"?false', re.IGNORECASE
 )
-_ERROR_STATUSES = range(400, 600)
+_ERROR_STATUS = re.compile(r"[45]\d\d(?=(\.0+)?$)", re.ASCII)
 _ACCESS_TOKEN = ("access_token", "accessToken")
 _FAILED = {"error", "fail", "failed", "failure"}
 
@@ -73,8 +73,8 @@ class _Found:
 def stated_error(answer: Answer) -> int | None:
     """The status of a response with an error status, or with a body that says that it is one.
 
-    A response with status 200 may say `statusCode: 500`, or just `status: error`. One that brings
-    tokens is no error: they must not be lost.
+    A response with status 200 may say `statusCode: 500`, or just `status: error`, also within
+    `data`. One that brings tokens is no error: they must not be lost.
     """
     if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return answer.status
@@ -84,13 +84,16 @@ def stated_error(answer: Answer) -> int | None:
         document = decode_json(answer.body)
     except ValueError:
         return None
-    if not isinstance(document, dict) or _has_tokens(document):
+    if _has_tokens(document):
         return None
-    told = (document.get("statusCode"), document.get("status"))
-    codes = [int(code) for code in map(str, told) if code.isascii() and code.isdecimal()]
-    if code := next((code for code in codes if code in _ERROR_STATUSES), None):
-        return code
-    has_failed = str(document.get("status")).lower() in _FAILED or document.get("success") is False
+    levels = list(_levels(document))
+    told = (str(level.get(name)) for level in levels for name in ("statusCode", "status"))
+    if code := next(filter(None, map(_ERROR_STATUS.match, told)), None):
+        return int(code[0])
+    has_failed = any(
+        str(level.get("status")).lower() in _FAILED or str(level.get("success")).lower() == "false"
+        for level in levels
+    )
     return answer.status if has_failed else None
 
 
@@ -231,6 +234,13 @@ def _has_tokens(document: Any) -> bool:
     return isinstance(value, dict) and any(
         isinstance(value.get(name), str) and value[name] for name in _ACCESS_TOKEN
     )
+
+
+def _levels(document: Any) -> Iterator[Mapping[str, Any]]:
+    """An object, and those that it wraps as `data`."""
+    while isinstance(document, dict):
+        yield document
+        document = document.get("data")
 
 
 def _unwrap(document: Any, *names: str) -> tuple[Any, str]:

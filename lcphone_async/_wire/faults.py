@@ -321,6 +321,10 @@ def _object(body: bytes) -> Mapping[str, Any]:
         return {}
     if not isinstance(document, dict):
         return {}
+    # v3 wraps in `data`; texts of an outer object go before those of an inner one.
+    for key in ("data", "message"):
+        if isinstance(inner := document.get(key), dict):
+            document = {**inner, **document}
     # The v3 list of locations wraps its errors: `{error: {code, message, resolution}}`.
     wrapped = document.get("error")
     if not isinstance(wrapped, dict):

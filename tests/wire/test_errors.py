@@ -143,6 +143,17 @@ async def test_a_500_may_say_msg(client: LCPhoneClient, raw_server: RawServer, s
     assert error.message == "Internal server error"
 
 
+@pytest.mark.parametrize("around", ["data", "message", "error"])
+async def test_a_500_may_wrap_what_it_says(
+    client: LCPhoneClient, raw_server: RawServer, around: str
+):
+    """`{msg, accountStatus}` is read within v3's envelope, too."""
+    body = {"statusCode": 500, around: {"msg": "Failed", "accountStatus": "suspended"}}
+    error = await refused(client, raw_server, http_json(body, 500))
+    assert (error.message, error.extra["accountStatus"]) == ("Failed", "suspended")
+    assert "the account is suspended" in str(error)
+
+
 @READS
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 429, 500, 502, 503, 504])
 @pytest.mark.parametrize(

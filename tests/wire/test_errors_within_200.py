@@ -25,6 +25,10 @@ BODIES = {
     "upper case": ({"status": "ERROR", **EMPTY}, APIError),
     "failed": ({"status": "failed", "data": EMPTY}, APIError),
     "success": ({"success": False, "data": []}, APIError),
+    "success as text": ({"success": "false", "data": [], "numbers": []}, APIError),
+    "a fraction": ({"statusCode": 500.0, **EMPTY}, ServerError),
+    "a code within": ({"status": "success", "data": {"statusCode": 503, **EMPTY}}, ServerError),
+    "failed within": ({"statusCode": 200, "data": {"status": "error", **EMPTY}}, APIError),
 }
 ONCE = RetryPolicy(max_tries=1, read_back_time=0.01)
 
