@@ -400,10 +400,12 @@ STATEMENTS: Final = (
     FROM old_places AS o JOIN new_places AS n USING (location_id)
     WHERE o.is_bare AND (n.is_complete OR n.numbers > 0)
     UNION ALL
-    SELECT 'location added', location_id, NULL, 'numbers', NULL, numbers::VARCHAR, false
+    SELECT 'location added', location_id, NULL, 'numbers', NULL,
+        CASE WHEN is_complete THEN numbers::VARCHAR END, false
     FROM new_places ANTI JOIN old_places USING (location_id)
     UNION ALL
-    SELECT 'location gone', location_id, NULL, 'numbers', numbers::VARCHAR, NULL, false
+    SELECT 'location gone', location_id, NULL, 'numbers',
+        CASE WHEN is_complete THEN numbers::VARCHAR END, NULL, false
     FROM old_places ANTI JOIN new_places USING (location_id)
     """,
 )

@@ -144,7 +144,7 @@ class Store:
                 better = [
                     inventory
                     for inventory in inventories
-                    if inventory.replaces(table, before[inventory.location.id]["numbers"])
+                    if inventory.replaces(table, before[inventory.location.id]["numbers"] or 0)
                 ]
                 self._forget(run_id, table, [each.location.id for each in better])
                 self._insert(table, chain.from_iterable(each.batches(table) for each in better))
@@ -267,11 +267,10 @@ class Store:
         self._insert("locations", [pa.RecordBatch.from_pylist(rows, tables.LOCATIONS)])
 
     def _seen_before(self, run_id: int, location_ids: list[str]) -> dict[str, dict[str, Any]]:
-        """What the store says of each of the locations, numbers it has not seen as none."""
+        """What the store says of each of the locations."""
         names = ("location_id", "coverage", *_FACTS)
         rows = self._rows(
-            "SELECT location_id, coverage, coalesce(numbers, 0), account_status, is_under_lc,"
-            " pools, rcs_sender_ids FROM locations WHERE run_id = ?"
+            f"SELECT {', '.join(names)} FROM locations WHERE run_id = ?"
             " AND location_id IN (SELECT unnest(?))",
             run_id,
             location_ids,
@@ -321,7 +320,7 @@ class Store:
 def _merged(inventory: Inventory, before: Mapping[str, Any]) -> dict[str, Any]:
     """What is known of a location by this visit, or else by the one before it."""
     found = {
-        "numbers": inventory.numbers.rows,
+        "numbers": inventory.numbers_seen,
         "account_status": inventory.account_status,
         "is_under_lc": inventory.is_under_lc,
         "pools": inventory.rows("pools"),
@@ -331,7 +330,8 @@ def _merged(inventory: Inventory, before: Mapping[str, Any]) -> dict[str, Any]:
         return {"coverage": inventory.coverage, **found}
     was_partial = before["coverage"] == Coverage.PARTIAL
     known = {name: before[name] if value is None else value for name, value in found.items()}
-    known["numbers"] = max(inventory.numbers.rows, before["numbers"])
+    if before["numbers"] is not None:
+        known["numbers"] = max(inventory.numbers.rows, before["numbers"])
     return {"coverage": Coverage.PARTIAL if was_partial else inventory.coverage, **known}
 
 

@@ -106,6 +106,12 @@ class Inventory:
         """How many rows of another table it has; `None` if these were not seen."""
         return self.others[table].num_rows if table in self.others else None
 
+    @property
+    def numbers_seen(self) -> int | None:
+        """How many numbers it has; `None` if the list was not seen."""
+        is_seen = self.pages or self.coverage is Coverage.NOT_CONNECTED
+        return self.numbers.rows if is_seen else None
+
     def batches(self, table: str) -> Iterable[pa.RecordBatch]:
         """Its rows of a table of the store."""
         if table == "numbers":

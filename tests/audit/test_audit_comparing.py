@@ -426,6 +426,21 @@ async def test_a_contract_that_tells_no_rcs_senders(take, store, agency):
             assert list(comparison.changes()) == []
 
 
+async def test_a_new_location_that_was_not_seen(take, store, agency):
+    """Is told without how many numbers it has, as is one that is gone and was not seen."""
+    agency.places = start()
+    agency.errors = {"a": 403}
+    await take(agency, ["a", "b"])
+    agency.errors = {"c": 403}
+    await take(agency, ["b", "c"])
+    with compare(store, store) as comparison:
+        found = [(one.kind, one.location_id, one.before, one.after) for one in comparison.changes()]
+    assert found == [
+        (ChangeKind.LOCATION_ADDED, "c", None, None),
+        (ChangeKind.LOCATION_GONE, "a", None, None),
+    ]
+
+
 async def test_a_list_that_tells_no_rcs_senders(take, store, agency):
     """Says nothing of RCS senders if a list of v3 leaves them out, which it may."""
     agency.places = start()

@@ -256,3 +256,14 @@ async def test_locations_that_are_none(take, locations, error, store):
 
 class _Nowhere:
     url = "http://127.0.0.1:9"
+
+
+async def test_numbers_that_were_not_seen_are_not_none(take, agency, rows):
+    """Notes no count of numbers for a list that failed, and 0 for one that is empty."""
+    agency.places = {"empty": Place(), "failed": Place([number("+12125550001")])}
+    agency.errors = {"failed": 403}
+    await take(agency, [*agency.places])
+    query = "SELECT location_id, numbers FROM locations ORDER BY position"
+    assert rows(query) == [("empty", 0), ("failed", None)]
+    await take(agency, [*agency.places], resume=True)
+    assert rows(query) == [("empty", 0), ("failed", None)]
