@@ -57,6 +57,7 @@ territories and Canada. Source: Twilio's changelog of 12 February 2020, "most ph
 the US and Canada". Twilio publishes no list and changes the rules."""
 
 _HAS_USER: Final = "trim(coalesce(linked_user, '')) <> ''"
+_SENDERS_UNKNOWN: Final = "CASE WHEN rcs_sender_ids IS NULL THEN 'RCS senders not seen' END"
 _RINGS_SEVERAL: Final = "list_filter(linked_ring_all_users, lambda user: trim(user) <> '') <> []"
 
 RULES: Final = (
@@ -155,11 +156,11 @@ RULES: Final = (
         "Locations without a default number",
         "Texts and calls that name no number of their own fail or leave from any of them: choose"
         " one that is in no pool in the location's phone settings.",
-        """
-        SELECT location_id, NULL AS phone_number
+        f"""
+        SELECT location_id, NULL AS phone_number, {_SENDERS_UNKNOWN} AS detail
         FROM numbers JOIN calls USING (location_id, phone_number) JOIN judged USING (location_id)
         WHERE coalesce(rcs_sender_ids, 0) = 0
-        GROUP BY location_id
+        GROUP BY location_id, rcs_sender_ids
         HAVING bool_and(is_default_number IS FALSE) AND bool_or(active_pool_ids = [])
         """,
     ),
@@ -168,8 +169,8 @@ RULES: Final = (
         "Locations without a number",
         "The client can be neither called nor texted, or has left: give it a number that something"
         " answers, as its default, or close its account.",
-        """
-        SELECT location_id, NULL AS phone_number FROM judged
+        f"""
+        SELECT location_id, NULL AS phone_number, {_SENDERS_UNKNOWN} AS detail FROM judged
         WHERE numbers = 0 AND coalesce(rcs_sender_ids, 0) = 0
             AND location_id NOT IN (SELECT location_id FROM pool_numbers)
         """,

@@ -248,3 +248,13 @@ def test_a_rule_s_name_is_a_plain_word(name):
     """Refuses a name that could not be a name in the report or in a query."""
     with pytest.raises(ValueError, match="name"):
         Rule(name, "x", "x", "x")
+
+
+async def test_rcs_senders_that_were_not_seen(take, agency, store):
+    """Says of a location that may have an RCS sender that these were not seen."""
+    numbers = [number("+12125550001")]
+    agency.places = {"none": Place(senders=None), "no-default": Place(numbers, senders=None)}
+    await take(agency, [*agency.places])
+    found = {(one.location_id, one.rule, one.detail) for one in findings(store)}
+    unseen = "RCS senders not seen"
+    assert found == {("none", "no-number", unseen), ("no-default", "no-default-number", unseen)}
