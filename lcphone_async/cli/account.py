@@ -26,6 +26,9 @@ from .service import Service, of_service
 _NONE_YET = "none"
 _ROWS_AT_ONCE = 100
 
+# More characters than any token or secret has; a device such as /dev/zero has no end.
+_LONGEST_LINE = 10_000
+
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value a line.")
 
 
@@ -241,7 +244,7 @@ def _ask(what: str, variable: str = "") -> Secret:
     if text is None and sys.stdin.isatty():
         text = str(click.prompt(what, hide_input=True, err=True))
     elif text is None:
-        text = sys.stdin.readline()
+        text = sys.stdin.readline(_LONGEST_LINE)
     if not text.strip():
         raise click.ClickException(f"{what} is empty")
     return Secret(text.strip())

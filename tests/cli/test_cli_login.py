@@ -4,6 +4,7 @@ import json
 import stat
 import textwrap
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -127,6 +128,17 @@ def test_what_is_no_token(outside, journal, text):
     """Refuses what cannot be a token, and keeps nothing."""
     outcome = outside.run("login", given=text + "\n")
     assert outcome.code == 1
+    assert kept_files(journal) == []
+
+
+def test_a_token_without_an_end(outside, journal):
+    """Is not read for ever."""
+    with Path("/dev/zero").open("rb") as endless:
+        process = outside.start("login", stdin=endless)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert said.startswith(b"Error: ")
+    assert b"is longer than 8,000 characters" in said
     assert kept_files(journal) == []
 
 
