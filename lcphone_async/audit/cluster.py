@@ -80,7 +80,7 @@ async def audit_on_dask(
         async def run(work: Callable[..., Any], *args: Any) -> Any:
             """What some work returns on a worker; raises what `watch` does."""
             task = dask.submit(work, *args, pure=False)
-            result = tasks.start(_result(task))
+            result = tasks.start(_result(task, scheduler))
             await asyncio.wait([result, watch], return_when=asyncio.FIRST_COMPLETED)
             return await (watch if watch.done() else result)
 
@@ -107,11 +107,16 @@ async def audit_on_dask(
         )
 
 
-async def _result(task: Any) -> Any:
+async def _result(task: Any, scheduler: str) -> Any:
+    lost = f"the Dask cluster at {scheduler} was lost"
     try:
         return await task
-    except (OSError, distributed.client.FutureCancelledError) as error:
-        raise ClusterError(f"the Dask cluster was lost: {error}") from error
+    except distributed.client.FutureCancelledError as error:
+        raise ClusterError(
+            f"{lost} ({error.reason}): start its scheduler and workers again"
+        ) from error
+    except OSError as error:
+        raise ClusterError(f"{lost}: {error}") from error
 
 
 async def _watch(dask: Any, scheduler: str, worker_wait: float) -> NoReturn:

@@ -140,7 +140,10 @@ async def test_the_scheduler_ends(cluster, redis, store):
     assert code == 1
     assert len(lines) == 1, lines
     assert lines[0].startswith("Error: stopped: the Dask ")
+    assert f"at {cluster.address} " in lines[0]
+    assert "start " in lines[0]
     assert "--resume goes on" in lines[0]
+    assert "_take" not in lines[0]
 
 
 @pytest.mark.exhaustive
