@@ -595,7 +595,7 @@ def each_disturbance():
             yield pytest.param(of, kind, moment, id=name, marks=marks)
 
 
-@pytest.mark.sample(35)
+@pytest.mark.sample(9)
 @pytest.mark.parametrize(("operation", "disturbance", "moment"), list(each_disturbance()))
 async def test_disturbed(operation, disturbance, moment, sandbox, folder, port, record_property):
     """Leaves no task, connection, slot, file or warning behind, and the truth in the journal."""

@@ -49,6 +49,7 @@ async def shop(tmp_path):
         yield shop
 
 
+@pytest.mark.sample(2)
 @JUMPS
 async def test_a_purchase_of_unknown_outcome(shop, time_of_day, jump):
     """Stays open however the clock is set after it: `settle` gives it up by its true age."""

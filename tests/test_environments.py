@@ -240,6 +240,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_after_a_fork(lcphone_sandbox, tmp_path):
     """Refuses what was opened before a fork, lets a child open its own, and harms no parent."""
@@ -263,6 +264,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.exhaustive
 def test_without_a_name_that_python_removes(lcphone_sandbox, tmp_path):
     """Tries again if `asyncio` has no `iscoroutinefunction`, as from Python 3.16 on."""
     assert run(WITHOUT_A_NAME, lcphone_sandbox, tmp_path) == (0, ["3"], "")

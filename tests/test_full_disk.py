@@ -44,6 +44,7 @@ async def test_full_before_it_is_sent(shop, disk):
     assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
 
 
+@pytest.mark.exhaustive
 async def test_full_after_it_was_sent(shop, disk):
     """Raises `PurchaseOutcomeUnknownError`, and `reconcile` tells once there is room again."""
     on_its_way = Fault(operation="purchase", point="after", delay=0.5)

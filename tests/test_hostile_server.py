@@ -529,7 +529,7 @@ SLOW = {
 }
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW)
 async def test_a_server_that(raw_server, answer):
     """Raises `RequestTimeoutError` once the timeout is over, whatever came by then."""
@@ -539,6 +539,7 @@ async def test_a_server_that(raw_server, answer):
             await client.active_numbers_page("a")
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("late", [0, 30, len(EMPTY_PAGE) - 5])
 async def test_an_answer_that_comes_too_late(late):
     """Is not taken for the answer of the next call."""

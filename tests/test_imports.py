@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 from attrs import evolve
 
 from lcphone_async.sandbox import Fault, OAuthSettings, Sandbox
@@ -87,6 +88,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.exhaustive
 def test_nothing_is_imported_in_the_middle_of_a_call(tmp_path):
     """Calls import nothing once their client is made, whatever becomes of them."""
     settings = OAuthSettings(company_id="company-1", app_id="app-1", locations=["a", "b"])

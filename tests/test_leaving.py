@@ -120,6 +120,7 @@ async def test_leaving_while_a_page_is_under_way(server, client, limiter, held, 
     await nothing_is_left(server, limiter)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("earlier", [0.02, -0.02])
 @pytest.mark.parametrize("held", [0.0, 0.5])
 @pytest.mark.parametrize("what", ["page", "walk"])

@@ -134,6 +134,7 @@ async def run(program, *arguments):
     return json.loads(done.stdout)
 
 
+@pytest.mark.sample(1)
 @LIMITED
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_no_descriptors_are_left(tmp_path, host):
@@ -148,6 +149,7 @@ async def test_no_descriptors_are_left(tmp_path, host):
     assert purchases == 1
 
 
+@pytest.mark.exhaustive
 @LIMITED
 async def test_files_without_descriptors(tmp_path):
     """Says what to do, as calls do."""

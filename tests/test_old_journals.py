@@ -75,6 +75,7 @@ def test_an_old_journal_is_read(old, read_only):
         assert told(read_records(old)) == [(BOUGHT, "bought"), (OPEN, "sending")]
 
 
+@pytest.mark.exhaustive
 async def test_an_old_journal_is_used(old, lcphone_sandbox):
     """Holds its purchases as before, buys none of them again, and finds out about the open one."""
     location = lcphone_sandbox.location("loc1")
@@ -92,6 +93,7 @@ async def test_an_old_journal_is_used(old, lcphone_sandbox):
     assert not lcphone_sandbox.ledger
 
 
+@pytest.mark.exhaustive
 async def test_an_old_journal_in_redis_is_used(lcphone_sandbox, redis_server):
     """Holds its purchases as before, buys none of them again, and finds out about the open one."""
     location = lcphone_sandbox.location("loc1")

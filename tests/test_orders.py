@@ -174,6 +174,7 @@ async def test_a_number_bought_meanwhile_is_not_bought_again(sandbox, journal):
     assert [request.method for request in sandbox.requests].count("POST") == 1
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kept_in", ["file", "memory"])
 async def test_whoever_is_cut_off_learns_what_was_bought(sandbox, journal, found, kept_in):
     """Leaves every number of a cancelled order to be told by `settle`."""
@@ -191,6 +192,7 @@ async def test_whoever_is_cut_off_learns_what_was_bought(sandbox, journal, found
     assert [record.phone_number for record in bought] == numbers(found, 2) == paid_for(sandbox)
 
 
+@pytest.mark.exhaustive
 async def test_an_order_goes_on_without_a_file(sandbox, found):
     """Counts what this client bought of an order, also where its journal is in memory."""
     async with LCPhoneClient("t", base_url=sandbox.url, retry=RETRY) as client:

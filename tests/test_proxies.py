@@ -214,7 +214,7 @@ async def test_a_session_of_the_callers():
             new_client(session=session)
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES, ids=range(len(EXAMPLES)))
 async def test_the_examples_of_the_document(proxy, bundle, environment, kind, example):
     """Run as they stand, but for the names of the proxy and the location."""

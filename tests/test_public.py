@@ -159,6 +159,7 @@ def test_options_are_the_arguments():
     assert PurchaseOptions.__annotations__.keys() == given
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("missing", "extra", "name"),
     [

@@ -178,6 +178,7 @@ async def test_5_busy_with_others(shop):
     assert shop.paid == [another, NUMBER]
 
 
+@pytest.mark.exhaustive
 async def test_5_busy_though_listed(shop):
     """A purchase of unknown outcome is told to be open also once its number is in the list."""
     client = shop.client(timeout=TIMEOUT)
@@ -234,6 +235,7 @@ async def test_6_bought_a_moment_ago(shop):
     assert shop.paid == [NUMBER]
 
 
+@pytest.mark.exhaustive
 async def test_7_sent_when_there_is_a_slot(shop):
     """A purchase that waits in the limiter's line is not in the journal: none can give it up."""
     client = shop.client(limiter=RateLimiter(1, 1.0))
@@ -266,6 +268,7 @@ async def test_8_again_after_429(shop):
     assert (shop.paid, shop.posts, await shop.states()) == ([NUMBER], 3, ["bought"])
 
 
+@pytest.mark.exhaustive
 async def test_8_given_up_between_two_tries(shop, stalled):
     """A purchase that another client's `reconcile` gave up is kept anew before it is sent again."""
     refused = Fault(operation="purchase", status=429, retry_after=1, times=1)
@@ -283,6 +286,7 @@ async def test_8_given_up_between_two_tries(shop, stalled):
     assert (shop.paid, await shop.states()) == ([NUMBER], ["bought"])
 
 
+@pytest.mark.exhaustive
 async def test_8_bought_between_two_tries(shop, stalled):
     """A number that another client bought while this one waited to try again is not sent again."""
     shop.fails(Fault(operation="purchase", status=429, retry_after=1, times=1))
@@ -414,6 +418,7 @@ async def test_10_refused_to_two_tasks(shop):
     assert (shop.paid, shop.posts) == ([], 1)
 
 
+@pytest.mark.exhaustive
 async def test_9_kept_by_a_journal_that_fails(shop):
     """If `bought` cannot be written, the caller learns that money may be spent, and reconciles."""
     shop.journal.hold, shop.journal.error = "replace", OSError("disk full")
@@ -527,6 +532,7 @@ async def test_14_refused_and_no_proof(shop, readable, status, contract):
     assert [record.state for record in await client.reconcile()] == ["bought"]
 
 
+@pytest.mark.exhaustive
 async def test_10_refused_and_a_list_that_fails_once(shop):
     """The list is asked again until it can be read, and decides then."""
     lists = [Fault(operation="active", nth=nth, status=503) for nth in (2, 3)]
@@ -693,6 +699,7 @@ async def test_12_found(shop, what):
     assert (shop.paid, shop.posts, await shop.states()) == ([NUMBER], 1, ["bought"])
 
 
+@pytest.mark.sample(7)
 @each_unclear_answer
 async def test_13_not_found(shop, what):
     """Where no clear answer comes and the number is not found, the caller is told, and no more."""
@@ -711,6 +718,7 @@ async def test_13_not_found(shop, what):
     assert record.sent_at == error.sent_at
 
 
+@pytest.mark.exhaustive
 async def test_12_found_late(shop):
     """A service that acts after the client has given up waiting is found while reading back."""
     shop.fails(Fault(operation="purchase", delay=2 * TIMEOUT))
@@ -719,6 +727,7 @@ async def test_12_found_late(shop):
     assert (shop.paid, shop.posts, await shop.states()) == ([NUMBER], 1, ["bought"])
 
 
+@pytest.mark.exhaustive
 async def test_12_found_in_a_list_that_fails(shop):
     """A list that cannot be read while reading back is read again."""
     shop.fails(
@@ -731,6 +740,7 @@ async def test_12_found_in_a_list_that_fails(shop):
     assert (shop.paid, shop.posts) == ([NUMBER], 1)
 
 
+@pytest.mark.exhaustive
 async def test_13_not_found_in_time(shop):
     """A service that acts after the reading back leaves the purchase unknown until settled."""
     late = Fault(operation="purchase", delay=3 * TIMEOUT)
@@ -764,6 +774,7 @@ PIECES = {
 }
 
 
+@pytest.mark.sample(7)
 @pytest.mark.parametrize("acted", [True, False])
 @pytest.mark.parametrize("answer", PIECES.values(), ids=list(PIECES))
 async def test_11_unclear(raw_server: RawServer, answer, acted):
@@ -779,6 +790,7 @@ async def test_11_unclear(raw_server: RawServer, answer, acted):
     assert [request.method for request in raw_server.requests] == ["POST"]
 
 
+@pytest.mark.exhaustive
 async def test_errors_tell_whether_anything_may_be_bought(shop):
     """Of all errors of a purchase only the unknown outcome leaves the journal open."""
     kinds = [*({"damage": damage} for damage in DAMAGES), *({"status": s} for s in (400, 401, 503))]

@@ -156,6 +156,7 @@ async def test_15_cancelled(shop, stage):
     await finds_out(shop, stage, client)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("stage", [each for each in STAGES if each.sent and not each.hold], ids=str)
 async def test_15_cancelled_while_the_journal_stands_still(shop, stage, monkeypatch, caplog):
     """Whoever cancels is not held up by the journal, and finds out nevertheless."""
@@ -172,6 +173,7 @@ async def test_15_cancelled_while_the_journal_stands_still(shop, stage, monkeypa
     await finds_out(shop, stage, client)
 
 
+@pytest.mark.exhaustive
 async def test_15_cancelled_while_the_journal_stands_still_before_it_was_sent(shop, monkeypatch):
     """What the journal begins after its caller was cancelled is open, and is given up in time."""
     monkeypatch.setattr("lcphone_async._purchases.intention._LAST_WORD", 0.05)
@@ -219,6 +221,7 @@ async def test_15_cancelled_without_a_journal(shop, stage):
     await finds_out(shop, stage, client)
 
 
+@pytest.mark.sample(7)
 @each_stage
 async def test_15_out_of_time(shop, stage):
     """A timeout of the caller's own is a cancellation."""
@@ -255,6 +258,7 @@ async def test_15_closed_before(shop):
     assert (shop.sandbox.requests, await shop.states()) == ([], [])
 
 
+@pytest.mark.sample(2)
 @each_stage_without_a_file
 async def test_15_cancelled_with_another_waiting(shop, stage):
     """Another task of the same purchase buys it if nothing was sent, else is told to settle."""
@@ -300,7 +304,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "stage", [stage for stage in STAGES if stage.sent and not stage.hold], ids=str
 )
@@ -317,6 +321,7 @@ async def test_16_killed(shop, stage):
     await finds_out(shop, stage, shop.client())
 
 
+@pytest.mark.exhaustive
 async def test_16_killed_before_it_was_sent(shop):
     """A process that was killed in its look-up leaves nothing behind."""
     stage = STAGES[0]
@@ -424,6 +429,7 @@ async def test_a_purchase_of_a_living_process_is_left_alone(shop, min_age, kept_
     assert [record.state for record in await journal.records()] == ["bought"]
 
 
+@pytest.mark.exhaustive
 async def test_a_look_that_was_too_early(shop, stalled):
     """A look before the service acted changes nothing that became known meanwhile."""
     on_its_way = Fault(operation="purchase", delay=1)
@@ -455,6 +461,7 @@ async def test_a_maker_that_stood_still(shop, stalled, min_age):
     assert await shop.client().reconcile() == []
 
 
+@pytest.mark.exhaustive
 async def test_a_maker_that_was_given_up(shop, stalled):
     """What a `reconcile` gave up and the service sold all the same is told to the caller."""
     on_its_way = Fault(operation="purchase", delay=1.5)
@@ -466,6 +473,7 @@ async def test_a_maker_that_was_given_up(shop, stalled):
     assert await shop.states() == ["bought"]
 
 
+@pytest.mark.exhaustive
 async def test_workers_that_start_together_tell_once(shop):
     """Of three processes that start after a kill, one tells of the purchase."""
     shop.fails(STAGES[5].faults[0])
@@ -480,6 +488,7 @@ async def test_workers_that_start_together_tell_once(shop):
     assert [record.state for records in told for record in records] == ["bought"]
 
 
+@pytest.mark.exhaustive
 async def test_an_order_that_is_killed_is_told(shop):
     """What an order had bought before its process was killed is told by `reconcile`, once."""
     slow = Fault(operation="purchase", nth=3, delay=60)
@@ -515,6 +524,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.exhaustive
 async def test_18_not_while_it_is_sent_again(shop):
     """A purchase that waits to be sent again has a living maker, and is not given up."""
     shop.fails(Fault(operation="purchase", status=429, retry_after=1, times=1))
@@ -527,6 +537,7 @@ async def test_18_not_while_it_is_sent_again(shop):
     assert shop.paid == [NUMBER]
 
 
+@pytest.mark.exhaustive
 async def test_19_a_slow_look(shop):
     """The age of a purchase is that at which the list was asked, however late it answers."""
     await left_unknown(shop, acted=False)
@@ -654,6 +665,7 @@ async def test_a_settle_in_memory_that_looked_too_early(shop):
     assert [record.state for record in await journal.records()] == ["bought"]
 
 
+@pytest.mark.exhaustive
 def test_many_processes_make_the_same_file(tmp_path):
     """Processes that start together may share a journal that is not there yet."""
     program = (

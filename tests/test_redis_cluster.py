@@ -49,6 +49,7 @@ async def take(limiter, location):
         pass
 
 
+@pytest.mark.exhaustive
 async def test_a_cluster_serves_all_locations(cluster):
     """Spreads the locations over the shards, and keeps each one's window."""
     redis = RedisCluster(host="127.0.0.1", port=cluster.shards[0].port)
@@ -138,7 +139,7 @@ def guarded():
         yield server
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("cause", ["Error 111", r"nowhere\.invalid", "NOAUTH", "WRONGPASS"])
 async def test_errors_name_their_cause(guarded, cause):
     """Says why Redis cannot be used, in the errors of the budget, the journal and the tokens."""

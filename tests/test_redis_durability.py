@@ -92,6 +92,7 @@ async def test_a_redis_that_is_out_of_memory():
         assert not await refused(Redis(port=server.port), "Redis: .*used memory > 'maxmemory'")
 
 
+@pytest.mark.exhaustive
 async def test_a_redis_that_runs_out_of_memory_during_a_purchase():
     """Returns the purchase, and keeps it as bought."""
     with RedisServer() as server:
@@ -106,6 +107,7 @@ async def test_a_redis_that_runs_out_of_memory_during_a_purchase():
             assert record.state == PurchaseState.BOUGHT
 
 
+@pytest.mark.exhaustive
 async def test_a_redis_that_goes_away_during_a_purchase():
     """Says that the number may be bought, once the POST has gone out."""
     with RedisServer() as server:
@@ -224,6 +226,7 @@ async def test_a_right_that_is_missing():
         await refused(redis, r"its user needs \+info")
 
 
+@pytest.mark.exhaustive
 @needs_sentinel
 async def test_a_purchase_that_outlives_a_failover(tmp_path):
     """Knows an open purchase after a failover, and sends no second POST."""

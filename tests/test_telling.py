@@ -121,6 +121,7 @@ async def left_by_a_killed_order(shop):
     assert await shop.journal.replace(record, record.now(PurchaseState.BOUGHT))
 
 
+@pytest.mark.exhaustive
 async def test_an_order_that_goes_on_and_is_cut_off_again(shop):
     """What it bought before is told by `reconcile` if the second call tells nobody either."""
     await left_by_a_killed_order(shop)
@@ -175,6 +176,7 @@ async def test_two_that_close_a_purchase_in_the_same_moment(journal, monkeypatch
     assert [await journal.replace(record, each) for each in closing] == [True, False]
 
 
+@pytest.mark.exhaustive
 async def test_a_maker_that_stood_still_in_a_stopped_clock(shop, stalled, monkeypatch):
     """What a `reconcile` told is not returned to its caller, also if both saw the same time."""
     on_its_way = Fault(operation="purchase", point="after", delay=2)
@@ -256,6 +258,7 @@ async def test_a_journal_that_fails_before_with_an_error_of_ours(shop, moment):
     assert shop.posts == 0
 
 
+@pytest.mark.exhaustive
 async def test_a_journal_that_fails_afterwards_with_an_error_of_ours(shop):
     """The purchase is in doubt, as its error is not one of the POST."""
     journal = AskedJournal()
@@ -267,6 +270,7 @@ async def test_a_journal_that_fails_afterwards_with_an_error_of_ours(shop):
     assert [record.state for record in await client.reconcile()] == ["bought"]
 
 
+@pytest.mark.exhaustive
 async def test_a_renewal_that_fails_with_an_error_of_ours(shop):
     """The next renewal shows that the maker lives."""
     journal = AskedJournal()

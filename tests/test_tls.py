@@ -36,6 +36,7 @@ def silent():
         thread.join()
 
 
+@pytest.mark.exhaustive
 async def test_a_connection_that_was_given_up(silent):
     """Is gone once the client is closed, though the server does not agree to its end."""
     url, trusting = silent

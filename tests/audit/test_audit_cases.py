@@ -38,7 +38,7 @@ def test_every_rule_has_its_cases():
         assert {bool(case.found) for case in CASES if case.rule == rule.name} == {True, False}
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("rule", [rule.name for rule in _ALL if rule.name not in _ACROSS])
 async def test_the_cases_of_a_rule(found, rule):
     """Finds what there is to find in each case, and nothing that only looks like it."""

@@ -48,6 +48,7 @@ def redis():
         server.stop()
 
 
+@pytest.mark.exhaustive
 async def test_several_processes_fill_one_store(store, rows):
     """Gives the inventory that one process gives, from the workers' walks."""
     ids = [f"loc{i}" for i in range(30)]

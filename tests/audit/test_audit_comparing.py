@@ -276,14 +276,14 @@ NO_CHANGES = {
 }
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("case", NO_CHANGES)
 async def test_no_change(changes, case):
     """Finds nothing if nothing changed, however it is written."""
     assert await changes(NO_CHANGES[case]) == ([], [])
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("case", CASES)
 async def test_a_change_is_found(changes, case):
     """Finds what was changed, and nothing else."""
@@ -298,6 +298,7 @@ def test_every_kind_is_tried():
     assert tried | others == set(ChangeKind)
 
 
+@pytest.mark.exhaustive
 async def test_a_move_drops_a2p(take, store, agency):
     """Flags a move, and no other change."""
     agency.places = start()
@@ -312,6 +313,7 @@ async def test_a_move_drops_a2p(take, store, agency):
         ]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("turn", [0, 1])
 async def test_what_was_not_seen_is_neither_released_nor_added(take, store, agency, turn):
     """Says nothing of the numbers of a location that failed in one of the runs, but that it did."""
@@ -326,6 +328,7 @@ async def test_what_was_not_seen_is_neither_released_nor_added(take, store, agen
     assert {unseen.before, unseen.after} == {"failed", "complete"}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("turn", [0, 1])
 async def test_pools_that_were_not_seen_are_no_change(take, store, agency, turn):
     """Says nothing of the pools of a location of which only the numbers could be read."""
@@ -338,6 +341,7 @@ async def test_pools_that_were_not_seen_are_no_change(take, store, agency, turn)
         assert [one.location_id for one in comparison.not_compared()] == ["a"]
 
 
+@pytest.mark.exhaustive
 async def test_a_number_that_left_a_location_that_failed(take, store, agency):
     """Calls it perhaps moved, also if it is the other location that was not seen before."""
     agency.places = start()
@@ -362,6 +366,7 @@ async def test_a_number_that_left_a_location_that_failed(take, store, agency):
             )
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("status", [503, 404])
 async def test_a_number_that_may_be_in_a_location_that_was_not_seen(take, store, agency, status):
     """Does not call it released, nor added if it may have been there before."""
@@ -381,6 +386,7 @@ async def test_a_number_that_may_be_in_a_location_that_was_not_seen(take, store,
         ]
 
 
+@pytest.mark.exhaustive
 async def test_a_phone_system_that_was_connected(take, store, agency):
     """Is one change of the location, none of each number."""
     agency.places, agency.errors = start(), {"b": 404}
@@ -392,6 +398,7 @@ async def test_a_phone_system_that_was_connected(take, store, agency):
     assert found == [(ChangeKind.CONNECTED, "b", "1")]
 
 
+@pytest.mark.exhaustive
 async def test_a_number_that_no_search_confirmed(take, tmp_path, agency):
     """Calls it not seen, as in another file, where no run had it before."""
     old, new = tmp_path / "old", tmp_path / "new"
@@ -403,6 +410,7 @@ async def test_a_number_that_no_search_confirmed(take, tmp_path, agency):
         assert comparison.counts() == {ChangeKind.NOT_SEEN: 1}
 
 
+@pytest.mark.exhaustive
 async def test_a_number_that_left_one_of_two_locations(take, store, agency):
     """Calls it perhaps moved, not released: the other location has it."""
     agency.places = start()
@@ -415,6 +423,7 @@ async def test_a_number_that_left_one_of_two_locations(take, store, agency):
     assert found == [(ChangeKind.PERHAPS_MOVED, "b", "c")]
 
 
+@pytest.mark.exhaustive
 async def test_a_contract_that_tells_no_rcs_senders(take, store, agency):
     """Says nothing of RCS senders if one run was under the 2021-07-28 contract."""
     agency.places = start()
@@ -451,6 +460,7 @@ async def test_a_list_that_tells_no_rcs_senders(take, store, agency):
         assert list(comparison.changes()) == []
 
 
+@pytest.mark.exhaustive
 async def test_a_run_between_confirmed_it(take, store, agency):
     """Counts a number as released if a run between the two found it gone."""
     agency.places = start()
@@ -463,6 +473,7 @@ async def test_a_run_between_confirmed_it(take, store, agency):
         assert comparison.compared == 4
 
 
+@pytest.mark.exhaustive
 async def test_a_number_that_came_back_and_is_missed_again(take, store, agency):
     """Does not count it as released for a search of before it came back."""
     agency.places = start()
@@ -476,6 +487,7 @@ async def test_a_number_that_came_back_and_is_missed_again(take, store, agency):
         assert comparison.counts() == {ChangeKind.NOT_SEEN: 1}
 
 
+@pytest.mark.exhaustive
 async def test_kinds_that_are_wanted(take, store, agency):
     """Keeps only some kinds of change, or leaves some out; refuses kinds that do not exist."""
     agency.places = start()
@@ -495,6 +507,7 @@ async def test_kinds_that_are_wanted(take, store, agency):
             pass
 
 
+@pytest.mark.exhaustive
 async def test_two_stores_and_chosen_runs(take, tmp_path, agency):
     """Compares the newest runs of two files, or the runs that are named."""
     old, new = tmp_path / "old", tmp_path / "new"

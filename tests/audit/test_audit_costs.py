@@ -60,6 +60,7 @@ async def test_prices_of_ones_own(estimated, tmp_path):
     assert found.without_price == 1
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
@@ -117,6 +118,7 @@ async def test_currencies_are_kept_apart(estimated, tmp_path):
         await estimated(prices=mine)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("sent", "line"),
     [

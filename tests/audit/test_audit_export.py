@@ -97,6 +97,7 @@ async def test_phone_numbers_stay_text(take, exported, store, agency, tmp_path):
     assert parquet["phone_number"] == "+12125550001"
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_no_formula_comes_out_of_a_csv(take, exported, agency, name):
     """Puts an apostrophe before a cell that a spreadsheet would run, in CSV alone."""

@@ -157,7 +157,7 @@ def test_a_country_that_is_none(store, wrong):
         findings(store, regulated=[wrong])
 
 
-@pytest.mark.sample(5)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("rule", CASES)
 async def test_a_rule_finds_what_it_is_for(found, agency, rule):
     """Finds what was seeded, and nothing else."""

@@ -147,6 +147,7 @@ def text(value):
     return value or None
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(0)  # Hypothesis takes minutes to simplify a history that fails
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(first=runs, between=st.lists(operations, max_size=5), second=runs)

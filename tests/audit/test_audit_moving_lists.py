@@ -128,7 +128,7 @@ async def test_requests_without_a_total(take, agency):
     assert set(asked) >= {0, 1, 2}
 
 
-@pytest.mark.sample(5)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("at", [1, 999, 1_000, 1_500, 2_499])
 async def test_a_number_that_is_listed_twice(take, rows, moving, at):
     """Is kept once and told as repeated; the location is complete, pools and senders too."""
@@ -223,6 +223,7 @@ async def test_an_error_within_a_200(take, rows, agency):
     assert "broken" in summary.incomplete[0].reason
 
 
+@pytest.mark.exhaustive
 async def test_a_worse_partial(take, rows, agency):
     """Replaces no better one when the run is resumed; the reason kept is the newest."""
     agency.places["a"] = Place(listed(3_500), [pool("p", "+12120000001")], senders=SENDERS)

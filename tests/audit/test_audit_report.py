@@ -81,6 +81,7 @@ def hostile_agency(agency):
     }
 
 
+@pytest.mark.exhaustive
 async def test_the_figures(take, made, agency):
     """Tells totals, findings with their reason, changes, costs with assumptions, and coverage."""
     agency.places = {
@@ -127,6 +128,7 @@ async def test_an_empty_inventory(take, made, agency):
     assert "0 numbers" in Page(made()).text
 
 
+@pytest.mark.exhaustive
 async def test_hostile_names_are_text(take, made, agency):
     """Shows what the service says as text, wherever it stands, and runs none of it."""
     hostile_agency(agency)
@@ -142,6 +144,7 @@ async def test_hostile_names_are_text(take, made, agency):
     assert "default-src 'none'" in html
 
 
+@pytest.mark.exhaustive
 async def test_texts_that_no_drawing_can_hold(take, store, agency, tmp_path):
     """Draws a sign for each character that XML does not admit, and does not end the process."""
     odd = "a\0\x01\x0b\x1b\ufffe\uffffb"
@@ -169,6 +172,7 @@ async def test_it_needs_nothing_else(take, made, agency):
     assert "url(" not in re.sub(r'clip-path="url\(#\w+\)"', "", html)
 
 
+@pytest.mark.exhaustive
 async def test_it_stays_small(take, made):
     """Is a few hundred kilobytes at the most, however large the inventory."""
     async with Sandbox(numbers_per_location=20_000) as sandbox:
@@ -178,6 +182,7 @@ async def test_it_stays_small(take, made):
     assert "more." in Page(html).text
 
 
+@pytest.mark.exhaustive
 async def test_changes_since_another_store(take, made, tmp_path, agency):
     """Compares with another file's newest run where it is told to."""
     agency.places["a"] = Place([number("+12125550001")])
@@ -188,6 +193,7 @@ async def test_changes_since_another_store(take, made, tmp_path, agency):
     assert "1 Numbers added" in Page(made(since=tmp_path / "last-week")).text
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 async def test_a_browser_has_no_complaint(take, made, agency, tmp_path):
     """Opens in headless Chromium with no console message, no request and no script run."""

@@ -86,6 +86,7 @@ async def test_what_failed_is_tried_again(take, rows, agency):
     ]
 
 
+@pytest.mark.exhaustive
 async def test_a_partial_location_is_replaced_as_a_whole(take, rows):
     """Has a location's numbers, pools and senders once after its second walk."""
     gone = Fault(operation="active", nth=3, status=404)

@@ -87,6 +87,7 @@ async def test_what_concerns_all_locations_stops(store, error):
     assert summary.coverage[Coverage.PENDING] >= 3
 
 
+@pytest.mark.exhaustive
 async def test_a_service_that_goes_down_stops(store):
     """Stops where the circuit stays open, leaves the other locations, and goes on later."""
     ids = [f"loc{i:02}" for i in range(30)]
@@ -107,6 +108,7 @@ async def test_a_service_that_goes_down_stops(store):
     assert resumed.coverage == {Coverage.COMPLETE: 30}
 
 
+@pytest.mark.exhaustive
 async def test_an_agency_that_takes_its_permission_back(store):
     """Stops where the agency's installation is revoked, and goes on with a new one."""
     app = OAuthSettings(
@@ -161,6 +163,7 @@ async def test_a_token_source_may_raise_anything(store):
     assert "RuntimeError: no such key" in summary.incomplete[0].reason
 
 
+@pytest.mark.exhaustive
 async def test_a_token_source_may_hang(store):
     """Takes a token that does not come in time as that location's failure, and goes on."""
 
@@ -296,6 +299,7 @@ def hold(path, ready, done):
         done.wait()
 
 
+@pytest.mark.exhaustive
 async def test_a_store_in_use(take, store):
     """Says that another process has the store."""
     spawn = multiprocessing.get_context("spawn")

@@ -11,6 +11,7 @@ from lcphone_async.audit import Coverage, audit, tables
 from lcphone_async.sandbox import Fault, Sandbox
 
 
+@pytest.mark.exhaustive
 async def test_every_number_once(take, rows):
     """Has every number of every location exactly once, those in pools included."""
     async with Sandbox(numbers_per_location=1_203) as sandbox:
@@ -155,6 +156,7 @@ async def test_a_garbled_answer_is_asked_for_again(take, rows):
     assert rows("SELECT count(*), count(DISTINCT phone_number) FROM numbers") == [(120, 120)]
 
 
+@pytest.mark.exhaustive
 async def test_side_by_side_with_a_bound(store):
     """Has as many locations under way as it is told, and not one more."""
     under_way, most = 0, 0
@@ -200,6 +202,7 @@ async def test_each_location_has_its_own_budget(take, rows):
     assert rows("SELECT count(*) FROM locations WHERE coverage = 'complete'") == [(30,)]
 
 
+@pytest.mark.exhaustive
 async def test_progress_is_told(take):
     """Tells, as it goes, how many locations are done, how many numbers came, and what failed."""
     told = []

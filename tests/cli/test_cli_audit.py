@@ -29,6 +29,7 @@ def taken(lcphone, store):
     return store
 
 
+@pytest.mark.exhaustive
 def test_run_from_arguments(lcphone, store):
     """Takes the inventory of the locations that are named, and ends with what it saw."""
     done = lcphone.run("audit", "run", "a", "b", "--store", store, "--json")
@@ -40,6 +41,7 @@ def test_run_from_arguments(lcphone, store):
     assert "120 numbers in run 2" in told.out
 
 
+@pytest.mark.exhaustive
 def test_run_from_a_file_and_from_stdin(lcphone, store, tmp_path):
     """Reads locations as text, CSV or JSON lines, from a file or from stdin, each once."""
     listed = tmp_path / "locations.csv"
@@ -52,6 +54,7 @@ def test_run_from_a_file_and_from_stdin(lcphone, store, tmp_path):
     assert "line 2: no location_id" in bad.complaint
 
 
+@pytest.mark.exhaustive
 def test_run_of_no_locations(lcphone, store):
     """Asks for locations where there are none."""
     assert lcphone.run("audit", "run", "--store", store).code == 2
@@ -82,6 +85,7 @@ def test_exit_codes(lcphone, lcphone_sandbox, store, tmp_path):
     assert lcphone.run("audit", "run", "a", "--store", missing).code == 6
 
 
+@pytest.mark.exhaustive
 def test_a_spent_day(bare, store):
     """Says to go on once the limits have reset if the requests of the day are spent."""
     with Sandbox(daily_quota=3, numbers_per_location=9_000).in_thread() as sandbox:
@@ -143,6 +147,7 @@ def test_progress_without_a_terminal(lcphone, lcphone_sandbox, store):
     assert "\x1b" not in done.err
 
 
+@pytest.mark.exhaustive
 def test_progress_on_a_terminal(lcphone, store):
     """Draws a bar with the rate where stderr is a terminal."""
     ours, its = pty.openpty()
@@ -160,6 +165,7 @@ def test_progress_on_a_terminal(lcphone, store):
     assert b"240 numbers" in said
 
 
+@pytest.mark.exhaustive
 def test_export(lcphone, taken, tmp_path):
     """Writes each format from the store, without the service."""
     for kind in ("csv", "jsonl", "parquet"):
@@ -177,6 +183,7 @@ def test_export(lcphone, taken, tmp_path):
     assert len(piped.lines) == 240
 
 
+@pytest.mark.exhaustive
 def test_export_mentions_what_is_missing(lcphone, lcphone_sandbox, store, tmp_path):
     """Says on stderr that an export is not of all locations."""
     lcphone_sandbox.faults.append(Fault(location="bad", status=403))
@@ -222,6 +229,7 @@ def test_diff(lcphone, lcphone_sandbox, taken, tmp_path):
     assert lcphone.run(*diff, "x").code == 2
 
 
+@pytest.mark.exhaustive
 def test_diff_of_what_was_not_seen(lcphone, lcphone_sandbox, taken, store):
     """Names the locations that were not compared, and ends with a code of its own."""
     lcphone_sandbox.faults.append(Fault(location="b", status=403))
@@ -314,6 +322,7 @@ def test_a_price_that_no_number_has(lcphone, taken, tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.exhaustive
 def test_report(lcphone, taken, tmp_path):
     """Writes a report, in one file."""
     out = tmp_path / "report.html"
@@ -322,6 +331,7 @@ def test_report(lcphone, taken, tmp_path):
     assert "<h1>Phone number audit</h1>" in out.read_text()
 
 
+@pytest.mark.exhaustive
 def test_a_store_that_is_none(lcphone, tmp_path):
     """Says in one line that a file is missing or is no store, with exit code 6."""
     other = tmp_path / "other"
@@ -346,6 +356,7 @@ def run_without(command, missing, *arguments):
     )
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("missing", "extra", "arguments"),
     [
@@ -444,6 +455,7 @@ def test_locations_that_are_not_active(forks, journal, store):
     assert again.lines[0]["coverage"] == {"complete": 1, "inactive": 1}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "text", ["Phone system is not connected to this account", "No Twilio account found"]
 )

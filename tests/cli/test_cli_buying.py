@@ -141,6 +141,7 @@ async def test_an_unknown_outcome_says_what_to_do(lcphone_raw, raw_server):
     assert len(raw_server.look_ups) > 1
 
 
+@pytest.mark.exhaustive
 async def test_an_interrupted_purchase_says_what_to_do(bare):
     """Tells where to look, and exits 130, where Ctrl-C came after the purchase was sent."""
 
@@ -167,7 +168,7 @@ async def test_an_interrupted_purchase_says_what_to_do(bare):
     assert (record["phone_number"], record["state"]) == (LOCAL, "unknown")
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("answer", "bought"), [(b"y\n", 1), (b"n\n", 0), (b"\n", 0), (b"\x04", 0)])
 def test_asks_before_it_spends(lcphone, lcphone_sandbox, answer, bought):
     """On a terminal it asks, and buys only after a yes."""

@@ -44,6 +44,7 @@ def test_demo_reads_well_in_a_log(demo):
     assert "Chicago, IL" in demo.out
 
 
+@pytest.mark.exhaustive
 def test_demo_into_a_closed_pipe_is_quiet(bare):
     """Says nothing where its reader has gone away."""
     with bare.start("demo") as demo:

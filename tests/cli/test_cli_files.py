@@ -44,6 +44,7 @@ def complaint(run, code, path):
 KINDS = ["missing", "folder", "garbage", "below a file"]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_store_that_cannot_be_opened(lcphone, bad, tmp_path, kind):
     """Ends every verb that reads it with exit code 6."""
@@ -59,6 +60,7 @@ def test_a_store_that_cannot_be_opened(lcphone, bad, tmp_path, kind):
         complaint(lcphone.run("audit", *verb, "--store", bad[kind]), 6, bad[kind])
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_that_cannot_be_read(lcphone, store, bad, tmp_path, kind):
     """Is named in one line, by every option that reads one."""
@@ -121,6 +123,7 @@ def test_a_rule_that_cannot_be_run(lcphone, store, tmp_path, query, problem):
         assert f"{rules}: rule mine: {problem}" in complaint(run, 2, str(rules))
 
 
+@pytest.mark.exhaustive
 def test_a_ca_bundle_that_cannot_be_read(lcphone, bad, lcphone_sandbox):
     """Is named by its option, and not by the variable that was not used; an empty one too."""
     for kind, path in bad.items():
@@ -144,6 +147,7 @@ def test_a_journal_that_is_no_file(lcphone, bad, tmp_path, lcphone_sandbox):
     complaint(lcphone.run("purchases", "--journal", bad["missing"]), 1, bad["missing"])
 
 
+@pytest.mark.exhaustive
 def test_a_report_to_what_is_no_file(lcphone, store, tmp_path):
     """Is written there, and does not take its place."""
     target, link = tmp_path / "target", tmp_path / "link"
@@ -176,6 +180,7 @@ FULL += "import sys; sys.argv = ['lcphone', *sys.argv[1:]];"
 FULL += "from lcphone_async.__main__ import main; main()"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("verb", "code"),
     [

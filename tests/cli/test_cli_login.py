@@ -149,6 +149,7 @@ def test_a_login_nowhere(bare, journal, url):
     assert kept_files(journal) == []
 
 
+@pytest.mark.exhaustive
 def test_whoami_of_a_private_token(outside, app):
     """Says what kind of token it is, which scopes it proved to have, and what is left."""
     outside.run("login", given=TOKEN)
@@ -173,6 +174,7 @@ def test_whoami_of_a_token_that_is_wrong(outside):
     assert "Invalid token" in outside.run("whoami", "--location", "loc1").complaint
 
 
+@pytest.mark.exhaustive
 def test_the_code_of_a_location(outside, app, journal):
     """Exchanges a code, keeps the tokens, and renews them for the other commands."""
     kept = outside.run("login", "--client-id", "app-1", given=app.oauth.authorize("loc1"))
@@ -191,6 +193,7 @@ def test_the_code_of_a_location(outside, app, journal):
     unseen(app, kept, told)
 
 
+@pytest.mark.exhaustive
 def test_the_code_of_an_agency(outside, app):
     """Lists the agency's locations, and reads each with a token of its own."""
     outside.run("login", "--agency", "--client-id", "app-1", given=app.oauth.authorize())
@@ -215,6 +218,7 @@ def test_a_code_that_is_no_good(outside, app, journal):
     unseen(app, outcome)
 
 
+@pytest.mark.exhaustive
 def test_filters_of_locations(outside, app):
     """Sends the filters that were given, and no others."""
     code = app.oauth.authorize()
@@ -262,6 +266,7 @@ def test_a_place_that_cannot_be_written(outside, app, journal, read_only):
     unseen(app, refused)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("free", [0, 1, 5, 9])
 def test_a_disk_that_is_nearly_full(outside, app, journal, free):
     """Sends no code unless there is room for the login and for its tokens."""
@@ -299,6 +304,7 @@ def test_a_trial_leaves_nothing(outside, app, journal):
     assert "run `lcphone login`" in outside.run("pools", "--location", "loc1").complaint
 
 
+@pytest.mark.exhaustive
 def test_a_login_is_not_replaced_without_a_word(outside, app, journal):
     """Keeps the earlier login, and sends no code, unless it is told to replace it."""
     outside.run("login", "--client-id", "app-1", given=app.oauth.authorize("loc1"))
@@ -313,6 +319,7 @@ def test_a_login_is_not_replaced_without_a_word(outside, app, journal):
     assert outside.run("whoami", "--json").lines[0]["location_id"] == "loc2"
 
 
+@pytest.mark.exhaustive
 def test_a_person_is_asked_before_a_login_is_replaced(outside, journal):
     """Keeps the earlier login after a no."""
     outside.run("login", given="pit-the-first-one")
@@ -330,6 +337,7 @@ NO_LOGIN = [
 ]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("text", NO_LOGIN, ids=lambda text: text[:40])
 def test_a_file_that_holds_no_login(outside, journal, text):
     """Names the file in one line, says what to do, and changes nothing."""
@@ -342,6 +350,7 @@ def test_a_file_that_holds_no_login(outside, journal, text):
     assert outside.run("login", given=TOKEN).code == 0
 
 
+@pytest.mark.exhaustive
 def test_a_file_that_holds_no_tokens(outside, app, journal):
     """Names the file in one line, says what to do, and changes nothing."""
     outside.run("login", "--client-id", "app-1", given=app.oauth.authorize("loc1"))
@@ -354,6 +363,7 @@ def test_a_file_that_holds_no_tokens(outside, app, journal):
         assert tokens.read_text() == text
 
 
+@pytest.mark.exhaustive
 def test_what_is_no_login_is_replaced(outside, journal):
     """Asks nothing where a file holds no login, or is blank."""
     outside.run("login", given="pit-the-first-one")
@@ -375,6 +385,7 @@ def test_a_location_s_code_as_an_agency_s(outside, app, journal, option):
     unseen(app, refused)
 
 
+@pytest.mark.exhaustive
 def test_a_service_that_refuses_the_type_of_token(outside, app, journal):
     """Says what the service says to a location's code for an agency's tokens."""
     code = app.oauth.authorize("loc1")
@@ -393,6 +404,7 @@ def test_another_agency_s_code(outside, app, journal):
     assert {path.suffix for path in kept_files(journal)} == {".lock"}
 
 
+@pytest.mark.exhaustive
 def test_tokens_of_an_agency_where_none_was_named(outside, app):
     """Takes a code that brings an agency's tokens, and says so, also without `--agency`."""
     code = app.oauth.authorize()
@@ -421,6 +433,7 @@ DOUBTFUL = [
 ]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("options", "told", "says"), DOUBTFUL)
 def test_tokens_that_are_said_to_be_of_another_or_of_nobody(
     outside, app, journal, options, told, says
@@ -436,6 +449,7 @@ def test_tokens_that_are_said_to_be_of_another_or_of_nobody(
     assert TOKEN in login.read_text()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("options", "told", "kind"),
     [
@@ -453,6 +467,7 @@ def test_tokens_of_which_enough_is_said(outside, app, options, told, kind):
     assert outside.run("whoami", "--json").lines[0]["kind"] == kind
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("answer", "kept"), [(b"y\n", True), (b"n\n", False)])
 def test_a_person_says_whose_tokens_they_are(outside, app, journal, answer, kept):
     """Asks on a terminal if the service does not say it."""
@@ -476,6 +491,7 @@ def test_locations_wants_to_know_the_agency(outside):
     assert "--company" in outcome.err
 
 
+@pytest.mark.exhaustive
 def test_a_keyring_goes_before_a_file(outside, app, keyring, journal):
     """Keeps all in the keyring where there is one, and forgets what was kept in a file."""
     outside.run("login", given=TOKEN)

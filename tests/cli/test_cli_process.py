@@ -22,6 +22,7 @@ def test_a_missing_token(lcphone, lcphone_sandbox, verb):
     assert lcphone_sandbox.requests == []
 
 
+@pytest.mark.exhaustive
 def test_the_token_is_asked_for_on_a_terminal(lcphone):
     """Asks for the token without showing it, and goes on with it."""
     del lcphone.settings["LCPHONE_TOKEN"]
@@ -46,12 +47,14 @@ def test_a_bad_token_is_not_shown(lcphone):
     assert "LCPHONE_TOKEN" in lcphone.run("pools", LCPHONE_TOKEN=f"{TOKEN} {TOKEN}").complaint
 
 
+@pytest.mark.exhaustive
 async def test_a_token_in_an_answer_is_not_shown(lcphone_raw, raw_server):
     """Shows no token where the service's own message holds it."""
     raw_server.reply(http_json({"message": f"bad {TOKEN}", "statusCode": 401}, 401))
     assert "401" in (await asyncio.to_thread(lcphone_raw.run, "pools")).complaint
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -94,6 +97,7 @@ def endless(lcphone_raw, raw_server):
     return lcphone_raw
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("options", [[], ["--json"]])
 async def test_a_closed_pipe_is_quiet(endless, options):
     """Ends without a word once its reader has gone away, as `| head -1` does."""
@@ -107,6 +111,7 @@ async def test_a_closed_pipe_is_quiet(endless, options):
     assert await asyncio.to_thread(read_a_line_and_leave) == b""
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("options", [[], ["--json"]])
 async def test_an_interrupt_is_quiet(endless, options):
     """Ends at once, with exit code 130, on Ctrl-C, also where nobody reads what it wrote."""
@@ -145,6 +150,7 @@ async def test_an_incomplete_list_is_told(lcphone_raw, raw_server):
     assert len(outcome.lines) == 1
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_sandbox_runs_until_it_is_told(bare, how):
     """Prints its URL alone on a line once it answers there, and ends quietly with exit code 0."""
@@ -180,6 +186,7 @@ def test_sandbox_on_a_taken_port(bare, lcphone_sandbox):
     assert "in use" in bare.run("sandbox", "--port", port).complaint
 
 
+@pytest.mark.exhaustive
 def test_no_service_there(bare):
     """Says in one line that nobody answers, and where it looked."""
     settings = {"LCPHONE_TOKEN": "any", "LCPHONE_BASE_URL": "http://127.0.0.1:1"}

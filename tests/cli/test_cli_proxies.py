@@ -51,6 +51,7 @@ def run(bare):
     return running
 
 
+@pytest.mark.exhaustive
 async def test_through_a_proxy(run, proxy, bundle, lcphone_sandbox):
     """Uses what the environment names, in either case, and trusts the CAs of the bundle."""
     assert (await run("pools", HTTPS_PROXY=proxy.url, SSL_CERT_FILE=bundle)).code == 0
@@ -75,6 +76,7 @@ async def test_a_sandbox(lcphone, proxy):
     assert proxy.heads == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [

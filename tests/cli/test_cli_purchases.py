@@ -53,6 +53,7 @@ def change(journal, statement, *values):
         database.execute(statement, values)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("point", ["before", "after"])
 def test_a_killed_purchase_is_in_the_journal(bare, journal, killed, point):
     """Was on the disk before it was sent, in files that nobody else may read; needs no token."""
@@ -91,6 +92,7 @@ def test_settle_waits_before_it_says_not_bought(lcphone, lcphone_sandbox, journa
     assert lcphone.run("buy", LOCAL, "--yes").code == 0
 
 
+@pytest.mark.exhaustive
 def test_an_open_purchase_is_not_made_again(lcphone, lcphone_sandbox, killed):
     """Sends nothing where one of the same number is open, and tells what finds out."""
     killed("before")
@@ -102,6 +104,7 @@ def test_an_open_purchase_is_not_made_again(lcphone, lcphone_sandbox, killed):
     assert len(posts(lcphone_sandbox)) == 1
 
 
+@pytest.mark.exhaustive
 def test_purchases_as_a_table(lcphone, lcphone_sandbox):
     """Shows number, location, state, time and reason of each, and which journal it was."""
     lcphone_sandbox.faults.append(
@@ -193,6 +196,7 @@ def test_a_journal_through_a_link(lcphone, lcphone_sandbox, tmp_path):
     assert lcphone_sandbox.requests == []
 
 
+@pytest.mark.exhaustive
 def test_a_journal_on_a_read_only_mount(lcphone, journal, read_only, killed, tmp_path):
     """Is listed, as it was left; what has to write to it says so in one line."""
     killed("after")

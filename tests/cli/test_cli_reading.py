@@ -22,6 +22,7 @@ def test_numbers_as_json(lcphone, lcphone_sandbox):
     assert first["capabilities"].keys() == {"voice", "sms", "mms", "fax", "extra"}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("options", "sent"), [([], None), (["--pools"], "false"), (["--no-pools"], "true")]
 )
@@ -44,6 +45,7 @@ def test_numbers_as_a_table(lcphone, lcphone_sandbox):
     assert [row.split()[0] for row in rows[2:]] == [number.phone_number for number in listing]
 
 
+@pytest.mark.exhaustive
 def test_hostile_names_are_text(lcphone, lcphone_sandbox):
     """Shows markup and control characters in a name as what they are, and acts on none."""
     location = lcphone_sandbox.location("loc1")
@@ -66,6 +68,7 @@ def test_search_of_several_countries_as_json(lcphone):
         assert {n["price"]["price"] for n in country["result"]["numbers"]} == {"1.15"}
 
 
+@pytest.mark.exhaustive
 def test_search_passes_its_filters_on(lcphone, lcphone_sandbox):
     """Sends each filter that was given and none that was not."""
     lcphone.run("search", "US", "--type", "local", "--type", "tollFree", "--first-part", "312")
@@ -100,6 +103,7 @@ def test_search_cleans_its_filters(lcphone, lcphone_sandbox):
     }
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -145,6 +149,7 @@ async def test_a_failed_country_does_not_hide_the_others(lcphone_raw, raw_server
         assert (errors["GB"]["type"], errors["GB"]["status"]) == ("UnprocessableError", 422)
 
 
+@pytest.mark.exhaustive
 def test_pools(lcphone, lcphone_sandbox):
     """Shows each pool with how many numbers it holds, and gives all of them as JSON."""
     pools = lcphone_sandbox.location("loc1").pools

@@ -53,6 +53,7 @@ def running(bare):
     return run
 
 
+@pytest.mark.exhaustive
 def test_locations_and_numbers(running):
     """Serves the locations it is told of, each with its numbers, and no others."""
     with running("--location", "loc1=7", "--location", "loc2", "--numbers", "9") as service:
@@ -61,6 +62,7 @@ def test_locations_and_numbers(running):
         assert service.ask(LIST.replace("loc1", "loc3"))[0] == 401
 
 
+@pytest.mark.exhaustive
 def test_tokens(running):
     """Takes the tokens it is told of, and no others."""
     with running("--token", "pit-a", "--token", "pit-b") as service:
@@ -69,6 +71,7 @@ def test_tokens(running):
         ]  # fmt: skip
 
 
+@pytest.mark.exhaustive
 def test_an_oauth_app(running):
     """Gives an app's first tokens over HTTP, and takes those alone."""
     with running("--oauth", "client_id=app,client_secret=s3cret,expires_in=60") as service:
@@ -78,6 +81,7 @@ def test_an_oauth_app(running):
         assert service.ask(token=grant["access_token"])[0] == 200
 
 
+@pytest.mark.exhaustive
 def test_allowed_hosts(running):
     """Refuses the control endpoints under another site's name, unless it is told of that name."""
     state = "/__sandbox__/state"
@@ -87,6 +91,7 @@ def test_allowed_hosts(running):
         assert "--allowed-host" in service.ask(state, host="rebound.example")[1]["message"]
 
 
+@pytest.mark.exhaustive
 def test_profiles_and_strict(running):
     """Speaks the variants it is told to, and asks for all that the documents require."""
     with running("--profile", "bare-list", "--profile", "rfc2822-dates", "--strict") as service:
@@ -96,6 +101,7 @@ def test_profiles_and_strict(running):
         assert (status, refusal["message"]) == (400, "firstPart is required")
 
 
+@pytest.mark.exhaustive
 def test_faults(running, tmp_path):
     """Fails as it is told to, on the command line and in a file."""
     file = tmp_path / "faults.json"
@@ -106,6 +112,7 @@ def test_faults(running, tmp_path):
         assert service.ask("/phone-system/number-pools?locationId=loc1")[0] == 503
 
 
+@pytest.mark.exhaustive
 def test_limits_seed_and_record(running, tmp_path):
     """Keeps the limit it is told of, grows numbers from the seed, and writes down what it says."""
     file = tmp_path / "traffic.jsonl"
@@ -132,6 +139,7 @@ def test_the_list_of_profiles(bare):
     assert all(damage in lines[-1] for damage in get_args(Damage))
 
 
+@pytest.mark.exhaustive
 def test_a_list_that_lags(running):
     """Shows a number that was bought when it is told to."""
     with running("--list-lag", "600", "--location", "loc1=7") as service:
@@ -141,6 +149,7 @@ def test_a_list_that_lags(running):
         assert service.ask()[1]["data"]["total"] == 7
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

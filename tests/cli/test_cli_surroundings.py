@@ -32,6 +32,7 @@ def test_without_stdout(lcphone, lcphone_sandbox, verb):
     assert lcphone_sandbox.requests == []
 
 
+@pytest.mark.exhaustive
 def test_without_the_other_streams(lcphone, journal):
     """Works, and writes no file of its own to their numbers."""
     assert closed(lcphone, "<&-", "pools", "--json").stdout
@@ -44,7 +45,7 @@ def test_without_the_other_streams(lcphone, journal):
     assert closed(lcphone, "<&- >&- 2>&-", "pools").returncode == 1
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("backend", "reason"),
     [
@@ -113,6 +114,7 @@ def test_a_home_that_cannot_be_written(lcphone, lcphone_sandbox, tmp_path, read_
         assert bought.code == 0
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("config", ["", "relative"])
 def test_a_relative_folder_of_settings(lcphone, tmp_path, monkeypatch, config):
     """Is ignored, as the XDG specification has it: no token is written where one happens to be."""

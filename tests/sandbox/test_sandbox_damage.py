@@ -165,6 +165,7 @@ async def test_duplicate_headers_of_an_answer_without_limits(session, sandbox):
         assert all(len(set(response.headers.getall(name))) == 2 for name in limits)
 
 
+@pytest.mark.exhaustive
 async def test_a_lower_limit_than_the_headers_say(session, sandbox, client):
     """429 comes after a few requests to a location, though the headers promise many more."""
     sandbox.faults.append(Fault(operation="active", limit=2))

@@ -49,6 +49,7 @@ async def test_port_and_host(unused_tcp_port_factory, call):
         assert (await call(sandbox).active("loc1")).status == 200
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("turns", range(6))
 async def test_connections_on_their_way(turns):
     """Leaves nothing of connections that nobody has accepted when it closes."""
@@ -204,6 +205,7 @@ async def test_the_fixture_in_an_async_test(lcphone_sandbox, call):
     assert [entry.phone_number for entry in lcphone_sandbox.ledger] == ["+18305551234"]
 
 
+@pytest.mark.exhaustive
 def test_the_fixture_comes_with_the_package(pytester):
     """Another project's test has the fixture without importing anything, one sandbox a test."""
     pytester.makepyfile("""
@@ -217,6 +219,7 @@ def test_the_fixture_comes_with_the_package(pytester):
     pytester.runpytest_subprocess("-p", "no:asyncio", "-W", "error").assert_outcomes(passed=2)
 
 
+@pytest.mark.exhaustive
 def test_the_clients_fixture(pytester, monkeypatch):
     """Another project's test has a client of its sandbox, and warns of nothing by itself."""
     monkeypatch.setenv("PYTHONWARNINGS", "error")  # also while plugins are imported
@@ -251,6 +254,7 @@ async def test_the_clients_fixture_in_an_async_test(lcphone_client, lcphone_sand
     assert len(lcphone_sandbox.ledger) == 1
 
 
+@pytest.mark.exhaustive
 def test_import_is_light():
     """Loading the plugin, as pytest does in every run, imports no server and no client.
 

@@ -48,6 +48,7 @@ def seen(page, text):
     return playwright.expect(page.get_by_text(text, exact=False).first).to_be_visible()
 
 
+@pytest.mark.exhaustive
 async def test_requests_appear_as_they_come(page, call, sandbox):
     """A request, a location and a purchase are shown without loading the page again."""
     await seen(page, "live")
@@ -60,6 +61,7 @@ async def test_requests_appear_as_they_come(page, call, sandbox):
     assert (await row.inner_text()).split() == ["loc1", "121", "2", "1", "active"]
 
 
+@pytest.mark.exhaustive
 async def test_hostile_names_are_text(page, call, sandbox):
     """A location whose id is markup is shown as it is written."""
     await call(sandbox).pools(locationId=HOSTILE)
@@ -69,6 +71,7 @@ async def test_hostile_names_are_text(page, call, sandbox):
     assert await page.title() == "LC Phone sandbox"
 
 
+@pytest.mark.exhaustive
 async def test_faults_are_added_and_cleared(page, call, sandbox):
     """A person adds a fault, sees it strike, and ends it."""
     await page.get_by_label("Operation").select_option("active")
@@ -95,6 +98,7 @@ async def test_every_effect_on_offer_is_a_fault(page, sandbox):
     assert len(sandbox.faults) == await options.count()
 
 
+@pytest.mark.exhaustive
 async def test_reset(page, call, sandbox):
     """One button takes all back to the start."""
     await call(sandbox).purchase("loc1", phoneNumber="+18305551234")
@@ -104,6 +108,7 @@ async def test_reset(page, call, sandbox):
     assert (sandbox.ledger, sandbox.requests) == ([], [])
 
 
+@pytest.mark.exhaustive
 async def test_it_says_when_the_sandbox_is_gone(page, sandbox):
     """A page whose sandbox has ended says so."""
     await seen(page, "live")
@@ -127,6 +132,7 @@ async def test_it_can_be_read_in_light_and_dark(page, call, sandbox, scheme):
     assert {text: ratio for text, ratio in contrasts if ratio < 4.5} == {}
 
 
+@pytest.mark.exhaustive
 async def test_it_can_be_used_by_ear_and_by_keyboard(page):
     """Every table has a name and headers, every field a label, and Tab reaches each."""
     snapshot = await page.locator("body").aria_snapshot()
@@ -162,6 +168,7 @@ async def elsewhere(browser):
     return opened
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("way", ["form", "fetch"])
 async def test_another_sites_page_cannot_reset_it(elsewhere, call, sandbox, way):
     """What a page of another site posts to the sandbox is refused."""
@@ -173,6 +180,7 @@ async def test_another_sites_page_cannot_reset_it(elsewhere, call, sandbox, way)
     assert len(sandbox.ledger) == 1
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("path", ["/", "/__sandbox__/ledger"])
 async def test_a_name_that_was_rebound_shows_nothing(browser, sandbox, path):
     """Under another site's name that leads to this machine there is neither page nor state."""
@@ -182,6 +190,7 @@ async def test_a_name_that_was_rebound_shows_nothing(browser, sandbox, path):
     assert "rebound.example" in await answer.text()
 
 
+@pytest.mark.exhaustive
 async def test_another_sites_page_cannot_frame_it(elsewhere, sandbox):
     """The page is not shown within another site's."""
     # Chromium says so on its console, whatever Playwright tells of the page that it shows instead.
@@ -190,6 +199,7 @@ async def test_another_sites_page_cannot_frame_it(elsewhere, sandbox):
     assert sandbox.url not in [frame.url.rstrip("/") for frame in elsewhere.frames]
 
 
+@pytest.mark.exhaustive
 async def test_a_narrow_screen(page, call, sandbox):
     """On a telephone nothing is wider than the screen."""
     await page.set_viewport_size({"width": 360, "height": 640})

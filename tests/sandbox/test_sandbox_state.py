@@ -24,6 +24,7 @@ def phones(sandbox, location="loc1"):
     return [number.phone_number for number in sandbox.location(location).numbers]
 
 
+@pytest.mark.exhaustive
 def test_the_same_in_every_process():
     """Seed and id decide all, whatever the process's hash seed is."""
     runs = {

@@ -42,6 +42,7 @@ async def called(app, source):
         return await asyncio.wait_for(client.number_pools("loc1"), SOON)
 
 
+@pytest.mark.sample(1)
 @each_source
 @pytest.mark.parametrize("delay", [0.01, 0.5], ids=["idle", "refreshing"])
 async def test_two_loops_at_once(v3, pool, is_agency, delay):

@@ -101,6 +101,7 @@ async def test_a_failover_during_a_refresh(v3, tmp_path):
     assert v3.outcomes() == ["issued"]
 
 
+@pytest.mark.exhaustive
 @needs_sentinel
 async def test_a_replica_that_lags(v3, tmp_path):
     """Sends no refresh token whose mark a failover would forget."""
@@ -155,6 +156,7 @@ async def test_the_refresh_of_a_dead_process(v3, redis):
     assert not is_marked(await store.load())
 
 
+@pytest.mark.exhaustive
 async def test_a_store_that_stands_still_while_a_mark_is_watched():
     """Does not count the time in which the other process could not renew its mark."""
     old, new = (json.dumps({"access_token": "a", "refresh_token": token}) for token in "on")

@@ -516,6 +516,7 @@ async def test_a_close_that_is_cancelled_leaves_nothing(v3, close, monkeypatch):
     assert not client._transport.is_open
 
 
+@pytest.mark.sample(2)
 @each_cancelled_close
 async def test_a_close_that_is_cancelled_waits_a_little(v3, close):
     """Keeps the answer of a refresh that comes soon, though the caller is cancelled."""

@@ -45,6 +45,7 @@ async def test_the_waits_grow(refusing, clock, step):
     assert 10 <= len(refusing.outcomes()) <= MOST
 
 
+@pytest.mark.exhaustive
 async def test_sources_that_share_a_store(refusing, clock):
     """Counts the refusals of all, so that three ask no more often than one."""
     grant, store = refusing.oauth.install("loc1"), MemoryTokenStore()

@@ -122,6 +122,7 @@ async def test_errors_without_an_answer(logs):
     assert_unseen([SECRET], logs.text)
 
 
+@pytest.mark.sample(13)
 @pytest.mark.parametrize("operation", ["token", "location-token", "pools"])
 @pytest.mark.parametrize("how", [*({"damage": name} for name in DAMAGES), {"status": 400}])
 async def test_errors_of_the_token_endpoints(v3, logs, tmp_path, operation, how):

@@ -82,6 +82,7 @@ async def test_who_waits_for_the_lock_may_be_cancelled(new_store):
         pass
 
 
+@pytest.mark.sample(1)
 async def test_sources_that_share_a_store_refresh_once(v3, clock, new_store):
     """Sends one refresh for all sources of a store, each of which uses the tokens it brought."""
     grant = v3.oauth.install("loc1")
@@ -354,6 +355,7 @@ async def test_a_store_that_does_not_let_go(v3, new_store, monkeypatch):
     assert v3.asked() == 0
 
 
+@pytest.mark.exhaustive
 @needs_redis
 async def test_a_redis_lock_outlives_its_lease(redis_server):
     """Keeps the lock for as long as the holder works, and frees it when the holder is gone."""
@@ -367,6 +369,7 @@ async def test_a_redis_lock_outlives_its_lease(redis_server):
             await redis.delete("lcphone:tokens:lease:lock")  # as if it had stood still
 
 
+@pytest.mark.exhaustive
 @needs_redis
 async def test_a_redis_that_is_away_for_a_moment(v3, redis_server):
     """Keeps the lock, and sends no second refresh, where one try to keep it fails."""
@@ -477,6 +480,7 @@ async def killed(app, path, grant):
     assert process.exitcode == -signal.SIGKILL
 
 
+@pytest.mark.exhaustive
 async def test_a_process_is_killed_before_it_could_keep_the_answer(lenient, tmp_path):
     """Gets the lost tokens within the service's grace, by asking for them again."""
     path, grant = tmp_path / "tokens.json", lenient.oauth.install("loc1")
@@ -487,6 +491,7 @@ async def test_a_process_is_killed_before_it_could_keep_the_answer(lenient, tmp_
     assert lenient.outcomes() == ["issued", "repeated"]
 
 
+@pytest.mark.exhaustive
 async def test_a_killed_process_takes_the_installation_with_it(v3, tmp_path):
     """Says so where the service gives no lost answer again."""
     path, grant = tmp_path / "tokens.json", v3.oauth.install("loc1")

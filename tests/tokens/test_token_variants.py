@@ -9,6 +9,7 @@ from lcphone_async.sandbox.profiles import PROFILES
 from .conftest import COMPANY, App, settings
 
 
+@pytest.mark.sample(42)
 @pytest.mark.parametrize("profile", [(), *(profile.name for profile in PROFILES)], ids=str)
 async def test_tokens_and_locations(clock, contract, profile):
     """Refreshes, lists the locations and asks for a location's token, whatever the spelling."""

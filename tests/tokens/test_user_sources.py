@@ -119,6 +119,7 @@ async def test_a_closed_client_leaves_nothing(lcphone_sandbox, vault):
     assert vault.cancelled == ["loc1"]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "limit",
     [0.2, aiohttp.ClientTimeout(total=0.2), aiohttp.ClientTimeout(sock_read=9, total=0.2)],

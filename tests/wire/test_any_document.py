@@ -177,6 +177,7 @@ def encoded(document: object, *, wrap: bool = False) -> bytes:
     return json.dumps(envelope if wrap else document).encode()
 
 
+@pytest.mark.exhaustive
 @FAST
 @given(page_v3)
 def test_v3_lists_are_kept_whole(document):
@@ -184,6 +185,7 @@ def test_v3_lists_are_kept_whole(document):
     assert_holds(decode_list(encoded(document, wrap=True)), document, known=FIELDS)
 
 
+@pytest.mark.exhaustive
 @FAST
 @given(page_2021)
 def test_2021_lists_are_kept_whole(document):
@@ -191,6 +193,7 @@ def test_2021_lists_are_kept_whole(document):
     assert_holds(decode_list(encoded(document)), document, known=FIELDS)
 
 
+@pytest.mark.exhaustive
 @FAST
 @given(search, st.booleans())
 def test_searches_are_kept_whole(document, wrap):
@@ -250,7 +253,7 @@ headers = st.lists(
 ).map(CIMultiDict)
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("operation", OPERATIONS)
 @FAST
 @given(body=bent, status=statuses, headers=headers)
@@ -272,6 +275,7 @@ def with_other_bytes(chance: Random) -> Callable[[bytes, int], bytes]:
     return mutate
 
 
+@pytest.mark.exhaustive
 @settings(FAST, max_examples=500)
 @given(st.sampled_from(SAMPLES), st.randoms(use_true_random=False), st.integers(1, 5))
 def test_answers_that_were_changed(sample, chance, times):

@@ -114,6 +114,7 @@ async def test_a_message_may_be_a_list(client: LCPhoneClient, raw_server: RawSer
     assert error.message == "page must be >= 0; pageSize must be <= 1000"
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("status", [401, 404, 500])
 async def test_no_more_than_a_mebibyte_of_an_error_is_read(
     client: LCPhoneClient, raw_server: RawServer, status
@@ -610,6 +611,7 @@ async def test_a_phone_number_that_is_a_key_is_not_shown(
         assert NUMBER not in texts(caught.value)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, *range(520, 528), 530])
 async def test_a_read_is_tried_again(raw_server: RawServer, new_client, status):
     """Reads are tried again; 520 to 527 and 530 are Cloudflare's own words, as 502 to 504 are."""

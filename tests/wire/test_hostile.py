@@ -81,6 +81,7 @@ def deep(shape: str, levels: int) -> list[bytes]:
     ]
 
 
+@pytest.mark.sample(1)
 @EVERY_OPERATION
 @pytest.mark.parametrize("shape", DEEP)
 def test_deep_answers(operation, shape):
@@ -99,6 +100,7 @@ def test_deep_answers(operation, shape):
     assert caught.value.message.startswith("Bad Request")
 
 
+@pytest.mark.sample(8)
 @EVERY_OPERATION
 @pytest.mark.parametrize("shape", DEEP)
 @pytest.mark.parametrize("levels", [1_000, 10_000])

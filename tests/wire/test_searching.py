@@ -225,6 +225,7 @@ async def test_a_country_without_a_calling_code(client: LCPhoneClient, given):
         await client.search_available(LOCATION, "AQ", first_part=given)
 
 
+@pytest.mark.exhaustive
 def test_every_country_takes_digits():
     """No country's numbering plan makes digits fail with anything but a clear error."""
     for country in checks.COUNTRY_CODES:
