@@ -43,8 +43,8 @@ from lcphone_async import (
     TransportError,
     UnprocessableError,
 )
-from lcphone_async.sandbox.growing import Grower
-from lcphone_async.sandbox.stock import Stock, Wanted
+from lcphone_async.sandbox.inventory.generator import Grower
+from lcphone_async.sandbox.inventory.stock import Stock, Wanted
 
 SEED, COMPANY, APP = 9, "company", {"client_id": "app", "client_secret": "secret"}
 LIMITS = {"max_requests": 1_000, "period": 1.0}

@@ -37,7 +37,7 @@ from attrs import frozen
 
 from lcphone_async import LCPhoneClient, RateLimiter
 from lcphone_async.audit import audit
-from lcphone_async.audit.reading import reading
+from lcphone_async.audit.reader import reading
 from lcphone_async.sandbox import Fault, Sandbox
 
 LATENCY, SHARE = 0.1, 0.05

@@ -28,7 +28,7 @@ from _server import in_process
 
 from lcphone_async import LCPhoneClient, RateLimiter
 from lcphone_async.audit import audit, export
-from lcphone_async.audit.reading import reading
+from lcphone_async.audit.reader import reading
 from lcphone_async.sandbox import Fault, Sandbox
 
 LIMITS = {"max_requests": 10**6, "daily_quota": 10**9}

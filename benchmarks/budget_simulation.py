@@ -1,7 +1,7 @@
 """How the shared budget holds for 200 processes and 10,000 locations, and what it costs Redis.
 
 The processes' side is the package's own code, on a clock that jumps. Redis is a model in Python of
-`_shared_window.lua`, which is first compared with the script itself, visit by visit. Work is
+`redis/window.lua`, which is first compared with the script itself, visit by visit. Work is
 spread unevenly over the locations, all processes share the busiest, some die, some answers come
 late. The service counts a request at some moment between its grant and its answer. Then the cost
 of the script is measured on a redis-server, if there is one. The exit code is 1 if a window was
@@ -31,7 +31,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import fake_clock
 from redis_server import RedisServer
 
-SCRIPT = (Path(__file__).parents[1] / "lcphone_async/_shared_window.lua").read_text()
+SCRIPT = (Path(__file__).parents[1] / "lcphone_async/redis/window.lua").read_text()
 TIME = "local time = redis.call('TIME')\nlocal now = time[1] * 1000 + time[2] / 1000\n"
 LIMIT, PERIOD, PROCESSES = 100, 10.0, 200
 SHARED_BY_ALL = 10  # locations

@@ -21,10 +21,10 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from lcphone_async import ActiveNumber, NumberType
-from lcphone_async._wire import answers
-from lcphone_async._wire.answers import Answer
+from lcphone_async._wire import responses
 from lcphone_async._wire.names import camel
 from lcphone_async._wire.requests import Request
+from lcphone_async._wire.responses import Answer
 
 REQUEST = Request("GET", "", "", "location", "")
 
@@ -111,8 +111,8 @@ def main(*, short: bool) -> None:
 
     seconds = in_turns(
         {
-            "ours": lambda: answers.active_numbers(REQUEST, Answer(200, {}, body), 0),
-            "ours, RFC 2822": lambda: answers.active_numbers(REQUEST, Answer(200, {}, live), 0),
+            "ours": lambda: responses.active_numbers(REQUEST, Answer(200, {}, body), 0),
+            "ours, RFC 2822": lambda: responses.active_numbers(REQUEST, Answer(200, {}, live), 0),
             "orjson": lambda: orjson.loads(body),
             "pydantic": lambda: PageInPydantic.model_validate_json(body),
             "cattrs": with_cattrs,

@@ -16,9 +16,9 @@ from _measure import Figure, in_turns, is_short, show
 from _service import raw_service
 
 from lcphone_async import LCPhoneClient, RateLimiter
-from lcphone_async._wire import answers
-from lcphone_async._wire.answers import Answer
+from lcphone_async._wire import responses
 from lcphone_async._wire.requests import Request
+from lcphone_async._wire.responses import Answer
 
 GOAL = 1.25
 BUDGET = 10**6  # requests in 10 s, so that nobody waits
@@ -39,7 +39,7 @@ async def bare(session: aiohttp.ClientSession, url: str, calls: int) -> None:
     for _ in range(calls):
         async with session.get(f"{url}{PATH}", params=parameters, headers=HEADERS) as response:
             answer = Answer(response.status, response.headers, await response.read())
-        answers.available_numbers(REQUEST, answer)
+        responses.available_numbers(REQUEST, answer)
 
 
 def main(*, short: bool) -> None:

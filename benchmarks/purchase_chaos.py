@@ -46,7 +46,7 @@ from lcphone_async import (
     RetryPolicy,
 )
 from lcphone_async.sandbox import Fault, Sandbox
-from lcphone_async.sandbox.faults import Damage
+from lcphone_async.sandbox.faulty.rules import Damage
 
 TASKS, LOCATIONS = 50, 100
 SHARE = 0.36  # of the purchases that a fault strikes, as long as there are faults

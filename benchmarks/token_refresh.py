@@ -37,7 +37,7 @@ from lcphone_async import (
     OAuthTokens,
     RateLimiter,
 )
-from lcphone_async._refresh_mark import is_marked
+from lcphone_async.auth.refresh_mark import is_marked
 from lcphone_async.sandbox import OAuthSettings, Sandbox
 
 PROCESSES, AT_ONCE = 4, 8

@@ -4,12 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._line import bulk
-    from ._retry import RetryPolicy
-    from ._tokens import Grant
+    from ._http.retry import RetryPolicy
     from ._version import __version__
-    from ._windows import Limiter
-    from .auth import AgencyTokens, OAuthTokens, StaticToken, TokenSource
+    from .auth import (
+        AgencyTokens,
+        FileTokenStore,
+        Grant,
+        OAuthTokens,
+        StaticToken,
+        TokenSource,
+        TokenStore,
+    )
     from .client import LCPhoneClient
     from .errors import (
         AnswerTooLargeError,
@@ -44,14 +49,8 @@ if TYPE_CHECKING:
         TransportError,
         UnprocessableError,
     )
-    from .journal import (
-        Journal,
-        PurchaseJournal,
-        PurchaseRecord,
-        PurchaseState,
-        SpendingLimit,
-    )
-    from .limiter import RateLimiter
+    from .journal import Journal, PurchaseJournal, PurchaseRecord, PurchaseState, SpendingLimit
+    from .limiter import Limiter, RateLimiter, bulk
     from .models import (
         AccountStatus,
         ActiveNumber,
@@ -71,7 +70,6 @@ if TYPE_CHECKING:
         RateLimitStatus,
         RcsSenderId,
     )
-    from .token_store import FileTokenStore, TokenStore
 
 __all__ = [
     "APIError",
@@ -142,35 +140,44 @@ __all__ = [
     "bulk",
 ]
 
-# Where the public names are at home; what a room needs is imported when one of its names is used.
-_ROOMS = (
-    "_version",
-    "errors",
-    "models",
-    "_line",
-    "_windows",
-    "limiter",
-    "_retry",
-    "client",
-    "_tokens",
-    "auth",
-    "journal",
-    "token_store",
-)
+# The public modules, which `lcphone_async.errors` reaches without an import of its own.
+_MODULES = {"auth", "client", "errors", "journal", "limiter", "models"}
+
+_HOMES = {
+    "LCPhoneClient": "client",
+    "RetryPolicy": "_http.retry",
+    "__version__": "_version",
+    **dict.fromkeys(("RateLimiter", "Limiter", "bulk"), "limiter"),
+    **dict.fromkeys(
+        ("Journal", "PurchaseJournal", "PurchaseRecord", "PurchaseState", "SpendingLimit"),
+        "journal",
+    ),
+    **dict.fromkeys(
+        (
+            "AgencyTokens",
+            "FileTokenStore",
+            "Grant",
+            "OAuthTokens",
+            "StaticToken",
+            "TokenSource",
+            "TokenStore",
+        ),
+        "auth",
+    ),
+    # All the others are errors or models.
+}
 
 
 if not TYPE_CHECKING:  # with it, a type checker takes any name
 
     def __getattr__(name: str) -> Any:
-        if name in _ROOMS:
+        if name in _MODULES:
             return import_module(f".{name}", __name__)
-        if name in __all__:
-            for room in _ROOMS:
-                names = vars(import_module(f".{room}", __name__))
-                if name in names:
-                    globals()[name] = names[name]
-                    return names[name]
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = _HOMES.get(name, "errors" if name.endswith("Error") else "models")
+        value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+        return value
 
 
 def __dir__() -> list[str]:

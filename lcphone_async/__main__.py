@@ -3,7 +3,7 @@
 import os
 import sys
 
-from ._extras import MissingExtraError, extra
+from ._internal.extras import MissingExtraError, extra
 
 
 def main() -> None:

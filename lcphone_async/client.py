@@ -11,25 +11,25 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from . import _checks as checks
 from . import _wire
-from ._bodies import understood
-from ._calls import Calls
-from ._lazy import aiohttp, import_all
-from ._locations import walk_locations
-from ._options import ClientOptions, PurchaseOptions
-from ._paging import Walk, numbers_of, walk_pages
-from ._retry import RetryPolicy
-from ._searches import requests_by_country, search_side_by_side
-from ._secrets import Secret
-from ._token_service import ClientTokenService
-from ._token_sources import TokenCall, TokenSource, bind, token_source
-from ._tokens import Grant
-from ._windows import Limiter
+from ._http.body import understood
+from ._http.calls import Calls
+from ._http.options import ClientOptions, PurchaseOptions
+from ._http.retry import RetryPolicy
+from ._http.token_endpoints import ClientTokenService
+from ._internal import checks
+from ._internal.lazy import aiohttp, import_all
+from ._internal.secrets import Secret
+from ._lists.countries import requests_by_country, search_side_by_side
+from ._lists.locations import walk_locations
+from ._lists.walk import Walk, numbers_of, walk_pages
 from ._wire import requests, token_requests
 from ._wire.requests import secret_text
+from .auth.sources import TokenCall, TokenSource, bind, token_source
+from .auth.tokens import Grant
 from .journal import Journal, MemoryJournal, PurchaseRecord, SpendingLimit
-from .limiter import RateLimiter
+from .limiter.local import RateLimiter
+from .limiter.registry import Limiter
 from .models import (
     ActiveNumber,
     ActiveNumbersPage,
@@ -44,8 +44,8 @@ from .models import (
 )
 
 if TYPE_CHECKING:
-    from ._wire.answers import Answer
     from ._wire.requests import Request
+    from ._wire.responses import Answer
 
 _DEFAULT_NUMBER_TYPES = ("local", "tollFree")
 _PAYMENT = {"payment_intent_id", "stripe_account_id", "payment_method_id"}
@@ -99,9 +99,9 @@ class LCPhoneClient:
         allow_http: bool = False,
         trust_env: bool = False,
     ) -> None:
+        from ._http.transport import Transport
         from ._purchases.intention import GuardedJournal
         from ._purchases.purchase import Purchases
-        from ._transport import Transport
 
         import_all()
         policy = RetryPolicy() if retry is None else checks.instance("retry", retry, RetryPolicy)
@@ -251,7 +251,7 @@ class LCPhoneClient:
             include_rcs_sender_ids=include_rcs_sender_ids,
         )
         answer = await self._calls.send(request)
-        return await understood(_wire.answers.active_numbers, request, answer, page)
+        return await understood(_wire.responses.active_numbers, request, answer, page)
 
     async def search_available(
         self,
@@ -482,7 +482,7 @@ class LCPhoneClient:
         """The number pools of a location."""
         request = requests.number_pools(location_id)
         answer = await self._calls.send(request)
-        return await understood(_wire.answers.number_pools, request, answer)
+        return await understood(_wire.responses.number_pools, request, answer)
 
     def locations(
         self,
@@ -593,4 +593,4 @@ class LCPhoneClient:
 
     async def _available_numbers(self, request: Request) -> AvailableNumbers:
         answer = await self._calls.send(request)
-        return await understood(_wire.answers.available_numbers, request, answer)
+        return await understood(_wire.responses.available_numbers, request, answer)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ._lazy import LazyModule
+from ._internal.lazy import LazyModule
 
 if TYPE_CHECKING:
     from . import client, sandbox
@@ -38,7 +38,7 @@ def lcphone_client(lcphone_sandbox: "sandbox.Sandbox") -> "client.LCPhoneClient"
     It tries again without waiting, and does not wait where the service asks for it: the error
     comes out instead. It works with any asyncio plugin, and with `asyncio.run`.
     """
-    from ._retry import RetryPolicy
+    from ._http.retry import RetryPolicy
 
     hurried = RetryPolicy(max_time=1, first_wait=0, max_wait=0, read_back_time=1)
     return client.LCPhoneClient("any", base_url=lcphone_sandbox.url, retry=hurried)

@@ -6,13 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from lcphone_async import (
-    LCPhoneClient,
-    PurchaseJournal,
-    PurchaseRecord,
-    PurchaseState,
-    RetryPolicy,
-)
+from lcphone_async import LCPhoneClient, PurchaseJournal, PurchaseRecord, PurchaseState, RetryPolicy
 from lcphone_async.sandbox import Fault, Sandbox
 
 PLACE, NUMBER = "loc1", "+18305551234"

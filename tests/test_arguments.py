@@ -34,11 +34,10 @@ from lcphone_async import (
     RateLimiter,
     RetryPolicy,
     SpendingLimit,
-    auth,
     journal,
     models,
-    token_store,
 )
+from lcphone_async.auth import oauth, stores
 from lcphone_async.sandbox import LocationSettings, OAuthSettings
 
 LONG = "x" * 1_000_000
@@ -371,9 +370,9 @@ CALLED_BY_THE_CLIENT = {
     name
     for protocol in (
         journal.Journal,
-        token_store.TokenStore,
-        auth.BoundTokenSource,
-        auth.RenewableTokenSource,
+        stores.TokenStore,
+        oauth.BoundTokenSource,
+        oauth.RenewableTokenSource,
     )
     for name in dir(protocol)
     if name[0] != "_"

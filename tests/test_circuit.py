@@ -24,8 +24,8 @@ from lcphone_async import (
     ServerError,
     bulk,
 )
-from lcphone_async._circuit import Circuit
-from lcphone_async._retry import call_with_retries
+from lcphone_async._http.circuit import Circuit
+from lcphone_async._http.retry import call_with_retries
 from lcphone_async._wire.requests import number_pools
 
 REQUEST = number_pools("location")

@@ -14,9 +14,9 @@ from lcphone_async import (
     PurchaseOutcomeUnknownError,
     RateLimiter,
     RateLimitStatus,
-    _clock,
 )
-from lcphone_async._wire.limits import retry_after
+from lcphone_async._internal import clock
+from lcphone_async._wire.headers import retry_after
 from lcphone_async.sandbox import Fault
 
 YEARS = timedelta(days=3650)
@@ -39,7 +39,7 @@ class TimeOfDay:
 def time_of_day(monkeypatch):
     """The machine's time of day, which a test may set."""
     time = TimeOfDay()
-    monkeypatch.setattr(_clock, "now", time)
+    monkeypatch.setattr(clock, "now", time)
     return time
 
 

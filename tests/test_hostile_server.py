@@ -27,9 +27,9 @@ from lcphone_async import (
     TokenUnavailableError,
     TransportError,
 )
-from lcphone_async._bodies import understood
-from lcphone_async._wire.answers import Answer
+from lcphone_async._http.body import understood
 from lcphone_async._wire.requests import number_pools
+from lcphone_async._wire.responses import Answer
 
 TOKEN = "pit-5e884898da28"
 AT_ONCE = RetryPolicy(first_wait=0, read_back_time=0.1)

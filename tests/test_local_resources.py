@@ -13,13 +13,8 @@ from socket import create_server, socket
 import aiohttp
 import pytest
 
-from lcphone_async import (
-    ConnectFailedError,
-    LCPhoneClient,
-    LocalResourceError,
-    RetryPolicy,
-    _bodies,
-)
+from lcphone_async import ConnectFailedError, LCPhoneClient, LocalResourceError, RetryPolicy
+from lcphone_async._http import body
 from lcphone_async.audit import StoreError, audit
 from lcphone_async.sandbox import Sandbox
 
@@ -250,7 +245,7 @@ async def test_no_thread_for_the_name():
 
 async def test_no_thread_for_a_large_answer(monkeypatch):
     """Reads a large answer on the event loop if no thread can be started for it."""
-    monkeypatch.setattr(_bodies, "_LARGE", 1)
+    monkeypatch.setattr(body, "_LARGE", 1)
     async with Sandbox() as sandbox, LCPhoneClient("any", base_url=sandbox.url) as client:
         with without_threads():
             assert len(await client.number_pools("a")) == 2

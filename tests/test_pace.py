@@ -2,7 +2,7 @@
 
 import pytest
 
-from lcphone_async._paging import Pace
+from lcphone_async._lists.walk import Pace
 
 
 @pytest.fixture

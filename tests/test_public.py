@@ -16,7 +16,7 @@ import pytest
 
 import lcphone_async
 from lcphone_async import errors, models
-from lcphone_async._options import ClientOptions, PurchaseOptions
+from lcphone_async._http.options import ClientOptions, PurchaseOptions
 
 TYPED = (Path(__file__).parent / "typing" / "api.py").read_text()
 

@@ -40,7 +40,7 @@ from lcphone_async import (
     UnprocessableError,
 )
 from lcphone_async.sandbox import Fault, Sandbox
-from lcphone_async.sandbox.faults import Damage
+from lcphone_async.sandbox.faulty.rules import Damage
 
 READABLE = ("oversized", "wrong-type", "duplicate-headers")
 DAMAGES = [damage for damage in get_args(Damage) if damage not in {*READABLE, "reset-after"}]

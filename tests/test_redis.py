@@ -21,10 +21,10 @@ from lcphone_async import (
     RateLimitStatus,
     bulk,
 )
-from lcphone_async._budget import Budget
-from lcphone_async._shared_window import Granted, Link, SharedWindow
 from lcphone_async.journal import Past
+from lcphone_async.limiter.budget import Budget
 from lcphone_async.redis import RedisPurchaseJournal, RedisRateLimiter, RedisTokenStore
+from lcphone_async.redis.window import Granted, Link, SharedWindow
 from lcphone_async.sandbox import Fault, Sandbox
 
 pytestmark = pytest.mark.skipif(

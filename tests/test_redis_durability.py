@@ -21,8 +21,8 @@ from lcphone_async import (
     RetryPolicy,
     SpendingLimit,
 )
-from lcphone_async._redis_server import answer
 from lcphone_async.redis import RedisPurchaseJournal
+from lcphone_async.redis.server import answer
 from lcphone_async.sandbox import Fault, Sandbox
 
 pytestmark = pytest.mark.skipif(
@@ -134,7 +134,7 @@ async def test_a_redis_that_is_gone():
 
 async def test_a_redis_that_stands_still(monkeypatch):
     """Sends nothing, and does not wait for ever."""
-    monkeypatch.setattr("lcphone_async.redis._ANSWERED_WITHIN", 0.2)
+    monkeypatch.setattr("lcphone_async.redis.server.ANSWERED_WITHIN", 0.2)
     with RedisServer() as server:
         async with buying(Redis(port=server.port)) as (client, sandbox, _):
             server.pause()

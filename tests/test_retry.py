@@ -23,7 +23,7 @@ from lcphone_async import (
     ServerError,
     TransportError,
 )
-from lcphone_async._retry import call_with_retries
+from lcphone_async._http.retry import call_with_retries
 
 
 def failing_with(*errors, policy=None, repeatable=True):

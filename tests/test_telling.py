@@ -16,8 +16,8 @@ from lcphone_async import (
     PurchaseOutcomeUnknownError,
     PurchaseRecord,
     PurchaseState,
-    _clock,
 )
+from lcphone_async._internal import clock
 from lcphone_async.journal import MemoryJournal, Past
 from lcphone_async.redis import RedisPurchaseJournal
 from lcphone_async.sandbox import Fault
@@ -159,8 +159,8 @@ async def test_a_living_process_whose_clock_differs(shop, monkeypatch, jump):
     shop.fails(on_its_way)
     buying = asyncio.create_task(shop.client().purchase(PLACE, NUMBER))
     await shop.struck(on_its_way)
-    now = _clock.now
-    monkeypatch.setattr(_clock, "now", lambda: now() + jump)
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: now() + jump)
     other = shop.client(journal=shop.journal_of_another())
     assert await other.reconcile() == []
     assert (await buying).confirmed_by == "answer"
@@ -168,8 +168,8 @@ async def test_a_living_process_whose_clock_differs(shop, monkeypatch, jump):
 
 async def test_two_that_close_a_purchase_in_the_same_moment(journal, monkeypatch):
     """Of two that write the same in the same tick of a coarse clock, one has closed it."""
-    moment = _clock.now()
-    monkeypatch.setattr(_clock, "now", lambda: moment)
+    moment = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: moment)
     record = PurchaseRecord.new(PLACE, NUMBER)
     await journal.begin(record, NOTHING)
     closing = [record.now(PurchaseState.BOUGHT, told=True) for _ in range(2)]
@@ -181,8 +181,8 @@ async def test_a_maker_that_stood_still_in_a_stopped_clock(shop, stalled, monkey
     """What a `reconcile` told is not returned to its caller, also if both saw the same time."""
     on_its_way = Fault(operation="purchase", point="after", delay=2)
     shop.fails(on_its_way)
-    moment = _clock.now()
-    monkeypatch.setattr(_clock, "now", lambda: moment)
+    moment = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: moment)
     buying = asyncio.create_task(shop.client().purchase(PLACE, NUMBER))
     await shop.struck(on_its_way)
     (record,) = await shop.client(journal=shop.journal_of_another()).reconcile()

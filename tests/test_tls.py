@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from lcphone_async import LCPhoneClient, RequestTimeoutError, RetryPolicy
-from lcphone_async._transport import _Connector
+from lcphone_async._http.transport import _Connector
 
 
 @pytest.fixture

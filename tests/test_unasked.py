@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from lcphone_async import ConnectFailedError, LCPhoneClient, RetryPolicy
-from lcphone_async._transport import _Connector
+from lcphone_async._http.transport import _Connector
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 27\r\n\r\n" + b'{"numbers": [], "total": 0}'
 

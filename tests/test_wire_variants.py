@@ -16,7 +16,7 @@ from lcphone_async import (
     ServerError,
 )
 from lcphone_async.sandbox import Fault, Sandbox
-from lcphone_async.sandbox.profiles import PROFILES
+from lcphone_async.sandbox.wire.profiles import PROFILES
 
 CONTRACTS = ("v3", "2021-07-28")
 LOCATION = "loc1"

@@ -1,1 +1,1 @@
-"""A purchase is never made twice, and never lost: `docs/purchases.md` draws its states."""
+"""Purchases: made once and never lost. `docs/purchases.md` draws their states."""

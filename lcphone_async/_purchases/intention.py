@@ -15,8 +15,8 @@ from math import inf
 
 from attrs import define, frozen
 
-from .. import _clock
-from .._tasks import finished
+from .._internal import clock
+from .._internal.tasks import finished
 from ..errors import (
     JournalUnavailableError,
     LCPhoneError,
@@ -38,7 +38,7 @@ _LAST_WORD = 1.0
 
 # Of all clients, as one may reconcile what another sent. A clock that is set forward must not
 # make a purchase look so old that it is given up, or made again, while it is under way.
-SENT = _clock.Ages()
+SENT = clock.Ages()
 
 # What a journal may hold as told though nobody was told of it, as it failed before that was undone.
 UNTOLD: dict[str, PurchaseRecord] = {}

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from .. import _checks as checks
 from .. import _wire
-from .._bodies import understood
-from .._calls import Calls
-from .._paging import Walk, walk_pages
+from .._http.body import understood
+from .._http.calls import Calls
+from .._internal import checks
+from .._lists.walk import Walk, walk_pages
 from .._wire import requests
 from ..errors import IncompleteListError, NumberUnavailableError
 from ..models import AvailableNumbers
@@ -63,7 +63,7 @@ async def find_available(
         last_part=checks.national_digits(phone_number),
     )
     answer = await calls.send(search)
-    found = await understood(_wire.answers.available_numbers, search, answer)
+    found = await understood(_wire.responses.available_numbers, search, answer)
     numbers = tuple(each for each in found.numbers if each.phone_number == phone_number)
     if not numbers:
         raise NumberUnavailableError(

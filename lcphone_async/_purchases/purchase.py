@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Self
 from attrs import define, evolve, field, frozen
 
 from .. import _wire
-from .._bodies import understood
-from .._calls import Calls, Tries
-from .._tasks import OwnTasks
+from .._http.body import understood
+from .._http.calls import Calls, Tries
+from .._internal.tasks import OwnTasks
 from ..errors import (
     APIError,
     AuthenticationError,
@@ -264,7 +264,7 @@ class Purchases:
         except (APIError, ResponseFormatError) as error:
             if past.bought is not None:
                 raise
-            is_denied = isinstance(error, _DENIALS) and not _wire.faults.is_passing(error)
+            is_denied = isinstance(error, _DENIALS) and not _wire.errors.is_passing(error)
             return _LookUp.DENIED if is_denied else _LookUp.FAILED
         return _LookUp.NOT_OWNED
 
@@ -275,7 +275,7 @@ class Purchases:
         request = wanted.request
         try:
             answer = await self.calls.send(request, tries)
-            return await understood(_wire.answers.purchase, request, answer)
+            return await understood(_wire.responses.purchase, request, answer)
         except JournalUnavailableError as error:
             if not tries.is_refused:
                 raise
@@ -329,7 +329,7 @@ class Purchases:
 
 def _proves_nothing(error: LCPhoneError) -> bool:
     """Whether a refusal may be that of a POST that a proxy sent after another one had bought."""
-    return isinstance(error, APIError) and not _wire.faults.is_final_refusal(error)
+    return isinstance(error, APIError) and not _wire.errors.is_final_refusal(error)
 
 
 def _record(wanted: Wanted, order_id: str | None = None) -> PurchaseRecord:

@@ -12,8 +12,8 @@ from collections.abc import Container
 
 from attrs import evolve, frozen
 
-from .._calls import Calls
-from .._tasks import finished
+from .._http.calls import Calls
+from .._internal.tasks import finished
 from ..errors import ClientClosedError, JournalUnavailableError
 from ..journal import PurchaseRecord, PurchaseState
 from . import intention

@@ -1,6 +1,6 @@
-"""The wire, without I/O: arguments to requests, answers to models or to an error.
+"""The wire, without I/O: arguments to requests, responses to models or to an error.
 
-What reads answers needs libraries that take a while to import: it is imported at its first use.
+What reads responses needs libraries that take a while to import: it is imported at its first use.
 """
 
 from importlib import import_module
@@ -8,15 +8,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import answers as answers
-    from . import faults as faults
-    from . import limits as limits
-    from . import token_answers as token_answers
+    from . import errors as errors
+    from . import headers as headers
+    from . import responses as responses
+    from . import token_responses as token_responses
 
 
 if not TYPE_CHECKING:  # with it, a type checker takes any name
 
     def __getattr__(name: str) -> ModuleType:
-        if name not in {"answers", "faults", "limits", "token_answers"}:
+        if name not in {"errors", "headers", "responses", "token_responses"}:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return import_module(f".{name}", __name__)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .answers import decode_json
+from .responses import decode_json
 
 # A string, which may be cut off, a structural character, or any other word.
 _PIECE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[][{}:,]|[^][{}:,"\s]+', re.DOTALL)

@@ -10,8 +10,8 @@ from urllib.parse import quote_plus
 
 from attrs import define
 
-from .. import _checks as checks
-from .._secrets import Secret
+from .._internal import checks
+from .._internal.secrets import Secret
 from ..errors import PriceTooHighError
 from ..models import AvailableNumber, NumberType, Price
 from .names import camel

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from attrs import evolve, frozen
 
-from .. import _checks as checks
-from .._secrets import Secret
+from .._internal import checks
+from .._internal.secrets import Secret
 from .names import camel
 from .requests import Request
 from .requests import _query as encoded

@@ -12,23 +12,23 @@ at their first use.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .._extras import extra
+from .._internal.extras import extra
 
 if TYPE_CHECKING:
-    from .auditing import AuditSummary, Progress, audit
     from .changes import ChangeKind
     from .cluster import audit_on_dask
-    from .comparing import Change, Comparison, NotCompared, compare
-    from .costing import Cost, Costs, costs
+    from .diff import Change, Comparison, NotCompared, compare
     from .errors import ClusterError, PriceListError, RuleError, StoreError
-    from .exporting import export
+    from .exporter import export
     from .finding import Finding, findings, read_rules
+    from .html_report import report
+    from .inventory import Coverage
     from .locations import read_locations
-    from .reading import Incomplete, coverage
-    from .reporting import report
+    from .prices import Cost, Costs, costs
+    from .reader import Incomplete, coverage
     from .rules import REGULATED_COUNTRIES, RULES, Rule
+    from .runner import AuditSummary, Progress, audit
     from .store import Run
-    from .walk import Coverage
 
 __all__ = [
     "REGULATED_COUNTRIES",

@@ -11,18 +11,17 @@ from typing import Any, NoReturn
 
 import distributed
 
-from .. import _checks as checks
-from .. import _clock
-from .._line import bulk
-from .._tasks import OwnTasks
+from .._internal import checks, clock
+from .._internal.tasks import OwnTasks
 from ..client import LCPhoneClient
+from ..limiter import bulk
 from ..models import ActiveNumber, Location
-from .auditing import AuditSummary, OnPage, Progress, audit_with, check_shared
 from .errors import ClusterError
-from .looking import look_for
+from .inventory import Inventory, take_inventory
+from .runner import AuditSummary, OnPage, Progress, audit_with, check_shared
+from .second_look import look_for
 from .spool import Spool
 from .store import Run
-from .walk import Inventory, take_inventory
 
 MakeClient = Callable[[], AbstractAsyncContextManager[LCPhoneClient]]
 
@@ -135,13 +134,13 @@ async def _watch(dask: Any, scheduler: str, worker_wait: float) -> NoReturn:
             without_since = None
             continue
         if without_since is None:
-            without_since = _clock.seconds()
+            without_since = clock.seconds()
             _logger.warning(
                 "all workers of the Dask cluster at %s ended: waiting %g s for a new one",
                 scheduler,
                 worker_wait,
             )
-        if _clock.seconds() - without_since >= worker_wait:
+        if clock.seconds() - without_since >= worker_wait:
             raise ClusterError(
                 f"all workers of the Dask cluster at {scheduler} ended: start some again"
             )

@@ -11,11 +11,11 @@ import duckdb
 import pyarrow as pa
 from attrs import fields, frozen
 
-from .. import _checks as checks
-from .._paths import checked_path, read_bounded
+from .._internal import checks
+from .._internal.paths import checked_path, read_bounded
 from .dialing import targets
 from .errors import RuleError, StoreError
-from .reading import Reading, checked_run, reading
+from .reader import Reading, checked_run, reading
 from .rules import REGULATED_COUNTRIES, RULES, Rule
 
 

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from .. import _checks as checks
-from .._paths import read_bounded
+from .._internal import checks
+from .._internal.paths import read_bounded
 from ..models import Location
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Final
 
 from attrs import Attribute, field, frozen
 
-from .. import _checks as checks
-from .._countries import COUNTRY_CODES
+from .._internal import checks
+from .._internal.calling_codes import COUNTRY_CODES
 
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 

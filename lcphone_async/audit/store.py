@@ -17,12 +17,12 @@ import duckdb
 import pyarrow as pa
 from attrs import frozen
 
-from .._paths import make_private, tighten
+from .._internal.paths import make_private, tighten
 from .._version import __version__
 from ..models import ActiveNumber, Location
 from . import tables
 from .errors import StoreError
-from .walk import Coverage, Inventory
+from .inventory import Coverage, Inventory
 
 SCHEMA_VERSION: Final = 2
 

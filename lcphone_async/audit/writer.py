@@ -9,10 +9,10 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from .._tasks import ended
+from .._internal.tasks import ended
 from .errors import StoreError
+from .inventory import Inventory
 from .store import Store
-from .walk import Inventory
 
 
 class Writer:

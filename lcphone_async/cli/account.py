@@ -11,17 +11,17 @@ from typing import Any
 import click
 from attrs import asdict, field, frozen
 
-from .._secrets import Secret
-from .._token_sources import checked_token
-from .._tokens import Grant, TokenPair
-from ..auth import AgencyTokens, OAuthTokens
+from .._internal.secrets import Secret
+from ..auth import AgencyTokens, Grant, OAuthTokens
+from ..auth.sources import checked_token
+from ..auth.tokens import TokenPair
 from ..client import LCPhoneClient
 from ..errors import AuthenticationError, PhoneSystemNotConnectedError
 from ..models import Location, RateLimitStatus
 from . import tables
-from .logins import Login
 from .output import json_lines, new_console, plain, write, write_rich
 from .service import Service, of_service
+from .token_files import Login
 
 _NONE_YET = "none"
 _ROWS_AT_ONCE = 100

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._extras import MissingExtraError, extra
+from .._internal.extras import MissingExtraError, extra
 from ..errors import LCPhoneError
 from ..models import Location
 from . import audit_diff, audit_run, tables

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._paths import bounded_text
+from .._internal.paths import bounded_text
 from ..client import LCPhoneClient
 from ..errors import (
     AuthenticationError,

@@ -18,11 +18,11 @@ from ..models import AvailableNumber
 from . import tables
 from .account import locations, login, whoami
 from .audit import audit
-from .buying import look_up, purchase, reconcile
 from .journals import journal_option, kept_in, opened
 from .output import json_lines, new_console, plain, reason_of, write, write_rich
+from .purchase import look_up, purchase, reconcile
+from .sandbox import sandbox
 from .service import INTERRUPTED, Service, complain, finish, of_location, of_service
-from .serving import sandbox
 
 
 def _price(text: str) -> Decimal:

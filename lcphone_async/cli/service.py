@@ -15,16 +15,16 @@ from typing import Any, TypeVar
 import click
 from attrs import frozen
 
-from .. import _checks as checks
-from .. import _network
-from .._secrets import Secret
-from .._token_sources import checked_token
+from .._http import network
+from .._internal import checks
+from .._internal.secrets import Secret
 from .._wire.requests import BASE_URL
 from ..auth import TokenSource
+from ..auth.sources import checked_token
 from ..client import LCPhoneClient
 from ..journal import Journal
-from .logins import Login
 from .output import plain
+from .token_files import Login
 
 T = TypeVar("T")
 
@@ -167,7 +167,7 @@ def of_service(verb: Callable[..., None]) -> Callable[..., None]:
         **rest: Any,
     ) -> None:
         if ca_bundle is not None:
-            _network.trusted(ca_bundle, "--ca-bundle")
+            network.trusted(ca_bundle, "--ca-bundle")
             os.environ["SSL_CERT_FILE"] = ca_bundle
         options = {"base_url": base_url, "api_version": api_version, "allow_http": allow_http}
         given = {name: value for name, value in options.items() if value}

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from attrs import asdict, evolve, field, frozen
 
-from .. import _clock
+from .._internal import clock
 from ..errors import SpendingLimitError
 
 
@@ -93,7 +93,7 @@ class PurchaseRecord:
         cls, location_id: str, phone_number: str, fingerprint_id: str | None = None, **kept: Any
     ) -> PurchaseRecord:
         """A purchase that is about to be sent; `kept` are further fields."""
-        now = _clock.now()
+        now = clock.now()
         return cls(
             id=uuid4().hex,
             location_id=location_id,
@@ -108,7 +108,7 @@ class PurchaseRecord:
 
     def sent_again(self) -> PurchaseRecord:
         """The purchase, about to be sent once more."""
-        return evolve(self.now(PurchaseState.SENDING), sent_at=_clock.now())
+        return evolve(self.now(PurchaseState.SENDING), sent_at=clock.now())
 
     def now(
         self, state: PurchaseState, reason: str | None = None, *, told: bool = False
@@ -120,7 +120,7 @@ class PurchaseRecord:
     def renewed(self) -> PurchaseRecord:
         """The record that follows, with the same content."""
         version = self.version + 1 + randbelow(_LARGEST_STEP)
-        return evolve(self, changed_at=_clock.now(), version=version)
+        return evolve(self, changed_at=clock.now(), version=version)
 
     def to_row(self) -> dict[str, str | int | None]:
         """Its fields as JSON and SQL know them."""
@@ -193,7 +193,7 @@ class SpendingLimit:
         if self.period is None:
             return None
         try:
-            return _clock.now() - self.period
+            return clock.now() - self.period
         except OverflowError:  # before the year 1
             return None
 

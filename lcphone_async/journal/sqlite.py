@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self, TypeVar
 
-from .. import _clock
-from .._paths import checked_path, make_private, regular_file, tighten
+from .._internal import clock
+from .._internal.paths import checked_path, make_private, regular_file, tighten
 from ..errors import NumberAlreadyOwnedError, PurchaseInProgressError
 from .records import Past, PurchaseRecord, SpendingLimit
 
@@ -171,7 +171,7 @@ class PurchaseJournal:
 
     def _prepare(self) -> None:
         """SQLite itself does not wait where another process is making the same file a journal."""
-        deadline = _clock.seconds() + _TIMEOUT
+        deadline = clock.seconds() + _TIMEOUT
         while True:
             try:
                 self._database.execute("PRAGMA journal_mode = WAL")
@@ -182,7 +182,7 @@ class PurchaseJournal:
                 self._database.executescript(_SCHEMA)
                 self._add_columns()
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or _clock.seconds() > deadline:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or clock.seconds() > deadline:
                     raise
                 time.sleep(0.01)
             else:

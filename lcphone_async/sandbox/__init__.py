@@ -14,15 +14,15 @@ It fails as it is told to, also in the middle of a test:
 It imports nothing from the rest of the package. `docs/sandbox.md` describes it.
 """
 
-from .faults import Fault
-from .inventory import Location
-from .numbers import Number
-from .oauth import Grant, OAuth, TokenEntry
-from .pools import Pool
+from .faulty.rules import Fault
+from .inventory.location import Location
+from .inventory.numbers import Number
+from .inventory.pools import Pool
+from .inventory.stock import Stock
 from .server import Sandbox
 from .settings import LocationSettings, OAuthSettings, TokenSettings
 from .state import LedgerEntry
-from .stock import Stock
+from .tokens.oauth import Grant, OAuth, TokenEntry
 from .traffic import RequestRecord
 
 __all__ = [

@@ -28,8 +28,8 @@ from aiohttp import web
 from attrs import asdict, define, field
 
 from .clock import to_json
-from .faults import Fault
-from .gateway import Handler
+from .dispatcher import Handler
+from .faulty.rules import Fault
 from .hosts import Hosts
 from .texts import all_from_json, from_json
 

@@ -13,27 +13,27 @@ from aiohttp import web
 from attrs import define, field, setters, validators
 from yarl import URL
 
-from .._tasks import finished
+from .._internal.tasks import finished
 from . import arguments
-from .access import Tokens
 from .clock import seconds, time_of_day
 from .control import Control
-from .faults import Fault, Faults
-from .gateway import Gateway, Handler
-from .growing import MAX_NUMBERS
+from .dispatcher import Gateway, Handler
+from .faulty.rules import Fault, Faults
 from .hosts import Hosts
-from .inventory import Location
-from .limits import Limits
-from .oauth import OAuth
-from .operations import OPERATIONS
-from .profiles import Wire
-from .refusals import RefusedError
+from .inventory.generator import MAX_NUMBERS
+from .inventory.location import Location
+from .inventory.stock import Stock
+from .rate_limits import Limits
 from .settings import LocationSettings, OAuthSettings, TokenSettings
 from .state import LedgerEntry, State
-from .stock import Stock
 from .threads import running_in_thread
-from .token_operations import TOKEN_OPERATIONS
+from .tokens.access import Tokens
+from .tokens.oauth import OAuth
+from .tokens.operations import TOKEN_OPERATIONS
 from .traffic import RequestRecord, Traffic
+from .wire.operations import OPERATIONS
+from .wire.profiles import Wire
+from .wire.refusals import RefusedError
 
 
 def _all(faults: Iterable[Fault]) -> tuple[Fault, ...]:

@@ -7,7 +7,7 @@ from attrs import field, frozen, validators
 from attrs.converters import optional
 
 from . import arguments
-from .growing import MAX_NUMBERS
+from .inventory.generator import MAX_NUMBERS
 
 SCOPES: Final = frozenset(
     {"numberpools.read", "phonenumbers.read", "phonenumbers.write", "oauth.readonly", "oauth.write"}

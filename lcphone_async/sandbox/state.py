@@ -6,11 +6,11 @@ from itertools import takewhile
 
 from attrs import define, field, frozen
 
-from .inventory import Location
-from .numbers import new_number
-from .oauth import OAuth
+from .inventory.location import Location
+from .inventory.numbers import new_number
+from .inventory.stock import Offer, Stock
 from .settings import LocationSettings
-from .stock import Offer, Stock
+from .tokens.oauth import OAuth
 
 
 @frozen

@@ -6,7 +6,7 @@ import pytest_asyncio
 from audit.agency import Agency
 from lcphone_async import LCPhoneClient, RateLimiter, RetryPolicy
 from lcphone_async.audit import audit
-from lcphone_async.audit.reading import reading
+from lcphone_async.audit.reader import reading
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from lcphone_async.audit import StoreError, export
-from lcphone_async.audit.reading import reading
+from lcphone_async.audit.reader import reading
 from lcphone_async.audit.store import Store
 from lcphone_async.models import Location
 from lcphone_async.sandbox import Sandbox

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 # What the command imports when it needs it, but for what it may not have.
-MODULES = ("lcphone_async._transport", "lcphone_async.cli.commands")
+MODULES = ("lcphone_async._http.transport", "lcphone_async.cli.commands")
 
 LONG = 30  # seconds
 

@@ -10,8 +10,8 @@ import attrs
 import pytest
 
 from lcphone_async.sandbox import Fault
-from lcphone_async.sandbox.faults import Damage
-from lcphone_async.sandbox.profiles import PROFILES
+from lcphone_async.sandbox.faulty.rules import Damage
+from lcphone_async.sandbox.wire.profiles import PROFILES
 
 LIST = "/phone-system/numbers/location/loc1?pageSize=1&skipNumberPool=false"
 

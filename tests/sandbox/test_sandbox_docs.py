@@ -10,9 +10,9 @@ import attrs
 import pytest
 
 from lcphone_async.sandbox import Fault, Sandbox
-from lcphone_async.sandbox.faults import Damage
-from lcphone_async.sandbox.operations import OperationName
-from lcphone_async.sandbox.profiles import PROFILES
+from lcphone_async.sandbox.faulty.rules import Damage
+from lcphone_async.sandbox.wire.operations import OperationName
+from lcphone_async.sandbox.wire.profiles import PROFILES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)

@@ -79,7 +79,7 @@ def gate(monkeypatch):
 
     gate = Gate()
     gate.asked, gate.open = [], asyncio.Event()
-    monkeypatch.setattr("lcphone_async.sandbox.trouble.sleep", gate)
+    monkeypatch.setattr("lcphone_async.sandbox.faulty.injection.sleep", gate)
     return gate
 
 

@@ -13,13 +13,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from lcphone_async.sandbox import (
-    Fault,
-    LocationSettings,
-    OAuthSettings,
-    Sandbox,
-    TokenSettings,
-)
+from lcphone_async.sandbox import Fault, LocationSettings, OAuthSettings, Sandbox, TokenSettings
 from lcphone_async.sandbox.threads import running_in_thread
 
 pytest_plugins = ["pytester"]
@@ -282,7 +276,7 @@ print(sorted(name for name in sys.modules if name.startswith("lcphone_async.") a
         text=True,
         check=True,
     )
-    assert run.stdout == "set()\n['lcphone_async._tasks']\n"
+    assert run.stdout == "set()\n['lcphone_async._internal.tasks']\n"
 
 
 def test_names():

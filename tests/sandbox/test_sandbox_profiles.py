@@ -8,7 +8,7 @@ from attrs import evolve
 from vendor_documents import REFERENCE, document
 
 from lcphone_async.sandbox import Fault, Sandbox
-from lcphone_async.sandbox.profiles import PROFILES, named
+from lcphone_async.sandbox.wire.profiles import PROFILES, named
 
 LIST = "/phone-system/numbers/location/loc1"
 EVERYTHING = {"pageSize": "1000", "skipNumberPool": "false"}

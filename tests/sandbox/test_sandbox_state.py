@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lcphone_async.sandbox import LocationSettings, Sandbox
-from lcphone_async.sandbox.growing import MAX_NUMBERS
-from lcphone_async.sandbox.listing import Remaining
-from lcphone_async.sandbox.plans import PLANS, is_even
+from lcphone_async.sandbox.inventory.generator import MAX_NUMBERS
+from lcphone_async.sandbox.inventory.listing import Remaining
+from lcphone_async.sandbox.inventory.plans import PLANS, is_even
 
 SHOW = """
 from lcphone_async.sandbox import Sandbox

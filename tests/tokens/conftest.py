@@ -29,7 +29,7 @@ class Clock:
 def clock(monkeypatch):
     """The time of day, of the service and of the sources: it stands until a test moves it."""
     clock = Clock()
-    monkeypatch.setattr("lcphone_async.auth.time", SimpleNamespace(time=clock))
+    monkeypatch.setattr("lcphone_async.auth.oauth.time", SimpleNamespace(time=clock))
     return clock
 
 

@@ -16,7 +16,7 @@ JUMPS = pytest.mark.parametrize("jump", [HOUR, YEARS, -HOUR, -YEARS])
 def ours(monkeypatch, clock):
     """The time of day of the token sources alone."""
     ours = Clock()
-    monkeypatch.setattr("lcphone_async.auth.time", SimpleNamespace(time=ours))
+    monkeypatch.setattr("lcphone_async.auth.oauth.time", SimpleNamespace(time=ours))
     return ours
 
 

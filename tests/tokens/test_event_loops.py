@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lcphone_async import AgencyTokens, ClientClosedError, TokenUnavailableError
+from lcphone_async.auth import FileTokenStore
 from lcphone_async.sandbox import Fault
-from lcphone_async.token_store import FileTokenStore
 
 from .conftest import COMPANY
 

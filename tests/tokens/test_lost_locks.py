@@ -11,10 +11,10 @@ from redis.asyncio import Redis
 from redis_server import RedisServer, WatchedMaster
 
 from lcphone_async import AuthorizationLostError, TokenUnavailableError
-from lcphone_async._refresh_mark import is_marked, unmarked
+from lcphone_async.auth import MemoryTokenStore
+from lcphone_async.auth.refresh_mark import is_marked, unmarked
 from lcphone_async.redis import RedisTokenStore
 from lcphone_async.sandbox import Fault
-from lcphone_async.token_store import MemoryTokenStore
 
 pytestmark = pytest.mark.skipif(
     RedisServer.program is None, reason="neither redis-server nor valkey-server is installed"

@@ -19,9 +19,9 @@ from lcphone_async import (
     TokenUnavailableError,
     bulk,
 )
-from lcphone_async._line import in_bulk
+from lcphone_async.auth import MemoryTokenStore
+from lcphone_async.limiter.queue import in_bulk
 from lcphone_async.sandbox import Fault, Sandbox, TokenSettings
-from lcphone_async.token_store import MemoryTokenStore
 
 from .conftest import CLIENT_ID, CLIENT_SECRET, HOUR
 
@@ -388,7 +388,7 @@ async def test_close_waits_for_a_refresh_under_way(v3):
 
 async def test_close_does_not_wait_for_ever(v3, monkeypatch):
     """Ends a refresh that gets no answer in time, and leaves no task behind."""
-    monkeypatch.setattr("lcphone_async._token_service._TIME_TO_END", 0.1)
+    monkeypatch.setattr("lcphone_async._http.token_endpoints._TIME_TO_END", 0.1)
     v3.sandbox.faults.append(Fault(operation="token", point="before", damage="stall"))
     source, before = v3.tokens(failure_cooldown=0.01), asyncio.all_tasks()
     async with asyncio.timeout(30), v3.client(source) as client:
@@ -501,7 +501,7 @@ each_cancelled_close = pytest.mark.parametrize(
 @each_cancelled_close
 async def test_a_close_that_is_cancelled_leaves_nothing(v3, close, monkeypatch):
     """Closes the session, and ends the refresh, also where there is no time to wait for it."""
-    monkeypatch.setattr("lcphone_async._token_service._TIME_TO_BREAK_OFF", 0.05)
+    monkeypatch.setattr("lcphone_async._http.token_endpoints._TIME_TO_BREAK_OFF", 0.05)
     v3.sandbox.faults.append(Fault(operation="token", point="before", damage="stall"))
     client, before = v3.client(v3.tokens()), asyncio.all_tasks()
     call = asyncio.create_task(client.number_pools("loc1"))

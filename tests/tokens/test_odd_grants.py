@@ -11,7 +11,7 @@ from lcphone_async import (
     RetryPolicy,
     TokenUnavailableError,
 )
-from lcphone_async.token_store import MemoryTokenStore
+from lcphone_async.auth import MemoryTokenStore
 
 EMPTY = http_json({"numbers": [], "total": 0})
 TOKENS = {"access_token": "a2", "refresh_token": "r2", "expires_in": 86399}

@@ -6,8 +6,8 @@ import pytest
 from attrs import evolve
 
 from lcphone_async import AgencyTokens, AuthorizationLostError
+from lcphone_async.auth import MemoryTokenStore
 from lcphone_async.sandbox import Fault
-from lcphone_async.token_store import MemoryTokenStore
 
 from .conftest import COMPANY, HOUR
 

@@ -29,13 +29,13 @@ from lcphone_async import (
     TokenUnavailableError,
     audit,
 )
-from lcphone_async._secrets import Secret
-from lcphone_async._tokens import Grant, TokenPair
+from lcphone_async._internal.secrets import Secret
+from lcphone_async.auth import MemoryTokenStore
+from lcphone_async.auth.tokens import Grant, TokenPair
 from lcphone_async.cli.commands import lcphone
-from lcphone_async.cli.logins import Login
+from lcphone_async.cli.token_files import Login
 from lcphone_async.redis import RedisTokenStore
 from lcphone_async.sandbox import Fault, Sandbox
-from lcphone_async.token_store import MemoryTokenStore
 
 from .conftest import CLIENT_SECRET, COMPANY
 
@@ -219,7 +219,7 @@ def test_a_login_that_cannot_be_kept(monkeypatch, tmp_path):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lcphone_async.token_store._make_durable", full)
+    monkeypatch.setattr("lcphone_async.auth.stores._make_durable", full)
     with pytest.raises(OSError, match="No space left") as caught:
         Login.keep("https://lcphone.test", {"token": Secret(SECRET)}, None)
     assert_unseen([SECRET], *everything_about(caught.value))

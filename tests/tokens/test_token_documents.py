@@ -12,10 +12,10 @@ from wire.documents import REFERENCE, examples, needs_documents
 from wire.raw_server import http_json
 
 from lcphone_async import AgencyTokens, LCPhoneClient, LCPhoneError, OAuthTokens, RetryPolicy
-from lcphone_async._tokens import Grant
-from lcphone_async._wire import token_answers
-from lcphone_async._wire.answers import Answer
+from lcphone_async._wire import token_responses
 from lcphone_async._wire.requests import Request
+from lcphone_async._wire.responses import Answer
+from lcphone_async.auth.tokens import Grant
 
 from .conftest import HOUR
 
@@ -96,7 +96,7 @@ def grants():
 def test_every_example_of_tokens_decodes(body, wrapped):
     """Reads the tokens and their lifetime from the examples of both spellings."""
     sent = {"data": body, "statusCode": 200} if wrapped else body
-    read = token_answers.grant(ASKED, Answer(200, {}, json.dumps(sent).encode()))
+    read = token_responses.grant(ASKED, Answer(200, {}, json.dumps(sent).encode()))
     assert read.access_token == "ab12dc0ae1234a7898f9ff06d4f69gh"
     assert read.expires_in == 86399
     assert read.location_id == body["locationId"]
@@ -115,7 +115,7 @@ def test_every_example_of_locations_decodes(contract):
     for body in bodies:
         listed = body.get("items") or body["locations"]
         answer = Answer(200, {}, json.dumps(body).encode())
-        read = token_answers.locations(ASKED, answer)
+        read = token_responses.locations(ASKED, answer)
         assert [location.id for location in read.locations] == [each["_id"] for each in listed]
         assert not any(location.extra for location in read.locations)
 
@@ -131,5 +131,5 @@ def test_every_example_of_locations_decodes(contract):
 )
 def test_both_spellings(body):
     """Takes either spelling of each field, whatever the contract."""
-    read = token_answers.grant(ASKED, Answer(200, {}, json.dumps(body).encode()))
+    read = token_responses.grant(ASKED, Answer(200, {}, json.dumps(body).encode()))
     assert attrs.asdict(read) == attrs.asdict(Grant("a", "r", HOUR, "c"))

@@ -20,10 +20,10 @@ from lcphone_async import (
     OAuthTokens,
     TokenUnavailableError,
 )
-from lcphone_async._refresh_mark import is_marked
+from lcphone_async.auth import MemoryTokenStore
+from lcphone_async.auth.refresh_mark import is_marked
 from lcphone_async.redis import RedisTokenStore
 from lcphone_async.sandbox import Fault
-from lcphone_async.token_store import MemoryTokenStore
 
 from .conftest import CLIENT_ID, CLIENT_SECRET, HOUR
 
@@ -281,7 +281,7 @@ async def test_the_tokens_that_an_error_is_of(v3, new_store):
 
 async def test_a_store_that_does_not_answer(v3, monkeypatch):
     """Gives up where the store gives no answer."""
-    monkeypatch.setattr("lcphone_async.auth._LOCK_WAIT", 0.05)
+    monkeypatch.setattr("lcphone_async.auth.oauth._LOCK_WAIT", 0.05)
 
     class Silent(MemoryTokenStore):
         async def load(self):
@@ -295,7 +295,7 @@ async def test_a_store_that_does_not_answer(v3, monkeypatch):
 
 async def test_a_store_whose_lock_cannot_be_left(v3, monkeypatch):
     """Gives up in time, and uses the tokens that are kept."""
-    monkeypatch.setattr("lcphone_async.auth._STORE_WAIT", 0.05)
+    monkeypatch.setattr("lcphone_async.auth.oauth._STORE_WAIT", 0.05)
 
     class Clinging(MemoryTokenStore):
         @asynccontextmanager
@@ -314,9 +314,9 @@ async def test_a_store_whose_lock_cannot_be_left(v3, monkeypatch):
 
 async def test_a_store_whose_lock_cannot_be_left_at_the_end(v3, monkeypatch):
     """Holds up nobody who breaks off a refresh for as long as another."""
-    monkeypatch.setattr("lcphone_async.auth._STORE_WAIT", 50)
-    monkeypatch.setattr("lcphone_async.auth._LET_GO", 0.01)
-    monkeypatch.setattr("lcphone_async._token_service._TIME_TO_BREAK_OFF", 0.01)
+    monkeypatch.setattr("lcphone_async.auth.oauth._STORE_WAIT", 50)
+    monkeypatch.setattr("lcphone_async.auth.oauth._LET_GO", 0.01)
+    monkeypatch.setattr("lcphone_async._http.token_endpoints._TIME_TO_BREAK_OFF", 0.01)
 
     class Clinging(MemoryTokenStore):
         @asynccontextmanager
@@ -348,7 +348,7 @@ async def test_a_store_s_own_timeout(v3):
 
 async def test_a_store_that_does_not_let_go(v3, new_store, monkeypatch):
     """Gives up where somebody else holds the lock for longer than any refresh takes."""
-    monkeypatch.setattr("lcphone_async.auth._LOCK_WAIT", 0.05)
+    monkeypatch.setattr("lcphone_async.auth.oauth._LOCK_WAIT", 0.05)
     async with new_store().lock(), v3.client(v3.tokens(store=new_store())) as client:
         with pytest.raises(TokenUnavailableError, match="or was locked"):
             await client.number_pools("loc1")
@@ -434,7 +434,7 @@ class Pausing:
 @needs_redis
 async def test_a_redis_that_stands_still_after_the_tokens_were_kept(v3, redis_server, monkeypatch):
     """Uses tokens that are kept, and leaves the lock to its lease."""
-    monkeypatch.setattr("lcphone_async.redis._RELEASE_WAIT", 0.1)
+    monkeypatch.setattr("lcphone_async.redis.tokens._RELEASE_WAIT", 0.1)
     async with aclosing(Redis(port=redis_server.port)) as redis:
         await redis.flushall()
         store = Pausing(RedisTokenStore(redis, "loc1"), redis_server)

@@ -4,7 +4,7 @@ import pytest
 
 from lcphone_async import AgencyTokens, LCPhoneClient
 from lcphone_async.sandbox import Sandbox
-from lcphone_async.sandbox.profiles import PROFILES
+from lcphone_async.sandbox.wire.profiles import PROFILES
 
 from .conftest import COMPANY, App, settings
 

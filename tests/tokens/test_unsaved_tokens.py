@@ -11,9 +11,9 @@ from redis.backoff import NoBackoff
 from redis_server import RedisServer
 
 from lcphone_async import FileTokenStore, TokenUnavailableError
-from lcphone_async._refresh_mark import is_marked
+from lcphone_async.auth import MemoryTokenStore
+from lcphone_async.auth.refresh_mark import is_marked
 from lcphone_async.redis import RedisTokenStore
-from lcphone_async.token_store import MemoryTokenStore
 
 from .conftest import HOUR, mounted
 
@@ -173,7 +173,7 @@ async def test_a_disk_that_is_full_for_a_moment(v3, disk, caplog):
 @pytest.mark.parametrize("is_gone", [False, True])
 async def test_a_redis_that_is_away_for_a_moment(v3, tmp_path, monkeypatch, is_gone):
     """Stores the new tokens when Redis is back, though the lock is another's by then."""
-    monkeypatch.setattr("lcphone_async.auth._STORE_WAIT", 0.2)
+    monkeypatch.setattr("lcphone_async.auth.oauth._STORE_WAIT", 0.2)
     grant = v3.oauth.install("loc1")
     options = ["--dir", str(tmp_path), "--appendonly", "yes", "--appendfsync", "always"]
     with RedisServer(*options) as server:
@@ -209,7 +209,7 @@ async def test_a_redis_that_is_away_for_a_moment(v3, tmp_path, monkeypatch, is_g
 
 async def test_a_store_that_gives_no_answer(v3, monkeypatch):
     """Fails the calls in time, and stores the new tokens when the store answers again."""
-    monkeypatch.setattr("lcphone_async.auth._STORE_WAIT", 0.05)
+    monkeypatch.setattr("lcphone_async.auth.oauth._STORE_WAIT", 0.05)
 
     class Stuck(Full):
         async def replace(self, old, new):
@@ -272,7 +272,7 @@ async def test_a_client_that_is_closed_waits_for_the_store(v3):
 
 async def test_a_client_that_was_closed_before_the_store_worked(v3, monkeypatch):
     """Stores the new tokens at once by the next client of the source."""
-    monkeypatch.setattr("lcphone_async._token_service._TIME_TO_END", 0.05)
+    monkeypatch.setattr("lcphone_async._http.token_endpoints._TIME_TO_END", 0.05)
     store = Full()
     source = v3.tokens(store=store, failure_cooldown=LONG)
     async with v3.client(source) as client:

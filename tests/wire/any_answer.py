@@ -13,12 +13,19 @@ import attrs
 from multidict import CIMultiDict
 
 from lcphone_async import LCPhoneError
-from lcphone_async._checks import API_VERSIONS
-from lcphone_async._tokens import Grant, TokenPair
-from lcphone_async._wire import answers, faults, limits, requests, token_answers, token_requests
-from lcphone_async._wire.answers import Answer
-from lcphone_async._wire.mirrors import QuickReader
+from lcphone_async._internal.checks import API_VERSIONS
+from lcphone_async._wire import (
+    errors,
+    headers,
+    requests,
+    responses,
+    token_requests,
+    token_responses,
+)
+from lcphone_async._wire.fast_decoder import QuickReader
 from lcphone_async._wire.requests import Request
+from lcphone_async._wire.responses import Answer
+from lcphone_async.auth.tokens import Grant, TokenPair
 
 TOKEN = "pit-5ecre7-c0ffee"
 NUMBER = "+18305551234"
@@ -38,36 +45,36 @@ _LOCATIONS = {
 
 
 def _read_locations(request: Request, answer: Answer) -> Any:
-    return token_answers.locations(request, answer)
+    return token_responses.locations(request, answer)
 
 
 def _read_list(request: Request, answer: Answer) -> Any:
-    return answers.active_numbers(request, answer, 0)
+    return responses.active_numbers(request, answer, 0)
 
 
 OPERATIONS: dict[str, tuple[Request, Callable[[Request, Answer], Any]]] = {
     "list": (_LIST, _read_list),
     "search": (
         requests.available_numbers("loc", "US", number_types=None),
-        answers.available_numbers,
+        responses.available_numbers,
     ),
-    "pools": (requests.number_pools("loc"), answers.number_pools),
-    "purchase": (requests.purchase("loc", NUMBER), answers.purchase),
+    "pools": (requests.number_pools("loc"), responses.number_pools),
+    "purchase": (requests.purchase("loc", NUMBER), responses.purchase),
     "refresh": (
         token_requests.refresh("v3", "app", "client-5ecre7", "refresh-5ecre7"),
-        token_answers.grant,
+        token_responses.grant,
     ),
     "exchange": (
         token_requests.exchange(
             "2021-07-28", "app", "client-5ecre7", "code-5ecre7", redirect_uri=None, user_type=None
         ),
-        token_answers.grant,
+        token_responses.grant,
     ),
     "reconnect": (
         token_requests.reconnect("app", "client-5ecre7", "loc", None),
-        token_answers.authorization_code,
+        token_responses.authorization_code,
     ),
-    "location token": (token_requests.location_token("v3", "com", "loc"), token_answers.grant),
+    "location token": (token_requests.location_token("v3", "com", "loc"), token_responses.grant),
     "locations": (_LOCATIONS["v3"], _read_locations),
     "skipped locations": (_LOCATIONS["2021-07-28"], _read_locations),
 }
@@ -151,14 +158,14 @@ SAMPLES: list[tuple[str, int, Any]] = [
 def receive(operation: str, answer: Answer) -> Any:
     """What a client makes of an answer: its value, or the error it is."""
     request, read = OPERATIONS[operation]
-    limits.rate_limit(answer.headers)
+    headers.rate_limit(answer.headers)
     if 200 <= answer.status < 300:
         return read(request, answer)
-    error = faults.error_of(request, answer, TOKEN)
-    faults.is_in_doubt(error)
-    faults.is_passing(error)
-    faults.is_invalid_token(error)
-    faults.is_invalid_grant(error)
+    error = errors.error_of(request, answer, TOKEN)
+    errors.is_in_doubt(error)
+    errors.is_passing(error)
+    errors.is_invalid_token(error)
+    errors.is_invalid_grant(error)
     raise error
 
 

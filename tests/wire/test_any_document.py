@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from lcphone_async._wire import answers
-from lcphone_async._wire.answers import Answer
+from lcphone_async._wire import responses
 from lcphone_async._wire.requests import Request
+from lcphone_async._wire.responses import Answer
 
 from .any_answer import OPERATIONS, SAMPLES, assert_good, from_text, to_text
 from .fuzz import HEADER_VALUES, HEADERS, mutated
@@ -29,15 +29,15 @@ REQUEST = Request("GET", "/route", "/path", "loc1", "a.scope")
 
 
 def decode_list(body: bytes) -> Any:
-    return answers.active_numbers(REQUEST, Answer(200, {}, body), 0)
+    return responses.active_numbers(REQUEST, Answer(200, {}, body), 0)
 
 
 def decode_search(body: bytes) -> Any:
-    return answers.available_numbers(REQUEST, Answer(200, {}, body))
+    return responses.available_numbers(REQUEST, Answer(200, {}, body))
 
 
 def decode_pools(body: bytes) -> Any:
-    return answers.number_pools(REQUEST, Answer(200, {}, body))
+    return responses.number_pools(REQUEST, Answer(200, {}, body))
 
 
 FIELDS: set[str] = set()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lcphone_async import ActiveNumbersPage, AvailableNumbers
-from lcphone_async._wire.mirrors import QuickReader
+from lcphone_async._wire.fast_decoder import QuickReader
 
 from .any_answer import exactly, outcome, slowly
 from .test_any_document import (

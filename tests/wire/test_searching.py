@@ -6,8 +6,8 @@ import phonenumbers
 import pytest
 
 from lcphone_async import LCPhoneClient, NotFoundError, NumberType
-from lcphone_async import _checks as checks
-from lcphone_async._countries import COUNTRY_CODES
+from lcphone_async._internal import checks
+from lcphone_async._internal.calling_codes import COUNTRY_CODES
 
 from .raw_server import RawRequest, RawServer, http_json
 

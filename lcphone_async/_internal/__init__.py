@@ -1,0 +1,1 @@
+"""Tools that every package uses: argument checks, tasks, clocks, secrets, lazy imports."""

@@ -1,0 +1,1 @@
+"""Lists: pages of numbers, an agency's locations, searches of several countries."""

@@ -1,0 +1,131 @@
+"""What changed between two runs: number by number, and only if both runs saw it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import frozen
+
+from .._internal import checks
+from .changes import ROUTE_TEXTS, ROUTES, STATEMENTS, ChangeKind
+from .dialing import as_dialed
+from .reader import Reading, reading_two
+from .store import Run
+
+
+@frozen
+class Change:
+    """One difference."""
+
+    kind: ChangeKind
+    location_id: str
+    """The number's location in the new run, or in the old one if it left."""
+    phone_number: str | None
+    """`None` if the change is of the location, a pool or an RCS sender."""
+    field: str | None
+    """The field that differs."""
+    before: str | None
+    after: str | None
+    drops_a2p: bool
+    """True if the number moved, or may have: a move drops its A2P registration, register again."""
+
+
+@frozen
+class NotCompared:
+    """A location of both runs of which one did not see all, so that changes may be missing."""
+
+    location_id: str
+    before: str
+    """Its coverage in the old run."""
+    after: str
+    """Its coverage in the new run."""
+
+
+@frozen
+class Comparison:
+    """Two runs side by side, while both are open."""
+
+    old: Run
+    new: Run
+    _reading: Reading
+
+    @property
+    def compared(self) -> int:
+        """How many locations both runs saw whole."""
+        ((count,),) = self._reading.rows(f"SELECT count(*) {_IN_BOTH} WHERE {_SEEN_WHOLE}")
+        return int(count)
+
+    def counts(self) -> dict[ChangeKind, int]:
+        """How many changes there are of each kind that there is, the most urgent kind first."""
+        rows = dict(self._reading.rows("SELECT kind, count(*) FROM changes GROUP BY kind"))
+        return {kind: rows[kind] for kind in ChangeKind if kind in rows}
+
+    def changes(self, kind: ChangeKind | None = None, most: int | None = None) -> Iterator[Change]:
+        """All changes, or those of a kind, the most urgent kind first; or the first of them."""
+        condition = "" if kind is None else f"WHERE kind = '{kind}'"
+        limit = "" if most is None else f"LIMIT {most}"
+        order = ", ".join(f"kind = '{kind}' DESC" for kind in ChangeKind)
+        query = (
+            f"FROM changes {condition} ORDER BY {order}, location_id, phone_number, field {limit}"
+        )
+        for found in self._reading.records(query):
+            yield Change(**{**found, "kind": ChangeKind(found["kind"])})
+
+    def not_compared(self) -> list[NotCompared]:
+        """Locations of which one run did not see all."""
+        rows = self._reading.rows(
+            f"SELECT location_id, old_seen.coverage, new_seen.coverage {_IN_BOTH}"
+            f" WHERE NOT ({_SEEN_WHOLE}) ORDER BY location_id"
+        )
+        return [NotCompared(*row) for row in rows]
+
+
+_IN_BOTH = "FROM old.locations AS old_seen JOIN new.locations AS new_seen USING (location_id)"
+_SEEN_WHOLE = (
+    "old_seen.coverage IN ('complete', 'not connected')"
+    " AND new_seen.coverage IN ('complete', 'not connected')"
+)
+
+
+@contextmanager
+def compare(
+    old: str | Path,
+    new: str | Path,
+    *,
+    old_run: int | None = None,
+    new_run: int | None = None,
+    only: Collection[ChangeKind | str] = (),
+    ignore: Collection[ChangeKind | str] = (),
+) -> Iterator[Comparison]:
+    """Compares two runs of one store or of two, the newest ones by default.
+
+    - `only`, `ignore`: the kinds of change that are kept, or left out.
+
+    A number counts as added only if the old run saw all of every location, and as released only
+    if the new run did, and a search for the number confirmed it; see `ChangeKind`. Locations that
+    were not seen whole are in `not_compared`.
+
+    >>> def changes_since(last_week, today):
+    ...     with compare(last_week, today) as comparison:
+    ...         for change in comparison.changes():
+    ...             print(change.kind, change.phone_number, change.before, change.after)
+
+    Raises `StoreError`, also if both are the same run, or if `new` began before `old`.
+    """
+    kept = (_kinds("only", only) or set(ChangeKind)) - _kinds("ignore", ignore)
+    with reading_two(old, new, old_run, new_run) as (later, earlier):
+        later.make_table("routes", ROUTES, ROUTE_TEXTS, _route)
+        for statement in STATEMENTS:
+            later.do(statement)
+        later.do("DELETE FROM changes WHERE NOT list_contains(?, kind)", sorted(map(str, kept)))
+        yield Comparison(earlier, later.run, later)
+
+
+def _route(text: str, country: str) -> tuple[str, str, str]:
+    return text, country, as_dialed(text, country)
+
+
+def _kinds(name: str, kinds: object) -> set[str]:
+    return {checks.one_of(name, kind, tuple(ChangeKind)) for kind in checks.several(name, kinds)}

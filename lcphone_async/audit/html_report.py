@@ -1,0 +1,250 @@
+"""A run as one HTML file to look at, to forward and to print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from attrs import frozen
+
+from .._internal.paths import checked_path, replacing
+from .._version import __version__
+from .changes import ChangeKind
+from .charts import Chart
+from .diff import Change, NotCompared, compare
+from .finding import checked_countries, checked_rules, count, found_by, prepare
+from .prices import estimate
+from .reader import Reading, reading
+from .rules import REGULATED_COUNTRIES, RULES, Rule
+
+# Of a finding or a kind of change; the rest is counted, and in the exports.
+_MOST_SHOWN: Final = 50
+_MOST_BARS: Final = 9
+
+
+_TITLES: Final = {
+    ChangeKind.STATUS: "Locations whose phone account changed its status",
+    ChangeKind.DISCONNECTED: "Locations whose phone system was disconnected",
+    ChangeKind.PAPERS: "Numbers with another address or bundle, or none any more",
+    ChangeKind.DEFAULT: "Default numbers",
+    ChangeKind.RELEASED: "Numbers released",
+    ChangeKind.RELEASED_OR_MOVED: "Numbers released, or moved to a location that was not seen",
+    ChangeKind.MOVED: "Numbers moved to another location",
+    ChangeKind.PERHAPS_MOVED: "Numbers perhaps moved to another location",
+    ChangeKind.NOT_SEEN: "Numbers that were not seen, perhaps released",
+    ChangeKind.ROUTING: "Calls that are answered otherwise",
+    ChangeKind.CAPABILITY: "Numbers that can do more or less than before",
+    ChangeKind.USER: "Numbers with another user",
+    ChangeKind.POOL: "Pools",
+    ChangeKind.RCS_SENDER: "RCS senders",
+    ChangeKind.ADDED_OR_MOVED: "Numbers added, or moved from a location that was not seen before",
+    ChangeKind.ADDED: "Numbers added",
+    ChangeKind.CONNECTED: "Locations whose phone system was connected",
+    ChangeKind.LOCATION_ADDED: "Locations that were not in the list before",
+    ChangeKind.LOCATION_GONE: "Locations that are not in the list any more",
+    ChangeKind.TYPE: "Numbers of another type, origin or country",
+    ChangeKind.DETAIL: "Other fields of numbers, pools and RCS senders",
+    ChangeKind.NAME: "Names",
+}
+
+
+@frozen
+class _Looked:
+    """What a rule found, or the first of it."""
+
+    rule: Rule
+    count: int
+    first: list[dict[str, Any]]
+
+
+@frozen
+class _Changed:
+    """The changes of a kind, or the first of them."""
+
+    kind: ChangeKind
+    count: int
+    first: list[Change]
+
+    @property
+    def title(self) -> str:
+        return _TITLES[self.kind]
+
+
+@frozen
+class _Since:
+    """What changed since another run."""
+
+    date: str
+    kinds: list[_Changed]
+    not_compared: list[NotCompared]
+
+    @property
+    def count(self) -> int:
+        return sum(changed.count for changed in self.kinds)
+
+
+def report(
+    store: str | Path,
+    out: str | Path,
+    *,
+    run_id: int | None = None,
+    since: str | Path | None = None,
+    rules: Sequence[Rule] = RULES,
+    prices: str | Path | None = None,
+    regulated: Iterable[str] = REGULATED_COUNTRIES,
+) -> None:
+    """Writes the report of a run, the newest by default, as one HTML file without a script.
+
+    - `since`: another store, to tell the changes since its newest run; without it those since the
+      run before, if there is one.
+    - `rules`: what to look for; `regulated` as of `findings`.
+    - `prices`: a price list as of `costs`.
+
+    Raises `StoreError`, `PriceListError`, and `OSError` if `out` cannot be written.
+    """
+    path, given = checked_path("out", out), checked_rules(rules)
+    countries = checked_countries(regulated)
+    if path.is_dir():
+        raise ValueError("out must be a file, and is a folder")
+    for name, other in {"since": since, "prices": prices}.items():
+        if other is not None:
+            checked_path(name, other)
+    with reading(store, run_id) as run:
+        prepare(run, countries)
+        content = _content(run, given, prices)
+    content["since"] = _since(store, content["run"].run_id, since)
+    page = _template().render(content)
+    try:
+        with replacing(path) as file:
+            file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _content(run: Reading, rules: Sequence[Rule], prices: str | Path | None) -> dict[str, Any]:
+    """What the template asks for, but for the changes."""
+    coverage = run.coverage()
+    missing = sum(n for kind, n in coverage.items() if not kind.is_whole)
+    (totals,) = run.records(
+        "SELECT count(*) AS numbers, count(*) FILTER (pool_ids <> []) AS pooled FROM numbers"
+    )
+    looked = [_Looked(rule, count(run, rule), _first(run, rule)) for rule in rules]
+    names = run.rows("SELECT location_id, location_name FROM locations")
+    return {
+        "version": __version__,
+        "run": run.run,
+        "store": run.path.name,
+        "names": {location_id: name for location_id, name in names if name},
+        "totals": totals,
+        "locations": sum(coverage.values()),
+        "coverage": coverage,
+        "missing": missing,
+        "incomplete": run.incomplete(_MOST_SHOWN),
+        "looked": looked,
+        "costs": estimate(run, prices),
+        "charts": [chart for chart in _charts(run, totals["numbers"]) if chart.rows],
+    }
+
+
+def _first(run: Reading, rule: Rule) -> list[dict[str, Any]]:
+    return list(found_by(run, rule, _MOST_SHOWN))
+
+
+def _charts(run: Reading, numbers: int) -> list[Chart]:
+    capabilities = ", ".join(
+        f"count(*) FILTER (capabilities.{name}) AS {name}"
+        for name in ("voice", "sms", "mms", "fax")
+    )
+    (can,) = run.records(f"SELECT {capabilities} FROM numbers")
+    spelled = {"voice": "Calls", "sms": "Texts (SMS)", "mms": "Pictures (MMS)", "fax": "Fax"}
+    return [
+        _by(run, "By country", "country_code", numbers),
+        _by(run, "By type", "replace(type, 'tollFree', 'toll-free')", numbers),
+        Chart(
+            "What they can do",
+            [(spelled[name], n) for name, n in can.items()] if numbers else [],
+            numbers,
+            "A number counts once for each thing that it can do.",
+        ),
+        _by(run, "Where they come from", "origin", numbers),
+        _by_age(run, numbers),
+        Chart(
+            "Locations with the most numbers",
+            run.rows(
+                "SELECT coalesce(location_name, location_id), numbers FROM locations"
+                " WHERE numbers > 0 ORDER BY numbers DESC, location_id LIMIT ?",
+                _MOST_BARS,
+            ),
+        ),
+    ]
+
+
+def _by(run: Reading, title: str, column: str, numbers: int) -> Chart:
+    """The most frequent values of a column, and the others together."""
+    found = run.rows(
+        f"SELECT coalesce({column}, 'not told') AS name, count(*) AS n FROM numbers"
+        " GROUP BY name ORDER BY n DESC, name"
+    )
+    rest = found[_MOST_BARS:]
+    others = [(f"{len(rest)} others", sum(n for _, n in rest))] if rest else []
+    return Chart(title, found[:_MOST_BARS] + others, numbers)
+
+
+_AGES: Final = (
+    ("less than a month", "0 days", "1 month"),
+    ("1 to 6 months", "1 month", "6 months"),
+    ("6 to 12 months", "6 months", "1 year"),
+    ("1 to 2 years", "1 year", "2 years"),
+    ("2 to 3 years", "2 years", "3 years"),
+    ("3 years and more", "3 years", "1000 years"),
+)
+
+
+def _by_age(run: Reading, numbers: int) -> Chart:
+    """How long ago the numbers were added, as of the run."""
+    counts = ", ".join(
+        f"count(*) FILTER (added <= began - INTERVAL '{least}'"
+        f" AND added > began - INTERVAL '{most}') AS \"{name}\""
+        for name, least, most in _AGES
+    )
+    (ages,) = run.records(
+        f'SELECT {counts}, count(*) FILTER (added IS NULL) AS "not told" FROM'
+        " (SELECT date_added AS added, ?::TIMESTAMPTZ AS began FROM numbers)",
+        run.run.started_at,
+    )
+    return Chart("By age", [(name, n) for name, n in ages.items() if n], numbers)
+
+
+def _since(store: str | Path, run_id: int, since: str | Path | None) -> _Since | None:
+    """The changes since another store's newest run, or since the run before."""
+    if since is None and run_id == 1:
+        return None
+    with compare(since or store, store, new_run=run_id) as comparison:
+        kinds = [
+            _Changed(kind, n, list(comparison.changes(kind, _MOST_SHOWN)))
+            for kind, n in comparison.counts().items()
+        ]
+        old, new = comparison.old.started_at, comparison.new.started_at
+        date = f"{old:%-d %B %Y}" if old.date() != new.date() else f"{old:%H:%M} UTC"
+        return _Since(date, kinds, comparison.not_compared())
+
+
+def _amount(value: Decimal, currency: str, digits: int = 2) -> str:
+    return f"${value:,.{digits}f}" if currency == "USD" else f"{value:,.{digits}f} {currency}"
+
+
+def _template() -> Any:
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["count"] = "{:,}".format
+    environment.filters["amount"] = _amount
+    text = files(__package__).joinpath("report.html").read_text(encoding="utf-8")
+    return environment.from_string(text)

@@ -1,0 +1,338 @@
+"""The inventory of one location: all that it holds, and how far it could be seen."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+from enum import StrEnum
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+
+import pyarrow as pa
+from attrs import define, field
+
+from .._internal import clock
+from .._internal.tasks import OwnTasks, finished_in_thread
+from ..client import LCPhoneClient
+from ..errors import (
+    APIError,
+    AuthorizationLostError,
+    BudgetUnavailableError,
+    CircuitOpenError,
+    ClientClosedError,
+    IncompleteListError,
+    LCPhoneError,
+    LocalResourceError,
+    PhoneSystemNotConnectedError,
+    RepeatedPageError,
+    ResponseFormatError,
+)
+from ..models import ActiveNumbersPage, Location, NumberPool, RcsSenderId
+from . import tables
+from .errors import ListChangedError, StoreError
+from .spool import Spool
+
+# Pages under way for one location. Its budget is 10 requests a second, so that this is enough for
+# answers that take 0.4 s, and many locations side by side stay small.
+_PREFETCH = 4
+
+# What another try may mend: a list that changed meanwhile, an answer that was garbled on its way.
+# All else that passes by itself, the client has tried again already.
+_WORTH_ANOTHER_TRY = (IncompleteListError, RepeatedPageError, ResponseFormatError)
+_MOST_TRIES = 4
+
+# A 400 of the token endpoints that is final for the location.
+_NOT_ACTIVE = re.compile(r"location is not active", re.IGNORECASE)
+
+# What concerns no single location.
+ENDS_THE_AUDIT = (
+    AuthorizationLostError,
+    BudgetUnavailableError,
+    CircuitOpenError,
+    ClientClosedError,
+    LocalResourceError,
+    StoreError,
+)
+
+
+class Coverage(StrEnum):
+    """How far the inventory of a location could be taken."""
+
+    PENDING = "pending"
+    """Not visited yet."""
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    """Some of it, such as the pages before one that failed; the reason says why not all."""
+    FAILED = "failed"
+    """Nothing of it, for the reason given."""
+    NOT_CONNECTED = "not connected"
+    """The location has no phone system, so there is nothing to see."""
+    INACTIVE = "inactive"
+    """The location is not active, so the service gives no token for it, and nothing was seen."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that there is was seen."""
+        return self in {Coverage.COMPLETE, Coverage.NOT_CONNECTED}
+
+    @property
+    def is_final(self) -> bool:
+        """Whether another visit would see nothing more, so that `resume` makes none."""
+        return self.is_whole or self is Coverage.INACTIVE
+
+
+@define
+class Inventory:
+    """What a location holds."""
+
+    location: Location
+    numbers: Spool
+    coverage: Coverage = Coverage.FAILED
+    error: Exception | None = None
+    """Why it is not complete."""
+    account_status: str | None = None
+    is_under_lc: bool | None = None
+    pages: int = 0
+    """How many pages of the list came, of all walks."""
+    others: dict[str, pa.RecordBatch] = field(factory=dict)
+    """The rows of its other tables, by table; those that were not seen are not there."""
+    seconds: float = 0.0
+    """How long it took."""
+
+    def rows(self, table: str) -> int | None:
+        """How many rows of another table it has; `None` if these were not seen."""
+        return self.others[table].num_rows if table in self.others else None
+
+    @property
+    def numbers_seen(self) -> int | None:
+        """How many numbers it has; `None` if the list was not seen."""
+        is_seen = self.pages or self.coverage is Coverage.NOT_CONNECTED
+        return self.numbers.rows if is_seen else None
+
+    def batches(self, table: str) -> Iterable[pa.RecordBatch]:
+        """Its rows of a table of the store."""
+        if table == "numbers":
+            return self.numbers.batches()
+        return [self.others[table]] if table in self.others else []
+
+    def replaces(self, table: str, numbers: int) -> bool:
+        """Whether its rows replace those of an earlier visit, which saw so many numbers."""
+        if self.coverage is Coverage.COMPLETE:
+            return True
+        if table in {"numbers", "repeated_numbers"}:
+            return self.numbers.rows >= numbers
+        return table in self.others
+
+    def take(self, seen: _List, run_id: int, *, is_sure: bool) -> None:
+        """Takes in a walk: its error, its facts, and its numbers unless there are more already."""
+        self.error = seen.error
+        told = _stated_status(seen.error) or seen.account_status
+        self.account_status = told or self.account_status
+        if seen.is_under_lc is not None:
+            self.is_under_lc = seen.is_under_lc
+        self.pages += seen.pages
+        of_location = (run_id, self.location.id)
+        if seen.senders or (seen.senders is not None and "rcs_sender_ids" not in self.others):
+            senders = tables.rcs_sender_ids(*of_location, seen.senders)
+            self.others["rcs_sender_ids"] = senders
+        if is_sure or seen.error is None or seen.numbers.rows >= self.numbers.rows:
+            self.numbers.close()
+            self.numbers = seen.numbers
+            repeated = tables.repeated_numbers(*of_location, seen.repeated if is_sure else {})
+            self.others["repeated_numbers"] = repeated
+        else:
+            seen.numbers.close()
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not complete, in words."""
+        if self.error is None:
+            return None
+        if isinstance(self.error, LCPhoneError):
+            return str(self.error)
+        return f"{type(self.error).__name__}: {self.error}"
+
+
+async def take_inventory(
+    client: LCPhoneClient,
+    location: Location,
+    run_id: int,
+    folder: Path | None = None,
+    on_page: Callable[[int], None] = lambda _: None,
+) -> Inventory:
+    """Walks a location, numbers in pools included; its pools, RCS senders and account status too.
+
+    `folder` is where many numbers wait for the store; `on_page` is told how many a page had.
+    What goes wrong with the location is in the inventory; what ends the whole audit is raised.
+    """
+    started = clock.seconds()
+    inventory = Inventory(location, Spool(folder))
+    try:
+        async with OwnTasks() as tasks:
+            pools = tasks.start(_pools(client, location.id))
+            await _walk_until_sure(client, inventory, run_id, folder, on_page)
+            _take_pools(inventory, run_id, await pools)
+    except BaseException:
+        inventory.numbers.close()
+        raise
+    inventory.coverage = _coverage(inventory)
+    inventory.seconds = clock.seconds() - started
+    return inventory
+
+
+@define
+class _List:
+    """What one walk saw of a location's list."""
+
+    numbers: Spool
+    account_status: str | None = None
+    is_under_lc: bool | None = None
+    senders: tuple[RcsSenderId, ...] | None = None
+    """`None` if no page says whether there are any."""
+    pages: int = 0
+    repeated: Counter[str] = field(factory=Counter)
+    reached_total: bool = False
+    error: Exception | None = None
+    digest: int = 0
+    """Of two walks it tells whether they saw the same numbers, in any order."""
+
+    def add(self, run_id: int, location_id: str, page: ActiveNumbersPage) -> None:
+        """Takes a page."""
+        self.numbers.add(tables.numbers(run_id, location_id, page.numbers))
+        self.digest += sum(hash(number.phone_number) for number in page.numbers)
+        if page.account_status is not None:
+            self.account_status = str(page.account_status)
+        if page.is_under_lc is not None:
+            self.is_under_lc = page.is_under_lc
+        if page.rcs_sender_ids is not None:
+            self.senders = page.rcs_sender_ids or self.senders or ()
+
+    @property
+    def came_to_its_end(self) -> bool:
+        """Whether it ended where the service says that the list ends."""
+        return self.error is None or isinstance(self.error, IncompleteListError)
+
+    def agrees_with(self, other: _List | None) -> bool:
+        """Whether both walks came to the list's end and saw the same, so that nothing was missed.
+
+        A number that goes during a walk shifts another out of sight; then the walks differ.
+        """
+        return (
+            other is not None
+            and self.came_to_its_end
+            and other.came_to_its_end
+            and (self.numbers.rows, self.digest, self.repeated)
+            == (other.numbers.rows, other.digest, other.repeated)
+        )
+
+
+async def _walk_until_sure(
+    client: LCPhoneClient,
+    inventory: Inventory,
+    run_id: int,
+    folder: Path | None,
+    on_page: Callable[[int], None],
+) -> None:
+    """Walks a list until one response had all of it or two walks agree; a few times at most."""
+    before: _List | None = None
+    for _ in range(_MOST_TRIES):
+        seen = await _walk(client, inventory.location.id, run_id, folder, on_page)
+        is_sure = seen.agrees_with(before) or (seen.pages == 1 and seen.error is None)
+        if is_sure and seen.reached_total:
+            seen.error = None  # the numbers that are missing are there twice
+        inventory.take(seen, run_id, is_sure=is_sure)
+        if is_sure or not (seen.error is None or isinstance(seen.error, _WORTH_ANOTHER_TRY)):
+            return
+        before, on_page = (seen if seen.came_to_its_end else before), _ignore
+    inventory.error = inventory.error or ListChangedError(_MOST_TRIES)
+
+
+async def _walk(
+    client: LCPhoneClient,
+    location_id: str,
+    run_id: int,
+    folder: Path | None,
+    on_page: Callable[[int], None],
+) -> _List:
+    """Walks a list once; raises what ends the audit."""
+    seen = _List(Spool(folder))
+    try:
+        walk, pages = client._walk_active_numbers(  # noqa: SLF001  # it shares the client's house
+            location_id,
+            skip_number_pool=False,
+            include_rcs_sender_ids=True,
+            prefetch=_PREFETCH,
+        )
+        try:
+            async with aclosing(pages):
+                async for page in pages:
+                    await _keep(partial(seen.add, run_id, location_id, page))
+                    on_page(len(page.numbers))
+        finally:
+            seen.pages, seen.repeated = walk.pages, walk.repeated
+            seen.reached_total = walk.reached_total
+    except BaseException as error:
+        if isinstance(error, ENDS_THE_AUDIT) or not isinstance(error, Exception):
+            seen.numbers.close()
+            raise
+        seen.error = error  # one bad location never stops the others
+    return seen
+
+
+async def _keep(add: Callable[[], None]) -> None:
+    try:
+        await finished_in_thread(add)
+    except OSError as error:
+        reason = f"numbers cannot be kept on the disk: {error.strerror}"
+        raise StoreError(reason) from error
+
+
+async def _pools(client: LCPhoneClient, location_id: str) -> list[NumberPool] | Exception:
+    """A location's pools, or why they could not be read; raises what ends the audit."""
+    for tries in range(1, _MOST_TRIES + 1):
+        try:
+            return await client.number_pools(location_id)
+        except ENDS_THE_AUDIT:
+            raise
+        except Exception as error:  # noqa: BLE001  # one bad location never stops the others
+            if tries == _MOST_TRIES or not isinstance(error, ResponseFormatError):
+                return error
+    raise AssertionError
+
+
+def _coverage(inventory: Inventory) -> Coverage:
+    """How far a location was seen, by its errors and by what there is of it."""
+    error = inventory.error
+    if error is None:
+        return Coverage.COMPLETE
+    if not inventory.numbers.rows:
+        is_refusal = getattr(error, "status", None) == HTTPStatus.BAD_REQUEST
+        if is_refusal and _NOT_ACTIVE.search(str(error)):
+            return Coverage.INACTIVE
+        if not inventory.pages and not inventory.rows("pools"):
+            is_off = isinstance(error, PhoneSystemNotConnectedError)
+            return Coverage.NOT_CONNECTED if is_off else Coverage.FAILED
+    return Coverage.PARTIAL
+
+
+def _take_pools(inventory: Inventory, run_id: int, found: list[NumberPool] | Exception) -> None:
+    if isinstance(found, Exception):
+        inventory.account_status = _stated_status(found) or inventory.account_status
+        inventory.error = inventory.error or found
+        return
+    of_location = (run_id, inventory.location.id)
+    inventory.others["pools"] = tables.pools(*of_location, found)
+    inventory.others["pool_numbers"] = tables.pool_numbers(*of_location, found)
+
+
+def _stated_status(error: Exception | None) -> str | None:
+    """The account status that an error's body told (`{msg, accountStatus}`)."""
+    status = error.extra.get("accountStatus") if isinstance(error, APIError) else None
+    return status if isinstance(status, str) and status else None
+
+
+def _ignore(_: int) -> None:
+    """Does not count numbers that another walk has counted."""

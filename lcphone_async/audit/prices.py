@@ -1,0 +1,231 @@
+"""What the numbers of a run cost a month, as far as prices are known, and what that assumes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import frozen
+
+from .._internal import checks
+from .._internal.paths import checked_path, read_bounded
+from ..models import NumberType
+from .errors import PriceListError
+from .reader import Reading, reading
+from .rules import TERRITORIES
+
+_Key = tuple[str, str]
+"""A country (ISO 3166-1 alpha-2), and a type of number without signs and in small letters."""
+
+_TYPES: Final = {re.sub(r"\W", "", kind).lower(): str(kind) for kind in NumberType}
+
+
+@frozen
+class _Price:
+    """A month's fee, and the line of the price list that says so."""
+
+    amount: Decimal
+    currency: str
+    line: int = 0
+
+
+LIST_PRICES: Final[Mapping[_Key, _Price]] = {
+    (country, kind): _Price(Decimal(amount), "USD")
+    for country in ("US", "CA")
+    for kind, amount in (("local", "1.15"), ("tollfree", "2.15"))
+}
+"""Those of HighLevel's "LC Phone Pricing & Billing Guide" of November 2025, which names no others
+and refers to Twilio's for them."""
+
+ASSUMPTIONS: Final = (
+    "Only the monthly fee of the numbers: no calls, texts, registrations or taxes.",
+    "Every number is charged in full, also those that are hosted, ported, or of a closed account.",
+    "A number in two locations is charged twice.",
+    "The price is that of today's list, not that of the day when a number was bought.",
+)
+_OF_THE_LIST: Final = (
+    "US and Canadian prices are those of HighLevel's pricing guide of November 2025; no other"
+    " prices are known."
+)
+_OF_A_FILE: Final = "Prices are those of {path}; where it names none, none is known."
+_OF_TERRITORIES: Final = (
+    "Numbers in a territory of the United States ({codes}) cost as much as there: the list does not"
+    " name it."
+)
+_UNUSED: Final = "no number of the run has this country and type"
+_COLUMNS: Final = ("country_code", "type", "price")
+
+# No number costs as much a month: there is a mistake, and sums stay exact.
+_DEAREST: Final = 1_000_000
+
+
+@frozen
+class Cost:
+    """What the numbers of one country and type cost a month."""
+
+    country_code: str | None
+    type: str | None
+    numbers: int
+    price: Decimal | None
+    """Of each; `None` if no price is known."""
+    currency: str | None
+    """ISO 4217, such as `USD`; `None` if no price is known."""
+
+    @property
+    def total(self) -> Decimal | None:
+        """The price of all of them together."""
+        return None if self.price is None else self.price * self.numbers
+
+
+@frozen
+class Costs:
+    """An estimate."""
+
+    lines: tuple[Cost, ...]
+    """By country and type, the dearest first."""
+    assumptions: tuple[str, ...]
+
+    @property
+    def totals(self) -> dict[str, Decimal]:
+        """The price of all numbers whose price is known, by currency."""
+        totals: dict[str, Decimal] = {}
+        for line in self.lines:
+            if line.currency is not None and line.total is not None:
+                totals[line.currency] = totals.get(line.currency, Decimal(0)) + line.total
+        return dict(sorted(totals.items()))
+
+    @property
+    def total(self) -> Decimal:
+        """The only one of the `totals`, or 0; raises `ValueError` for several currencies."""
+        totals = self.totals
+        if len(totals) > 1:
+            raise ValueError(f"prices are in {' and '.join(totals)}: see totals")
+        return next(iter(totals.values()), Decimal(0))
+
+    @property
+    def without_price(self) -> int:
+        """How many numbers' price is not known."""
+        return sum(line.numbers for line in self.lines if line.price is None)
+
+
+def costs(
+    store: str | Path, *, prices: str | Path | None = None, run_id: int | None = None
+) -> Costs:
+    """Estimates what the numbers of a run cost a month.
+
+    - `prices`: a CSV file with the columns `country_code`, `type` and `price`, such as those that
+      you charge your clients, and `currency` if it is not US dollars; without it the vendor's list
+      prices, which are for two countries.
+
+    Raises `StoreError`, `PriceListError` with every line of the price list that is wrong, that
+    names the country and type of another, or those of no number of the run; and `OSError` or
+    `ValueError` if the file cannot be read.
+    """
+    if prices is not None:
+        checked_path("prices", prices)
+    with reading(store, run_id) as run:
+        return estimate(run, prices)
+
+
+def estimate(run: Reading, prices: str | Path | None = None) -> Costs:
+    """The same for a run that is open."""
+    counted, spelled = _counted(run)
+    known, problems, assumptions = LIST_PRICES, dict[int, str](), [_OF_THE_LIST]
+    if prices is not None:
+        known, problems = _read_prices(prices, spelled)
+        assumptions = [_OF_A_FILE.format(path=prices)]
+    lines, used, territories = [], set(), set()
+    for (country, kind), numbers in counted.items():
+        price = known.get((country, kind))
+        if price is None and country in TERRITORIES and (price := known.get(("US", kind))):
+            territories.add(country)
+        used.add(price)
+        amount, currency = (price.amount, price.currency) if price else (None, None)
+        lines.append(Cost(country or None, spelled[kind] or None, numbers, amount, currency))
+    if prices is not None:
+        problems |= {price.line: _UNUSED for price in known.values() if price not in used}
+    if problems:
+        raise PriceListError(_told(prices, problems))
+    lines.sort(key=lambda line: (-(line.total or 0), -line.numbers, str(line)))
+    if territories:
+        assumptions.append(_OF_TERRITORIES.format(codes=", ".join(sorted(territories))))
+    return Costs(tuple(lines), (*assumptions, *ASSUMPTIONS))
+
+
+def _counted(run: Reading) -> tuple[Counter[_Key], dict[str, str]]:
+    """How many numbers there are of each country and type, and how the types are spelled."""
+    counted: Counter[_Key] = Counter()
+    spelled = dict(_TYPES)
+    for country, kind, numbers in run.rows(
+        "SELECT coalesce(country, ''), coalesce(type, ''), count(*)"
+        " FROM numbers JOIN as_numbers USING (location_id, phone_number) GROUP BY ALL ORDER BY ALL"
+    ):
+        spelled.setdefault(_plain(kind), kind)
+        counted[country, _plain(kind)] += numbers
+    return counted, spelled
+
+
+def _read_prices(
+    path: str | Path, types: Mapping[str, str]
+) -> tuple[dict[_Key, _Price], dict[int, str]]:
+    """A price list of your own, whose types are among `types`, and what is wrong with its lines."""
+    found: dict[_Key, _Price] = {}
+    problems: dict[int, str] = {}
+    rows = csv.DictReader(io.StringIO(read_bounded(Path(path)), newline=""))
+    try:
+        if missing := {*_COLUMNS} - set(rows.fieldnames or ()):
+            named = " or ".join(sorted(missing))
+            raise PriceListError(f"{path}: no column is called {named}")
+        for row in rows:
+            try:
+                key, price = _price(row, rows.line_num, types)
+            except ValueError as error:
+                problems[rows.line_num] = str(error)
+                continue
+            if (other := found.setdefault(key, price)) is not price:
+                problems[price.line] = f"country and type are those of line {other.line}"
+    except csv.Error as error:
+        raise PriceListError(f"{path}, line {rows.reader.line_num}: {error}") from None
+    return found, problems
+
+
+def _price(row: dict[str, Any], line: int, types: Mapping[str, str]) -> tuple[_Key, _Price]:
+    """What a line says; raises `ValueError` if it is no price."""
+    values = [value.strip() for name in _COLUMNS if (value := row[name]) is not None]
+    if len(values) < len(_COLUMNS):
+        raise ValueError("shorter than the header")
+    country, kind, text = values
+    try:
+        price = Decimal(text)
+    except InvalidOperation:
+        price = Decimal("NaN")
+    if not (price.is_finite() and 0 <= price <= _DEAREST):
+        raise ValueError(f"{text!r:.40} is not a price")
+    country = checks.country_code("country_code", country)
+    if not _plain(kind) or _plain(kind) not in types:
+        there = ", ".join(sorted(filter(None, types.values())))
+        raise ValueError(f"no number has the type {kind!r:.40} (types: {there})")
+    currency = (row.get("currency") or "USD").strip().upper()
+    if not re.fullmatch("[A-Z]{3}", currency):
+        raise ValueError(f"{currency!r:.40} is not a currency, such as USD")
+    return (country, _plain(kind)), _Price(price, currency, line)
+
+
+def _told(path: object, problems: Mapping[int, str]) -> str:
+    """Every line that is wrong, those with the same problem together."""
+    lines: defaultdict[str, list[str]] = defaultdict(list)
+    for line, problem in sorted(problems.items()):
+        lines[problem].append(str(line))
+    told = (f"line {', '.join(where)}: {problem}" for problem, where in lines.items())
+    return f"{path}, {'; '.join(told)}"
+
+
+def _plain(kind: str) -> str:
+    """A type however it is spelled: `toll-free`, `Toll Free` and `tollFree` are one."""
+    return re.sub(r"[\W_]", "", kind).lower()

@@ -1,0 +1,280 @@
+"""One run of a store, to be read: its tables as views that show no other run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+from attrs import frozen
+
+from .._internal.checks import whole_number
+from .._internal.paths import checked_path
+from . import tables
+from .dialing import E164_PATTERN, country_of, e164
+from .errors import StoreError
+from .inventory import Coverage
+from .store import Run, check_version, connected, failing, runs_of
+
+# A million numbers are sorted in less; what does not fit goes to the disk, beside the store.
+_SETTINGS: Final = {"memory_limit": "512MB"}
+
+# The texts that are not in E.164 format, and numbers whose country's code is not as it should be.
+# A pool does not say its country: its numbers are read as those of the location's countries.
+_COUNTRIES: Final = """
+CREATE VIEW {schema}.countries AS
+SELECT DISTINCT location_id, coalesce(country_code, '') AS country_code
+FROM {catalog}.numbers WHERE run_id = {run_id}
+"""
+_ODD_SCHEMA: Final = pa.schema(
+    [(name, pa.string()) for name in ("text", "country_code", "number", "country")]
+)
+_ODD: Final = """
+SELECT DISTINCT phone_number, coalesce(country_code, '') FROM {catalog}.numbers
+WHERE run_id = {run_id} AND NOT coalesce(regexp_full_match(phone_number, '{e164}')
+    AND regexp_full_match(country_code, '[A-Z]{{2}}'), false)
+UNION
+SELECT DISTINCT phone_number, country_code FROM {catalog}.pool_numbers
+JOIN {schema}.countries USING (location_id)
+WHERE run_id = {run_id} AND NOT regexp_full_match(phone_number, '{e164}')
+"""
+_NUMBERS_AND_POOLS: Final = """
+CREATE VIEW {schema}.as_numbers AS
+SELECT location_id, phone_number, coalesce(odd.number, phone_number) AS number,
+    CASE WHEN odd.text IS NULL THEN found.country_code ELSE odd.country END AS country
+FROM {catalog}.numbers AS found LEFT JOIN {schema}.odd
+    ON odd.text = phone_number AND odd.country_code = coalesce(found.country_code, '')
+WHERE run_id = {run_id};
+CREATE VIEW {schema}.numbers AS
+SELECT found.*, coalesce(pool_ids, []) AS pool_ids
+FROM {catalog}.numbers AS found
+LEFT JOIN (
+    SELECT location_id, own.phone_number, list(DISTINCT pool_id ORDER BY pool_id) AS pool_ids
+    FROM {schema}.as_numbers AS own JOIN (
+        SELECT DISTINCT location_id, pool_id, coalesce(odd.number, phone_number) AS number
+        FROM {catalog}.pool_numbers JOIN {schema}.countries USING (location_id)
+        LEFT JOIN {schema}.odd
+            ON odd.text = phone_number AND odd.country_code = countries.country_code
+        WHERE run_id = {run_id}
+    ) AS member USING (location_id, number)
+    GROUP BY ALL
+) USING (location_id, phone_number)
+WHERE found.run_id = {run_id}
+"""
+_OTHERS: Final = "CREATE VIEW {schema}.{table} AS FROM {catalog}.{table} WHERE run_id = {run_id}"
+
+# Runs between the two may have confirmed it.
+_GONE: Final = "CREATE VIEW gone AS FROM new_store.gone_numbers WHERE run_id <= {run_id}"
+
+
+MakeRow = Callable[..., tuple[object, ...]]
+
+
+@frozen
+class Incomplete:
+    """A location that was not seen whole."""
+
+    location_id: str
+    coverage: Coverage
+    reason: str | None
+    """`None` where it was not visited yet."""
+
+
+@frozen
+class Reading:
+    """A run, open to be read.
+
+    Its views are `numbers` (with the `pool_ids` of each), `locations`, `pools`, `pool_numbers`,
+    `rcs_sender_ids`, `repeated_numbers` and `gone_numbers`; `as_numbers` has the `number` of each
+    `phone_number` in E.164 format, and its `country`.
+    """
+
+    path: Path
+    run: Run
+    connection: duckdb.DuckDBPyConnection
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with failing(self.path):
+            return self.connection.execute(query, values).fetchall()
+
+    def records(self, query: str, *values: Any) -> Iterator[dict[str, Any]]:
+        """The rows of a query by their columns' names, few in memory at a time."""
+        with failing(self.path):
+            found = self.connection.execute(query, values)
+            names = [column[0] for column in found.description or ()]
+            while rows := found.fetchmany(1000):
+                for row in rows:
+                    yield dict(zip(names, row, strict=True))
+
+    def make_table(self, name: str, schema: pa.Schema, query: str, make: MakeRow) -> None:
+        """Makes a table, for the time of the reading, of what `make` makes of a query's rows."""
+        with failing(self.path):
+            _make_table(self.connection, name, schema, query, make)
+
+    def do(self, statement: str, *values: Any) -> None:
+        """Runs a statement, such as one that makes a table for the time of the reading."""
+        with failing(self.path):
+            self.connection.execute(statement, values)
+
+    def coverage(self) -> dict[Coverage, int]:
+        """How many locations were seen how far."""
+        found = dict(self.rows("SELECT coverage, count(*) FROM locations GROUP BY coverage"))
+        return {kind: found[kind] for kind in Coverage if kind in found}
+
+    def incomplete(self, most: int) -> list[Incomplete]:
+        """The first locations that were not seen whole: failures, inactive ones, pending ones."""
+        rows = self.rows(
+            "SELECT location_id, coverage, reason FROM locations"
+            " WHERE NOT list_contains(?, coverage)"
+            " ORDER BY coverage = ?, coverage = ?, position LIMIT ?",
+            [kind for kind in Coverage if kind.is_whole],
+            Coverage.PENDING,
+            Coverage.INACTIVE,
+            most,
+        )
+        return [Incomplete(place, Coverage(seen), reason) for place, seen, reason in rows]
+
+
+def checked_run(name: str, run_id: object) -> int | None:
+    """A run's number, or `None` for the one that goes without saying."""
+    return None if run_id is None else whole_number(name, run_id, 1)
+
+
+@contextmanager
+def reading(store: str | Path, run_id: int | None = None) -> Iterator[Reading]:
+    """Opens a run of a store, the newest if none is named; raises `StoreError`."""
+    path, named = checked_path("store", store), checked_run("run_id", run_id)
+    with _connected(path) as connection:
+        _attach(connection, path, "store")
+        run = _run(connection, path, "store", named)
+        _make_views(connection, "store", run, "main")
+        yield Reading(path, run, connection)
+
+
+def coverage(store: str | Path, *, run_id: int | None = None) -> dict[Coverage, int]:
+    """How many locations of a run, the newest by default, were seen how far.
+
+    Raises `StoreError`.
+    """
+    with reading(store, run_id) as run:
+        return run.coverage()
+
+
+@contextmanager
+def reading_two(
+    old: str | Path, new: str | Path, old_run: int | None, new_run: int | None
+) -> Iterator[tuple[Reading, Run]]:
+    """Opens two runs, of one store or of two: views in the schemas `old` and `new`.
+
+    Yields the new run's reading, and the old run. Without a run named, `new` is the newest, and
+    `old` the one before it or, in another store, the newest there. The view `gone` has the
+    numbers that the new store's runs up to the new one found gone. Raises `StoreError`, also if
+    both are the same run or in the wrong order.
+    """
+    old_path, new_path = checked_path("old", old), checked_path("new", new)
+    old_run, new_run = checked_run("old_run", old_run), checked_run("new_run", new_run)
+    is_one = old_path.resolve() == new_path.resolve()
+    with _connected(new_path) as connection:
+        _attach(connection, new_path, "new_store")
+        later = _run(connection, new_path, "new_store", new_run)
+        if is_one:
+            earlier_id = later.run_id - 1 if old_run is None else old_run
+            if earlier_id == 0:
+                raise StoreError(f"{new_path}: there is no run before run {later.run_id}")
+            earlier = _run(connection, new_path, "new_store", earlier_id)
+        else:
+            _attach(connection, old_path, "old_store")
+            earlier = _run(connection, old_path, "old_store", old_run)
+        if earlier.started_at == later.started_at:
+            raise StoreError(f"{new_path}: run {later.run_id} is the same run: name two runs")
+        if earlier.started_at > later.started_at:
+            raise StoreError(
+                f"{new_path}: run {later.run_id} began before run {earlier.run_id} of {old_path},"
+                " which is to be the old one: swap them"
+            )
+        for schema in ("old", "new"):
+            connection.execute(f"CREATE SCHEMA {schema}")
+        _make_views(connection, "new_store" if is_one else "old_store", earlier, "old")
+        _make_views(connection, "new_store", later, "new")
+        connection.execute(_GONE.format(run_id=later.run_id))
+        yield Reading(new_path, later, connection), earlier
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB, whose files for what does not fit are in a folder that only its owner may enter."""
+    with ExitStack() as stack:
+        folder = f"{path}.tmp"
+        with suppress(OSError):  # a read-only mount: what fits into memory is read all the same
+            folder = stack.enter_context(
+                TemporaryDirectory(
+                    prefix=f".{path.name}-", dir=path.parent, ignore_cleanup_errors=True
+                )
+            )
+        settings = {**_SETTINGS, "temp_directory": folder}
+        yield stack.enter_context(connected(":memory:", settings))
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
+    quoted = str(path).replace("'", "''")
+    with failing(path):
+        if not path.exists():
+            raise StoreError(f"{path}: there is no such file")
+        if not path.is_file():
+            raise StoreError(f"{path}: it is not a file")
+        connection.execute(f"ATTACH '{quoted}' AS {catalog} (READ_ONLY)")
+        check_version(connection, path, catalog)
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection, path: Path, catalog: str, run_id: int | None
+) -> Run:
+    with failing(path):
+        runs = {run.run_id: run for run in runs_of(connection, f"{catalog}.")}
+    wanted = max(runs, default=None) if run_id is None else run_id
+    if wanted not in runs:
+        there = ", ".join(map(str, runs)) or "none"
+        named = "run" if wanted is None else f"run {wanted}"
+        raise StoreError(f"{path}: there is no {named} in it (runs: {there})")
+    return runs[wanted]
+
+
+def _make_table(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    schema: pa.Schema,
+    query: str,
+    make: MakeRow,
+) -> None:
+    connection.register("arriving", schema.empty_table())
+    connection.execute(f"CREATE TABLE {name} AS FROM arriving")
+    found = connection.cursor().execute(query)
+    while rows := found.fetchmany(10_000):
+        columns = zip(*(make(*row) for row in rows), strict=True)
+        batch = [
+            pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)
+        ]
+        connection.register("arriving", pa.table(batch, schema=schema))
+        connection.execute(f"INSERT INTO {name} FROM arriving")
+    connection.unregister("arriving")
+
+
+def _make_views(connection: duckdb.DuckDBPyConnection, catalog: str, run: Run, schema: str) -> None:
+    names = {"catalog": catalog, "schema": schema, "run_id": run.run_id, "e164": E164_PATTERN}
+    connection.execute(_COUNTRIES.format(**names))
+    _make_table(
+        connection,
+        f"{schema}.odd",
+        _ODD_SCHEMA,
+        _ODD.format(**names),
+        lambda text, country: (text, country, e164(text, country), country_of(text, country)),
+    )
+    connection.execute(_NUMBERS_AND_POOLS.format(**names))
+    for table in tables.TABLES:
+        if table not in {"runs", "numbers"}:
+            connection.execute(_OTHERS.format(table=table, **names))

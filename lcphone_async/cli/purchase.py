@@ -1,0 +1,83 @@
+"""Around a purchase: what a number is and costs, before; what became of it, after."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import click
+
+from .._internal import checks
+from ..client import LCPhoneClient
+from ..errors import (
+    JournalUnavailableError,
+    NumberUnavailableError,
+    PurchaseInProgressError,
+    PurchaseOutcomeUnknownError,
+)
+from ..models import AvailableNumber, Purchase
+from .journals import CommandJournal
+from .output import plain
+from .service import complain
+
+
+async def look_up(
+    client: LCPhoneClient, location_id: str, phone_number: str, country: str | None
+) -> tuple[AvailableNumber, str | None]:
+    """The number as a search shows it, and that search's fingerprint.
+
+    If the search does not show it, only the number itself is known. Raises `ValueError` if it is
+    no number or its country must be told.
+    """
+    country = country or checks.country_of(checks.e164("NUMBER", phone_number))
+    if country is None:
+        raise ValueError("the country of this number is not known here: name it with --country")
+    try:
+        found = await client.find_available(location_id, phone_number, country_code=country)
+    except NumberUnavailableError:
+        return AvailableNumber(phone_number), None
+    return found.numbers[0], found.fingerprint_id
+
+
+async def purchase(
+    client: LCPhoneClient,
+    journal: CommandJournal,
+    location_id: str,
+    offer: AvailableNumber,
+    **options: Any,
+) -> Purchase:
+    """Buys it. If that leaves it open, says how to find out what became of it."""
+    number = offer.phone_number
+    try:
+        return await client.purchase(location_id, offer, **options)
+    except asyncio.CancelledError:
+        complain(_in_doubt(number, "interrupted", journal))
+        raise
+    except PurchaseOutcomeUnknownError as error:
+        lost = isinstance(error.__cause__, JournalUnavailableError)
+        where = f"journal {journal.path}: " if lost else ""
+        problem = _in_doubt(number, where + error.reason, journal)
+    except PurchaseInProgressError:
+        problem = (
+            f"{number} is being bought already, or was and is not reconciled: nothing was sent. "
+            f"`{journal.reconciling}` finds out what became of it"
+        )
+    complain(problem)
+    raise click.exceptions.Exit(1)
+
+
+async def reconcile(client: LCPhoneClient) -> bool:
+    """Says of each open purchase what became of it; returns whether none is open still."""
+    records = await client.reconcile()
+    for record in records:
+        later = "look again later" if record.is_open else None
+        outcome = ": ".join(filter(None, (record.state, record.reason, later)))
+        click.echo(plain(f"{record.phone_number} for {record.location_id}: {outcome}"), err=True)
+    return not any(record.is_open for record in records)
+
+
+def _in_doubt(phone_number: str, reason: str, journal: CommandJournal) -> str:
+    return (
+        f"{phone_number} may be bought or not ({reason}). Do not buy it again: "
+        f"`{journal.reconciling}` finds out"
+    )

@@ -1,0 +1,234 @@
+"""What `lcphone login` keeps: in the system's keyring where there is one, else in 0600 files.
+
+Each base URL has a login of its own, so that no token goes to another service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+from attrs import frozen
+
+from .._internal.secrets import Secret
+from ..auth import AgencyTokens, FileTokenStore, OAuthTokens, TokenSource, TokenStore
+from .folders import user_folder
+from .output import plain, reason_of
+
+_SERVICE = "lcphone"
+_SECRETS = {"token", "client_secret"}
+
+_ELSEWHERE = "set HOME to a folder that can be written, or give the token in LCPHONE_TOKEN"
+
+_TRIAL = "no login, but a trial whether one can be kept here"
+
+# No login and no tokens take more of a disk. A keyring may take less, and is tried with less.
+_ROOM = 16_384
+
+
+@frozen
+class Login:
+    """A login at one base URL."""
+
+    place: str
+    """Where it is kept: `keyring` or the file's path."""
+    fields: dict[str, Any]
+    """A `token`, or the `client_id` and `client_secret` of an app; `company_id` of an agency."""
+    _store: TokenStore
+    """Of the app's tokens."""
+
+    @classmethod
+    def load(cls, base_url: str) -> Login | None:
+        """The login that was kept last; `None` where there is none."""
+        for keeper in _keepers(base_url):
+            text = None
+            with suppress(NotADirectoryError):  # there is no folder to keep it in
+                text = asyncio.run(keeper.login.load())
+            if text is not None:
+                return cls(str(keeper), _read(text, keeper), keeper.tokens)
+        return None
+
+    @staticmethod
+    @contextmanager
+    def keeping() -> Iterator[None]:
+        """Says what to do if a login cannot be kept in a file."""
+        try:
+            yield
+        except OSError as error:
+            if error.filename is None:
+                raise  # the keyring's, which says so
+            problem = reason_of(error)
+        else:
+            return
+        raise click.ClickException(plain(f"no login can be kept: {problem}: {_ELSEWHERE}"))
+
+    @staticmethod
+    def try_out(base_url: str) -> None:
+        """Writes where a login would be kept, and leaves it as it was; raises `OSError`."""
+        keeper = _keepers(base_url)[0]
+
+        async def write() -> None:
+            async with _tried_out(keeper.login), _tried_out(keeper.tokens):
+                pass  # there is room for both
+
+        asyncio.run(write())
+
+    @classmethod
+    def keep(cls, base_url: str, fields: dict[str, Any], tokens: str | None) -> Login:
+        """Keeps a login, with the tokens of its app, in the place of any other."""
+        first, *others = _keepers(base_url)
+
+        async def write() -> None:
+            await _put(first.tokens, tokens)
+            await _put(first.login, Secret(json.dumps(fields)))
+            for other in others:
+                other.login.forget()
+                other.tokens.forget()
+
+        asyncio.run(write())
+        return cls(str(first), fields, first.tokens)
+
+    def tokens(self) -> TokenSource | str:
+        """The token source that it stands for."""
+        source: TokenSource | str
+        if "token" in self.fields:
+            source = Secret(self.fields["token"])
+        else:
+            app = {name: self.fields[name] for name in ("client_id", "client_secret")}
+            source = OAuthTokens(**app, store=self._store)
+        if self.fields.get("company_id"):
+            return AgencyTokens(company_id=self.fields["company_id"], source=source)
+        return source
+
+
+class _File(FileTokenStore):
+    """A text in a file of the user's own folder, which is made when it is needed."""
+
+    @asynccontextmanager
+    async def lock(self) -> AsyncIterator[None]:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with super().lock():
+            yield
+
+    def forget(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+class _Keyring:
+    """A text in the system's keyring, with a file to lock it by."""
+
+    def __init__(self, keyring: ModuleType, name: str, lock: FileTokenStore) -> None:
+        self._keyring = keyring
+        self._name = name
+        self._lock = lock
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        return self._lock.lock()
+
+    async def load(self) -> str | None:
+        text = await asyncio.to_thread(self._do, "get_password")
+        return None if text is None else Secret(text)
+
+    async def replace(self, old: str | None, new: str) -> bool:
+        if await self.load() != old:
+            return False
+        await asyncio.to_thread(self._do, "set_password", Secret(new))
+        return True
+
+    def forget(self) -> None:
+        if self._do("get_password") is not None:
+            self._do("delete_password")
+
+    def _do(self, what: str, *values: str) -> Any:
+        try:
+            return getattr(self._keyring, what)(_SERVICE, self._name, *values)
+        except Exception as error:  # noqa: BLE001  # a backend raises what it likes
+            problem = f"the keyring: {str(error) or type(error).__name__}"
+        raise OSError(problem)
+
+
+@frozen
+class _Keeper:
+    """One of the places for a base URL's login."""
+
+    name: str
+    login: _File | _Keyring
+    tokens: _File | _Keyring
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _keepers(base_url: str) -> list[_Keeper]:
+    """The places for a login, the best one first."""
+    folder = user_folder() / "logins"
+    stem = f"{urlsplit(base_url).hostname}-{hashlib.sha256(base_url.encode()).hexdigest()[:8]}"
+    login, tokens = (_File(folder / f"{stem}.{what}.json") for what in ("login", "tokens"))
+    keepers = [_Keeper(str(login.path), login, tokens)]
+    if (keyring := _usable_keyring()) is not None:
+        held = _Keyring(keyring, base_url, login), _Keyring(keyring, f"{base_url} tokens", tokens)
+        keepers.insert(0, _Keeper("the keyring", *held))
+    return keepers
+
+
+def _usable_keyring() -> ModuleType | None:
+    """The package `keyring`, where it is installed and has something safe to keep secrets in."""
+    if find_spec("keyring") is None:
+        return None
+    try:
+        import keyring
+
+        return keyring if keyring.get_keyring().priority >= 1 else None
+    except Exception as error:  # noqa: BLE001  # a backend raises what it likes
+        problem = f"the keyring cannot be used: {str(error) or type(error).__name__}"
+    raise click.ClickException(
+        plain(f"{problem}: check PYTHON_KEYRING_BACKEND, or set LCPHONE_TOKEN")
+    )
+
+
+@asynccontextmanager
+async def _tried_out(store: _File | _Keyring) -> AsyncIterator[None]:
+    """Keeps a trial for a while, or what is kept once more."""
+    trial = _TRIAL.ljust(_ROOM) if isinstance(store, _File) else _TRIAL
+    async with store.lock():
+        kept = await store.load()
+        await store.replace(kept, trial if kept is None else kept)
+        try:
+            yield
+        finally:
+            if kept is None:
+                store.forget()
+
+
+async def _put(store: _File | _Keyring, text: str | None) -> None:
+    async with store.lock():
+        if text is None:
+            store.forget()
+        else:
+            await store.replace(await store.load(), text)
+
+
+def _read(text: str, keeper: _Keeper) -> dict[str, Any]:
+    fields: Any = None
+    with suppress(ValueError, RecursionError):
+        fields = json.loads(text)
+    if _is_login(fields):
+        return {
+            name: Secret(value) if name in _SECRETS else value for name, value in fields.items()
+        }
+    raise click.ClickException(f"{keeper} holds no login: run `lcphone login` again")
+
+
+def _is_login(fields: Any) -> bool:
+    """Whether they are texts, and hold a token or an app."""
+    if not isinstance(fields, dict) or not all(isinstance(v, str | None) for v in fields.values()):
+        return False
+    return bool(fields.get("token") or (fields.get("client_id") and fields.get("client_secret")))

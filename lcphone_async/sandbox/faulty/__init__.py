@@ -1,0 +1,1 @@
+"""Fault injection: rules, and how each damages a request or its response."""

@@ -1,0 +1,1 @@
+"""The inventory of a location: numbers, pools, numbering plans, and numbers for sale."""

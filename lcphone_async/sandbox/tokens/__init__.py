@@ -1,0 +1,1 @@
+"""The sandbox's OAuth app: installations, tokens, and who may do what."""

@@ -1,0 +1,1 @@
+"""What the sandbox says on the wire: operations, bodies, refusals and variants."""
