@@ -16,8 +16,8 @@ from _resale import selling_again
 from attrs import frozen
 
 from lcphone_async.sandbox import Fault, OAuthSettings, Sandbox
+from lcphone_async.sandbox.faulty.list_changes import ListChange
 from lcphone_async.sandbox.faulty.rules import Damage, Point
-from lcphone_async.sandbox.inventory.changes import ListChange
 
 CHANCE = 0.01
 DELAYS = (TIMEOUT / 2, 1.5 * TIMEOUT)

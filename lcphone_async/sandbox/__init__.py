@@ -15,14 +15,14 @@ It imports nothing from the rest of the package. `docs/sandbox.md` describes it.
 """
 
 from .faulty.rules import Fault
-from .inventory.location import Location
+from .inventory.location import Location, LocationSettings
 from .inventory.numbers import Number
 from .inventory.pools import Pool
 from .inventory.stock import Stock
 from .server import Sandbox
-from .settings import LocationSettings, OAuthSettings, TokenSettings
 from .state import LedgerEntry
 from .tokens.oauth import Grant, OAuth, TokenEntry
+from .tokens.settings import OAuthSettings, TokenSettings
 from .traffic import RequestRecord
 
 __all__ = [

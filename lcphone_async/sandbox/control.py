@@ -22,30 +22,61 @@ from contextlib import suppress
 from functools import cache, partial
 from hashlib import sha256
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 from attrs import asdict, define, field
 
 from .clock import to_json
 from .dispatcher import Handler
-from .faulty.rules import Fault
+from .faulty.rules import Fault, Faults
 from .hosts import Hosts
+from .inventory.location import Location
+from .state import LedgerEntry
 from .texts import all_from_json, from_json
-
-if TYPE_CHECKING:
-    from .server import Sandbox
+from .tokens.oauth import OAuth
+from .traffic import RequestRecord
 
 PREFIX: Final = "/__sandbox__/"
 _LATEST: Final = 100
 _LOOK_AGAIN: Final = 0.2  # seconds: a person sees it as at once
 
 
+class _Sandbox(Protocol):
+    """The sandbox that the endpoints show and change, as `Sandbox` is."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def strict(self) -> bool: ...
+    @property
+    def profiles(self) -> list[str]: ...
+    @property
+    def max_requests(self) -> int: ...
+    @property
+    def period(self) -> float: ...
+    @property
+    def daily_quota(self) -> int: ...
+    @property
+    def known_locations(self) -> list[Location]: ...
+    @property
+    def ledger(self) -> list[LedgerEntry]: ...
+    @property
+    def oauth(self) -> OAuth: ...
+    @property
+    def requests(self) -> list[RequestRecord]: ...
+    @property
+    def faults(self) -> Faults: ...
+    def reset(self) -> None: ...
+
+
 @define
 class Control:
     """The endpoints of one sandbox."""
 
-    sandbox: "Sandbox"
+    sandbox: _Sandbox
     _hosts: Hosts
     _closing: asyncio.Event = field(factory=asyncio.Event, init=False)
 

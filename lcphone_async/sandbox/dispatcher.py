@@ -13,18 +13,18 @@ from attrs import define, field
 
 from .clock import to_json
 from .faulty.injection import Trouble
+from .faulty.list_changes import change_list
 from .faulty.rules import Faults
-from .inventory.changes import change_list
 from .inventory.location import Location
 from .rate_limits import Budget, Limits
-from .settings import TokenSettings
+from .refusals import RefusedError
 from .state import State
 from .tokens.access import Tokens, check_kind, check_location, check_scope
+from .tokens.settings import TokenSettings
 from .wire.bodies import CONTRACTS
 from .wire.operations import Asked, Call, Operation
 from .wire.parameters import check_single
 from .wire.profiles import Wire
-from .wire.refusals import RefusedError
 from .wire.variants import Said
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -21,19 +21,19 @@ from .dispatcher import Gateway, Handler
 from .faulty.rules import Fault, Faults
 from .hosts import Hosts
 from .inventory.generator import MAX_NUMBERS
-from .inventory.location import Location
+from .inventory.location import Location, LocationSettings
 from .inventory.stock import Stock
 from .rate_limits import Limits
-from .settings import LocationSettings, OAuthSettings, TokenSettings
+from .refusals import RefusedError
 from .state import LedgerEntry, State
 from .threads import running_in_thread
 from .tokens.access import Tokens
 from .tokens.oauth import OAuth
-from .tokens.operations import TOKEN_OPERATIONS
+from .tokens.settings import OAuthSettings, TokenSettings
 from .traffic import RequestRecord, Traffic
 from .wire.operations import OPERATIONS
 from .wire.profiles import Wire
-from .wire.refusals import RefusedError
+from .wire.token_operations import TOKEN_OPERATIONS
 
 
 def _all(faults: Iterable[Fault]) -> tuple[Fault, ...]:

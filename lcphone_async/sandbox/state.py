@@ -6,10 +6,9 @@ from itertools import takewhile
 
 from attrs import define, field, frozen
 
-from .inventory.location import Location
+from .inventory.location import Location, LocationSettings
 from .inventory.numbers import new_number
 from .inventory.stock import Offer, Stock
-from .settings import LocationSettings
 from .tokens.oauth import OAuth
 
 

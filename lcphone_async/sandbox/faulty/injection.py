@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from aiohttp import web
 from attrs import define, field
 
-from ..inventory.changes import ListChange
-from ..wire.refusals import RefusedError, phrase
+from ..refusals import RefusedError, phrase
 from .damage import DAMAGES
+from .list_changes import ListChange
 from .rules import Fault
 
 

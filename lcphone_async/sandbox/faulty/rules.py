@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args
 from attrs import define, field, frozen, validators
 
 from .. import arguments
-from ..inventory.changes import ListChange
 from ..inventory.numbers import digest
 from ..rate_limits import Budget, Limits
 from ..wire.operations import OperationName
+from .list_changes import ListChange
 
 Damage = Literal[
     "reset",

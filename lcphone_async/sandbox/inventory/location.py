@@ -5,13 +5,36 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Self
 
-from attrs import define, field
+from attrs import define, field, frozen, validators
 
-from ..settings import LocationSettings
-from .generator import Grower
+from .. import arguments
+from .generator import MAX_NUMBERS, Grower
 from .listing import Listing, Remaining
 from .numbers import Number, new_number
 from .pools import Pool, pools_of
+
+
+@frozen(kw_only=True)
+class LocationSettings:
+    """What a location starts with.
+
+    >>> LocationSettings(numbers=2_500, account_status="suspended").pools
+    2
+    """
+
+    numbers: int | None = field(
+        default=None,
+        validator=validators.optional(arguments.whole(0, MAX_NUMBERS)),
+    )
+    """How many numbers, those in pools included; `None` takes the sandbox's own default."""
+    pools: int = field(default=2, validator=arguments.whole(0))
+    """How many number pools. They share every fourth number, up to 25 numbers a pool."""
+    account_status: str = field(default="active", validator=arguments.a_text)
+    """`active`, `suspended` or `closed`; other words go out as they are."""
+    under_lc: bool = field(default=True, validator=arguments.a_switch)
+    """`isUnderLc` (v3), `isUnderGhl` (2021-07-28)."""
+    connected: bool = field(default=True, validator=arguments.a_switch)
+    """`False` answers 404 "Phone system is not connected to this account"."""
 
 
 @define(eq=False)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from attrs import field, frozen
 
 from .. import arguments
-from ..settings import TokenSettings
-from ..wire.refusals import RefusedError
+from ..refusals import RefusedError
 from .oauth import OAuth
+from .settings import TokenSettings
 
 _ANY = TokenSettings()
 

@@ -8,8 +8,8 @@ from typing import Final, Literal
 from attrs import define, evolve, field, frozen
 
 from ..inventory.numbers import digest
-from ..settings import OAuthSettings, TokenSettings
-from ..wire.refusals import RefusedError
+from ..refusals import RefusedError
+from .settings import OAuthSettings, TokenSettings
 
 GrantType = Literal["authorization_code", "refresh_token", "location"]
 

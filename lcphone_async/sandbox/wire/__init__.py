@@ -1,1 +1,1 @@
-"""What the sandbox says on the wire: operations, bodies, refusals and variants."""
+"""The service as the sandbox plays it: operations, parameters, bodies and variants."""

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from attrs import frozen
 
 from ..inventory.location import Location
+from ..refusals import RefusedError
 from ..state import State
 from .bodies import CONTRACTS, JSON, Contract, available_numbers, number_pools
 from .parameters import (
@@ -19,7 +20,6 @@ from .parameters import (
     search_query,
 )
 from .profiles import Wire
-from .refusals import RefusedError
 
 Answer = tuple[int, JSON]
 OperationName = Literal[

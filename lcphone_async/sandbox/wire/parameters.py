@@ -9,7 +9,7 @@ from attrs import frozen
 from multidict import MultiMapping
 
 from ..inventory.stock import Wanted
-from .refusals import RefusedError
+from ..refusals import RefusedError
 
 _BAD_PAGE: Final = "Invalid locationId format or pagination parameters"
 _LARGEST_PAGE: Final = 1000

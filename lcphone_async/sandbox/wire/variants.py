@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
-from .refusals import phrase
+from ..refusals import phrase
 
 Change = Callable[["Said"], "Said"]
 _GONE: Final = "Phone number is no longer available"

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Literal
 
+from ..inventory.numbers import new_number
+from ..inventory.stock import Wanted
 from ..state import State
-from .numbers import new_number
-from .stock import Wanted
 
 ListChange = Literal["release", "add"]
 

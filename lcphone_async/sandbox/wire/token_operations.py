@@ -2,12 +2,12 @@
 
 from typing import Final
 
+from ..refusals import AipRefusedError, RefusedError
 from ..state import State
-from ..wire.operations import Answer, Asked, Call, Operation
-from ..wire.parameters import check_single, flag, json_object
-from ..wire.refusals import AipRefusedError, RefusedError
-from .bodies import TOKEN_CONTRACTS, InstalledPage, location_name
-from .parameters import check_equal, field_of, required, slice_of, token_fields
+from .operations import Answer, Asked, Call, Operation
+from .parameters import check_single, flag, json_object
+from .token_bodies import TOKEN_CONTRACTS, InstalledPage, location_name
+from .token_parameters import check_equal, field_of, required, slice_of, token_fields
 
 _USER_TYPES: Final = ("Company", "Location")
 _FLAGS: Final = ("isInstalled", "onTrial", "restrictToUserLocations")

@@ -5,10 +5,10 @@ from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from ..wire.operations import Asked, Call
-from ..wire.parameters import json_object, whole_number
-from ..wire.refusals import RefusedError
-from .bodies import start_of
+from ..refusals import RefusedError
+from .operations import Asked, Call
+from .parameters import json_object, whole_number
+from .token_bodies import start_of
 
 _LARGEST_PAGE: Final = 100
 _DEFAULT_PAGE: Final = 20

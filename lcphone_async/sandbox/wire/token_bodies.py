@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from attrs import frozen
 
 from ..inventory.numbers import digest
-from .oauth import Grant
+from ..tokens.oauth import Grant
 
 JSON = dict[str, Any]
 

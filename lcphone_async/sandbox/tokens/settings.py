@@ -1,4 +1,4 @@
-"""What a sandbox can be told of its locations, its tokens and its app."""
+"""What a sandbox can be told of its tokens and its app."""
 
 from collections.abc import Iterable
 from typing import Final, Literal
@@ -6,8 +6,7 @@ from typing import Final, Literal
 from attrs import field, frozen, validators
 from attrs.converters import optional
 
-from . import arguments
-from .inventory.generator import MAX_NUMBERS
+from .. import arguments
 
 SCOPES: Final = frozenset(
     {"numberpools.read", "phonenumbers.read", "phonenumbers.write", "oauth.readonly", "oauth.write"}
@@ -27,29 +26,6 @@ def _ordered_locations(values: Iterable[str]) -> tuple[str, ...]:
 
 def _scopes(values: Iterable[str]) -> frozenset[str]:
     return frozenset(arguments.texts("scopes", values))
-
-
-@frozen(kw_only=True)
-class LocationSettings:
-    """What a location starts with.
-
-    >>> LocationSettings(numbers=2_500, account_status="suspended").pools
-    2
-    """
-
-    numbers: int | None = field(
-        default=None,
-        validator=validators.optional(arguments.whole(0, MAX_NUMBERS)),
-    )
-    """How many numbers, those in pools included; `None` takes the sandbox's own default."""
-    pools: int = field(default=2, validator=arguments.whole(0))
-    """How many number pools. They share every fourth number, up to 25 numbers a pool."""
-    account_status: str = field(default="active", validator=arguments.a_text)
-    """`active`, `suspended` or `closed`; other words go out as they are."""
-    under_lc: bool = field(default=True, validator=arguments.a_switch)
-    """`isUnderLc` (v3), `isUnderGhl` (2021-07-28)."""
-    connected: bool = field(default=True, validator=arguments.a_switch)
-    """`False` answers 404 "Phone system is not connected to this account"."""
 
 
 @frozen(kw_only=True)
