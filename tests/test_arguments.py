@@ -37,7 +37,7 @@ from lcphone_async import (
     journal,
     models,
 )
-from lcphone_async.auth import oauth, stores
+from lcphone_async.auth import sources, stores
 from lcphone_async.sandbox import LocationSettings, OAuthSettings
 
 LONG = "x" * 1_000_000
@@ -371,8 +371,8 @@ CALLED_BY_THE_CLIENT = {
     for protocol in (
         journal.Journal,
         stores.TokenStore,
-        oauth.BoundTokenSource,
-        oauth.RenewableTokenSource,
+        sources.BoundTokenSource,
+        sources.RenewableTokenSource,
     )
     for name in dir(protocol)
     if name[0] != "_"
@@ -390,14 +390,8 @@ UNCHECKED = {
 
 def public():
     """Every public callable by the name that the tables give it."""
-    rooms = (lcphone_async, lcphone_async.audit, lcphone_async.sandbox)
+    rooms = (lcphone_async, lcphone_async.audit, lcphone_async.redis, lcphone_async.sandbox)
     found = {name: getattr(room, name) for room in rooms for name in room.__all__}
-    found |= {
-        name: value
-        for name, value in vars(lcphone_async.redis).items()
-        if inspect.isclass(value) and value.__module__ == "lcphone_async.redis"
-    }
-    del found["RedisSlot"]  # of RedisRateLimiter.slot
     for name, value in found.items():
         if inspect.isfunction(value):
             yield name, value

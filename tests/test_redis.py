@@ -411,7 +411,7 @@ async def test_a_slow_redis_counts_as_down(connect, server):
 async def test_bulk_calls_held_back_ask_again(connect, monkeypatch, left):
     """Lets one bulk call a while through, whatever answers without the header come meanwhile."""
     limiter = connect(daily_reserve=5)
-    monkeypatch.setattr("lcphone_async._budget._ASK_AGAIN", 0.2)
+    monkeypatch.setattr("lcphone_async.limiter.budget._ASK_AGAIN", 0.2)
     async with limiter.slot("a") as slot, limiter.slot("a") as other:
         slot.learn(RateLimitStatus(daily_limit=10, daily_remaining=left))
         with bulk(), pytest.raises(DailyQuotaExhaustedError):

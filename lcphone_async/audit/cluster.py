@@ -107,15 +107,14 @@ async def audit_on_dask(
 
 
 async def _result(task: Any, scheduler: str) -> Any:
-    lost = f"the Dask cluster at {scheduler} was lost"
     try:
         return await task
-    except distributed.client.FutureCancelledError as error:
+    except (OSError, distributed.client.FutureCancelledError) as error:
+        reason = getattr(error, "reason", error)  # without the id of Dask's task
         raise ClusterError(
-            f"{lost} ({error.reason}): start its scheduler and workers again"
+            f"the Dask cluster at {scheduler} was lost ({reason}): start its scheduler and "
+            "workers again"
         ) from error
-    except OSError as error:
-        raise ClusterError(f"{lost}: {error}") from error
 
 
 async def _watch(dask: Any, scheduler: str, worker_wait: float) -> NoReturn:

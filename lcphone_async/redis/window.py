@@ -8,18 +8,15 @@ from collections import defaultdict
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from attrs import define, field
+from redis.asyncio import Redis, RedisCluster
 
 from ..errors import BudgetUnavailableError
 from ..limiter.budget import Budget
 from ..limiter.queue import Line
 from ..models import RateLimitStatus
 from .server import Script, server_of, told, uncut
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis, RedisCluster
 
 _SCRIPT = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
 

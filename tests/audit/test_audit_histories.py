@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from audit.agency import Agency, Place, number, pool
 from lcphone_async import LCPhoneClient, RateLimiter, RetryPolicy
 from lcphone_async.audit import audit, compare
-from lcphone_async.audit.reading import reading
+from lcphone_async.audit.reader import reading
 
 EXAMPLES = int(os.environ.get("LCPHONE_HISTORIES", "10"))
 FIELDS = {

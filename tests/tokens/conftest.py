@@ -29,7 +29,8 @@ class Clock:
 def clock(monkeypatch):
     """The time of day, of the service and of the sources: it stands until a test moves it."""
     clock = Clock()
-    monkeypatch.setattr("lcphone_async.auth.oauth.time", SimpleNamespace(time=clock))
+    for module in ("agency", "oauth"):
+        monkeypatch.setattr(f"lcphone_async.auth.{module}.time", SimpleNamespace(time=clock))
     return clock
 
 

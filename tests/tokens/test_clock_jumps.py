@@ -16,7 +16,8 @@ JUMPS = pytest.mark.parametrize("jump", [HOUR, YEARS, -HOUR, -YEARS])
 def ours(monkeypatch, clock):
     """The time of day of the token sources alone."""
     ours = Clock()
-    monkeypatch.setattr("lcphone_async.auth.oauth.time", SimpleNamespace(time=ours))
+    for module in ("agency", "oauth"):
+        monkeypatch.setattr(f"lcphone_async.auth.{module}.time", SimpleNamespace(time=ours))
     return ours
 
 

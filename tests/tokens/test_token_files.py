@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from lcphone_async import FileTokenStore, TokenUnavailableError
-from lcphone_async._refresh_mark import is_marked
+from lcphone_async.auth.refresh_mark import is_marked
 
 from .conftest import HOUR, mounted
 

@@ -14,7 +14,7 @@ from lcphone_async import (
     RetryPolicy,
     TokenUnavailableError,
 )
-from lcphone_async.token_store import MemoryTokenStore
+from lcphone_async.auth import MemoryTokenStore
 
 from .conftest import HOUR
 

@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from rich.console import Console
 
 from lcphone_async import BadRequestError, LCPhoneError, RateLimitStatus, ResponseFormatError
-from lcphone_async._wire import headers
+from lcphone_async._wire.headers import rate_limit, retry_after
 from lcphone_async._wire.responses import Answer
 from lcphone_async.audit import tables
 from lcphone_async.cli import output
@@ -291,7 +291,7 @@ def test_a_token_that_cannot_be_a_header(operation, token):
 )
 def test_a_wait_that_cannot_be_read(sent):
     """Says nothing where `Retry-After` is neither seconds nor a date."""
-    assert headers.retry_after(CIMultiDict({"Retry-After": sent})) is None
+    assert retry_after(CIMultiDict({"Retry-After": sent})) is None
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_a_wait_that_cannot_be_read(sent):
 )
 def test_a_wait_that_is_odd(sent, least, most):
     """Reads any seconds and any date; one that has passed is no wait."""
-    seconds = headers.retry_after(CIMultiDict({"Retry-After": sent}))
+    seconds = retry_after(CIMultiDict({"Retry-After": sent}))
     assert seconds is not None
     assert least <= seconds <= most
 
@@ -319,8 +319,8 @@ def test_a_wait_that_is_odd(sent, least, most):
 def test_a_wait_that_is_said_twice():
     """Believes a `Retry-After` that comes twice only where it is the same."""
     same, other = [("Retry-After", "7")] * 3, [("Retry-After", "7"), ("retry-after", "8")]
-    assert headers.retry_after(CIMultiDict(same)) == 7
-    assert headers.retry_after(CIMultiDict(other)) is None
+    assert retry_after(CIMultiDict(same)) == 7
+    assert retry_after(CIMultiDict(other)) is None
 
 
 def test_a_date_that_is_said_twice():
@@ -328,7 +328,7 @@ def test_a_date_that_is_said_twice():
     later = datetime.now(UTC) + timedelta(days=1)
     dates = [f"{later + timedelta(days=day):%a, %d %b %Y %H:%M:%S GMT}" for day in (0, 1)]
     headers = CIMultiDict([("Retry-After", date) for date in dates])
-    assert headers.retry_after(headers) is None
+    assert retry_after(headers) is None
 
 
 LIMITS = (
@@ -345,7 +345,7 @@ counts = st.sampled_from(["0", "1", "100", "9" * 15, "9" * 16, "-1", "1.5", "", 
 @pytest.mark.parametrize("sent", ["-1", "1.5", "1e3", "9" * 16, "9" * 5000, "\xb2", "", "many"])
 def test_limits_that_are_no_counts(sent):
     """Says nothing of a limit whose header is no count."""
-    assert headers.rate_limit(CIMultiDict(dict.fromkeys(LIMITS, sent))) == RateLimitStatus()
+    assert rate_limit(CIMultiDict(dict.fromkeys(LIMITS, sent))) == RateLimitStatus()
 
 
 @FAST
@@ -353,7 +353,7 @@ def test_limits_that_are_no_counts(sent):
 def test_absurd_limits(headers, refused):
     """No limit headers stop a location for longer than a day, or loosen its budget."""
     budget = Budget(100, 10.0, 0)
-    status = headers.rate_limit(CIMultiDict(headers))
+    status = rate_limit(CIMultiDict(headers))
     budget.learn(status, number=1, ours=1, now=0.0, refused=refused)
     assert budget.period <= 86_400 * 100
     assert budget.limit(0.0) <= 100
@@ -365,9 +365,7 @@ def test_absurd_limits(headers, refused):
 def test_absurd_limits_that_are_followed(headers, refused):
     """No limit headers raise a budget beyond a thousand requests a second."""
     budget = Budget(100, 10.0, 0, is_ceiling=False)
-    budget.learn(
-        headers.rate_limit(CIMultiDict(headers)), number=1, ours=1, now=0.0, refused=refused
-    )
+    budget.learn(rate_limit(CIMultiDict(headers)), number=1, ours=1, now=0.0, refused=refused)
     assert budget.period <= 600
     assert 1 <= budget.max_requests <= 1000 * budget.period
 
@@ -379,14 +377,14 @@ def test_absurd_limits_that_are_followed(headers, refused):
 def test_the_day_s_reset(sent, seconds):
     """Reads milliseconds; what is no time of the next 24 hours says nothing."""
     headers = CIMultiDict({"X-RateLimit-Daily-Reset": sent})
-    assert headers.rate_limit(headers).daily_reset == seconds
+    assert rate_limit(headers).daily_reset == seconds
 
 
 def test_thousands_of_headers():
     """Reads the headers it knows among any number of others."""
     headers = CIMultiDict([(f"X-{index}", "x" * 100) for index in range(20_000)])
     headers.extend([("X-RateLimit-Max", "5")] * 20_000)
-    assert headers.rate_limit(headers).max_requests == 5
+    assert rate_limit(headers).max_requests == 5
 
 
 @pytest.mark.parametrize(
