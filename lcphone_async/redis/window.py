@@ -48,7 +48,7 @@ class Link:
         self._loop: asyncio.AbstractEventLoop | None = None
         # For each server, so that one that is down holds up no visits to another.
         self._free: defaultdict[str, asyncio.Semaphore] = defaultdict(_visits_at_once)
-        self.process = secrets.token_hex(6)
+        self.process: str = secrets.token_hex(6)
 
     def come_here(self) -> asyncio.AbstractEventLoop:
         """The running event loop, which may be another than the last.
