@@ -28,8 +28,8 @@ from lcphone_async import RateLimitStatus
 from lcphone_async.redis import RedisRateLimiter
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-import fake_clock
-from redis_server import RedisServer
+from support import fake_clock
+from support.redis_server import RedisServer
 
 SCRIPT = (Path(__file__).parents[1] / "lcphone_async/redis/window.lua").read_text()
 TIME = "local time = redis.call('TIME')\nlocal now = time[1] * 1000 + time[2] / 1000\n"

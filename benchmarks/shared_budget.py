@@ -25,7 +25,7 @@ from lcphone_async import BudgetUnavailableError
 from lcphone_async.redis import RedisRateLimiter
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from redis_server import RedisServer
+from support.redis_server import RedisServer
 
 PROCESSES, TASKS, LIMIT = 4, 50, 100
 LEAST_USE = 0.97

@@ -6,13 +6,16 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
-from redis_server import RedisServer
-from wire.raw_server import RawServer
 
 from lcphone_async._purchases.intention import Intention
+from lcphone_async.sandbox import Sandbox
+from support.oauth_app import App, Clock, settings
+from support.raw_server import RawServer
+from support.redis_server import RedisServer
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` deselects
@@ -82,3 +85,25 @@ def stalled(monkeypatch: pytest.MonkeyPatch) -> None:
         """Does nothing."""
 
     monkeypatch.setattr(Intention, "renew", renew)
+
+
+@pytest.fixture(params=["v3", "2021-07-28"])
+def contract(request):
+    """Both contracts, one after the other."""
+    return request.param
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time of day, of the service and of the sources: it stands until a test moves it."""
+    clock = Clock()
+    for module in ("agency", "oauth"):
+        monkeypatch.setattr(f"lcphone_async.auth.{module}.time", SimpleNamespace(time=clock))
+    return clock
+
+
+@pytest_asyncio.fixture
+async def app(clock, contract):
+    """An app whose used refresh tokens end their installation, at once."""
+    async with Sandbox(oauth_app=settings(), clock=clock, max_requests=10_000) as sandbox:
+        yield App(sandbox, contract)

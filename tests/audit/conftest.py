@@ -3,10 +3,10 @@
 import pytest
 import pytest_asyncio
 
-from audit.agency import Agency
 from lcphone_async import LCPhoneClient, RateLimiter, RetryPolicy
 from lcphone_async.audit import audit
 from lcphone_async.audit.reader import reading
+from support.agency import Agency
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
-from cli.forks import Forks
-from cli.lcphone_command import Command
+from support.forks import Forks
+from support.lcphone_command import Command
 
 
 @pytest.fixture(scope="session")

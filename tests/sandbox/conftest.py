@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 from attrs import frozen
-from vendor_documents import OPERATIONS, VERSIONS, check
 
 from lcphone_async.sandbox import Sandbox
+from support.response_schemas import OPERATIONS, VERSIONS, check
 
 
 @frozen

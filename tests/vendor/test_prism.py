@@ -2,7 +2,7 @@
 
 It is not among this project's requirements: `npm install --prefix DIR @stoplight/prism-cli`, and
 `VENDOR_NODE_MODULES=DIR/node_modules` says where it is. The documents are those of the phone system
-and of OAuth in one, corrected as `tests/wire/documents.py` says.
+and of OAuth in one, corrected as `tests/support/vendor_documents.py` says.
 """
 
 import json
@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from wire.documents import CONTRACTS, corrected, needs_documents
-from wire.test_purchasing import EVERY_PARAMETER
 
 from lcphone_async import (
     AgencyTokens,
@@ -27,6 +25,8 @@ from lcphone_async import (
     RetryPolicy,
 )
 from lcphone_async.sandbox import LocationSettings, OAuthSettings, Sandbox
+from support.purchase_parameters import EVERY_PARAMETER
+from support.vendor_documents import CONTRACTS, corrected, needs_documents
 
 NODE_MODULES = os.environ.get("VENDOR_NODE_MODULES", "")
 PRISM = Path(NODE_MODULES) / ".bin" / "prism"

@@ -4,8 +4,9 @@ negative data refused, positive data accepted, tokens asked for.
 It is not among this project's requirements: `pip install schemathesis` somewhere, and say where
 with `VENDOR_SCHEMATHESIS=…/bin/st`. Each document has `VENDOR_SECONDS`, 10 by default.
 
-The documents are corrected first, in their copies: `tests/wire/documents.py` says how, and here
-what the texts say and the schemas do not. Statuses are not checked, as v3 declares no refusal.
+The documents are corrected first, in their copies: `tests/support/vendor_documents.py` says how,
+and here what the texts say and the schemas do not. Statuses are not checked, as v3 declares no
+refusal.
 """
 
 import json
@@ -14,9 +15,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from wire.documents import CONTRACTS, corrected, needs_documents, operations
 
 from lcphone_async.sandbox import Sandbox
+from support.vendor_documents import CONTRACTS, corrected, needs_documents, operations
 
 ST = os.environ.get("VENDOR_SCHEMATHESIS")
 SECONDS = os.environ.get("VENDOR_SECONDS", "10")

@@ -4,12 +4,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
-import pytest
 import pytest_asyncio
 
 from lcphone_async import LCPhoneClient, RetryPolicy
-
-from .raw_server import RawServer
+from support.raw_server import RawServer
 
 TOKEN = "pit-secret"
 NewClient = Callable[..., LCPhoneClient]
@@ -31,12 +29,6 @@ async def new_client(raw_server: RawServer) -> AsyncIterator[NewClient]:
             return client
 
         yield new
-
-
-@pytest.fixture(params=["v3", "2021-07-28"])
-def contract(request: pytest.FixtureRequest) -> str:
-    """Both contracts, one after the other."""
-    return request.param
 
 
 @pytest_asyncio.fixture

@@ -4,8 +4,7 @@ import pytest
 import pytest_asyncio
 
 from lcphone_async import AgencyTokens, LCPhoneClient, LCPhoneError, OAuthTokens, RetryPolicy
-
-from .raw_server import RawServer, http, http_json
+from support.raw_server import RawServer, http, http_json
 
 NO_SECOND_PARTY = [
     "https://good@evil.test",

@@ -18,8 +18,10 @@ from lcphone_async import (
     PurchaseOutcomeUnknownError,
     ServerError,
 )
-
-from .documents import (
+from support.holds import ENVELOPE, assert_holds
+from support.purchase_parameters import EVERY_PARAMETER
+from support.raw_server import RawRequest, RawServer, http, http_json
+from support.vendor_documents import (
     CONTRACTS,
     corrected,
     document,
@@ -29,9 +31,6 @@ from .documents import (
     operations,
     response_fields,
 )
-from .holds import ENVELOPE, assert_holds
-from .raw_server import RawRequest, RawServer, http, http_json
-from .test_purchasing import EVERY_PARAMETER
 
 pytestmark = needs_documents
 

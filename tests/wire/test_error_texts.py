@@ -14,9 +14,8 @@ from lcphone_async import (
     PhoneSystemNotConnectedError,
     RetryPolicy,
 )
-
-from .raw_server import RawServer, http, http_json
-from .test_errors import (
+from support.raw_server import RawServer, http, http_json
+from support.refused_calls import (
     CLASSES,
     EVERY_CALL,
     HINTS_401,

@@ -25,56 +25,20 @@ from lcphone_async import (
     TransportError,
     UnprocessableError,
 )
-
-from .raw_server import RawServer, http, http_json
-
-LOCATION = "loc1"
-NUMBER = "+18305551234"
-TOKEN = "pit-5ecre7-c0ffee"
-CALLS = {
-    "pools": lambda client: client.number_pools(LOCATION),
-    "search": lambda client: client.search_available(LOCATION, "US"),
-    "list": lambda client: client.active_numbers_page(LOCATION),
-    "purchase": lambda client: client.purchase(LOCATION, NUMBER),
-}
-SCOPES = {
-    "pools": "numberpools.read",
-    "search": "phonenumbers.read",
-    "list": "phonenumbers.read",
-    "purchase": "phonenumbers.write",
-}
-CLASSES = {
-    400: BadRequestError,
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    422: UnprocessableError,
-    429: RateLimitedError,
-    500: ServerError,
-    502: ServerError,
-    503: ServerError,
-    504: ServerError,
-    402: APIError,
-    405: APIError,
-    409: APIError,
-    410: APIError,
-    418: APIError,
-    501: ServerError,
-    520: ServerError,
-    599: ServerError,
-}
-READS = pytest.mark.parametrize("call", ["pools", "search", "list"])
-EVERY_CALL = pytest.mark.parametrize("call", CALLS)
-
-
-async def refused(
-    client: LCPhoneClient, raw_server: RawServer, answer: bytes, call: str = "list"
-) -> APIError:
-    """The error that `call` ends with when the service sends `answer`."""
-    raw_server.reply(answer)
-    with pytest.raises(APIError) as caught:
-        await CALLS[call](client)
-    return caught.value
+from support.raw_server import RawServer, http, http_json
+from support.refused_calls import (
+    CALLS,
+    CLASSES,
+    EVERY_CALL,
+    HINTS_401,
+    LOCATION,
+    NUMBER,
+    READS,
+    SCOPES,
+    TOKEN,
+    refused,
+    texts,
+)
 
 
 @READS
@@ -203,15 +167,6 @@ async def test_the_user_agent_is_our_own(client: LCPhoneClient, raw_server: RawS
     agent = raw_server.request.headers["user-agent"]
     assert re.match(r"lcphone[-_]async/\d", agent, re.IGNORECASE)
     assert not re.search(r"aiohttp|urllib|requests", agent, re.IGNORECASE)
-
-
-HINTS_401 = {
-    "Invalid token: access token is invalid": "token",
-    "version header was not found.": "version",
-    "version header is invalid": "version",
-    "This location is not accessible from this token!": "location",
-    "not authorized for this scope": "scope",
-}
 
 
 @EVERY_CALL
@@ -477,15 +432,6 @@ async def test_a_token_that_cannot_be_a_header_is_refused(raw_server: RawServer,
         await new_client(token).number_pools(LOCATION)
     assert not token.strip() or token not in str(caught.value)
     assert not raw_server.connections
-
-
-def texts(error: BaseException | None) -> str:
-    """All that a log would show of an error and of what led to it."""
-    text = ""
-    while error is not None:
-        text += f"{error}\n{error!r}\n{getattr(error, 'hint', '')}\n"
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return text
 
 
 @EVERY_CALL

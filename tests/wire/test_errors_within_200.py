@@ -10,7 +10,7 @@ from lcphone_async import (
     RetryPolicy,
     ServerError,
 )
-from wire.raw_server import RawServer, http_json
+from support.raw_server import RawServer, http_json
 
 EMPTY = {"numbers": [], "total": 0}
 BODIES = {

@@ -10,8 +10,7 @@ from lcphone_async import (
     NumberAlreadyOwnedError,
     RepeatedPageError,
 )
-
-from .raw_server import RawRequest, RawServer, http_json
+from support.raw_server import RawRequest, RawServer, http_json
 
 LOCATION = "loc1"
 PREFETCH = pytest.mark.parametrize("prefetch", [None, 0, 1, 10])

@@ -9,38 +9,12 @@ from lcphone_async import (
     PurchaseOutcomeUnknownError,
     RetryPolicy,
 )
-
-from .raw_server import RawServer, http, http_json
+from support.purchase_parameters import EVERY_PARAMETER, WIRE_NAMES
+from support.raw_server import RawServer, http, http_json
 
 LOCATION = "loc1"
 NUMBER = "+18305551234"
 BOUGHT = {"number": NUMBER, "locationId": LOCATION, "id": "acc1", "underLcAccount": True}
-EVERY_PARAMETER = {
-    "address_sid": "AD1",
-    "bundle_sid": "BU1",
-    "country_code": "US",
-    "number_type": "local",
-    "payment_intent_id": "pi_1",
-    "stripe_account_id": "acct_1",
-    "payment_method_id": "pm_1",
-    "locality": "Austin",
-    "region": "TX",
-    "fingerprint_id": "f1",
-    "skip_location_kyc": True,
-}
-WIRE_NAMES = {
-    "address_sid": "addressSid",
-    "bundle_sid": "bundleSid",
-    "country_code": "countryCode",
-    "number_type": "numberType",
-    "payment_intent_id": "paymentIntentId",
-    "stripe_account_id": "stripeAccountId",
-    "payment_method_id": "paymentMethodId",
-    "locality": "locality",
-    "region": "region",
-    "fingerprint_id": "fingerprintId",
-    "skip_location_kyc": "skipLocationKYC",
-}
 
 
 async def test_what_is_left_out_is_not_sent(client: LCPhoneClient, raw_server: RawServer):

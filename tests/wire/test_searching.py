@@ -8,8 +8,7 @@ import pytest
 from lcphone_async import LCPhoneClient, NotFoundError, NumberType
 from lcphone_async._internal import checks
 from lcphone_async._internal.calling_codes import COUNTRY_CODES
-
-from .raw_server import RawRequest, RawServer, http_json
+from support.raw_server import RawRequest, RawServer, http_json
 
 FIXED_LINE = phonenumbers.PhoneNumberType.FIXED_LINE
 MOBILE = phonenumbers.PhoneNumberType.MOBILE

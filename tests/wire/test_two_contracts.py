@@ -3,8 +3,7 @@
 import pytest
 
 from lcphone_async import LCPhoneClient, RcsSenderId
-
-from .raw_server import RawServer, http_json
+from support.raw_server import RawServer, http_json
 
 LOCATION = "loc1"
 NUMBER = "+18305551234"

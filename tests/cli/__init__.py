@@ -1,1 +1,0 @@
-"""Tests of the command, which runs as a process of its own."""

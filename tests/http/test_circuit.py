@@ -1,0 +1,297 @@
+"""A service that is down is left alone: the failures of a client as a whole have a budget."""
+
+import asyncio
+import logging
+from contextlib import suppress
+
+import pytest
+
+from lcphone_async import (
+    AuthenticationError,
+    CircuitOpenError,
+    ClientClosedError,
+    CountrySearch,
+    LCPhoneClient,
+    LCPhoneError,
+    PurchaseJournal,
+    PurchaseOutcomeUnknownError,
+    RateLimitedError,
+    RateLimiter,
+    RequestTimeoutError,
+    RetryPolicy,
+    ServerError,
+    bulk,
+)
+from lcphone_async._http.circuit import Circuit
+from lcphone_async._http.retry import call_with_retries
+from lcphone_async._wire.requests import number_pools
+from support.fake_clock import run
+from support.raw_server import http, http_json
+
+REQUEST = number_pools("location")
+DOWN = ServerError(503, "down for maintenance")
+POOLS = http_json({"data": [], "total": 0})
+BUDGET = 10
+
+
+def client_of(server, **options):
+    retry = RetryPolicy(first_wait=0, read_back_time=0.01, budget=BUDGET, **options)
+    return LCPhoneClient("t", base_url=server.url, retry=retry)
+
+
+async def outcomes(calls):
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+def later(monkeypatch, seconds):
+    """Lets the loop's clock jump."""
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    monkeypatch.setattr(loop, "time", lambda: now() + seconds)
+
+
+@pytest.fixture
+async def down(raw_server):
+    raw_server.reply(http(status=503))
+    return raw_server
+
+
+async def test_a_service_that_is_down_is_not_hammered(down):
+    """Tries none of the calls again that were under way when it opened, and sends no others."""
+    async with client_of(down) as client:
+        errors = await outcomes(client.number_pools(f"location{i}") for i in range(300))
+        sent = len(down.requests)
+        errors += await outcomes(client.number_pools(f"location{i}") for i in range(300))
+    assert BUDGET <= sent <= 300 + BUDGET  # of 1,500 tries that the calls may have
+    assert len(down.requests) == sent
+    assert {type(error) for error in errors} == {CircuitOpenError}
+
+
+async def test_calls_one_after_another_spend_the_budget(down):
+    """Sends just as many failing tries as the budget has, retries included, and then nothing."""
+    async with client_of(down) as client:
+        errors = [await outcomes([client.number_pools("location")]) for _ in range(9)]
+    assert len(down.requests) == BUDGET
+    assert [type(error) for (error,) in errors] == [ServerError] * 2 + [CircuitOpenError] * 7
+
+
+async def test_an_open_circuit_says_so(down, caplog):
+    """Tells call, last failure and the time until the next try; the log tells once."""
+    caplog.set_level(logging.WARNING)
+    async with client_of(down) as client:
+        await outcomes(client.number_pools("location") for _ in range(3))
+        with pytest.raises(CircuitOpenError) as raised:
+            await client.search_available("location", "US")
+    error = raised.value
+    assert error.path == "/phone-system/numbers/location/location/available"
+    assert 0 < error.retry_after <= 2
+    assert "not sent, as the service seems to be down: 503: " in str(error)
+    (told,) = caplog.messages
+    assert told.startswith("the service seems to be down, it is asked every 2 s from now on: 503: ")
+
+
+async def test_after_a_pause_one_call_finds_out(down, monkeypatch):
+    """Sends one call every two seconds."""
+    async with client_of(down, max_tries=1) as client:
+        await outcomes(client.number_pools("location") for _ in range(BUDGET))
+        for _ in range(5):
+            later(monkeypatch, 1)
+            await outcomes(client.number_pools("location") for _ in range(3))
+            sent = len(down.requests)
+            later(monkeypatch, 1)
+            await outcomes(client.number_pools("location") for _ in range(3))
+            assert len(down.requests) == sent + 1
+
+
+async def test_the_first_answer_closes_it(down, monkeypatch):
+    """Sends all calls again, with a whole budget, once one was answered."""
+    async with client_of(down, max_tries=1) as client:
+        await outcomes(client.number_pools("location") for _ in range(BUDGET))
+        down.reply(POOLS)
+        later(monkeypatch, 2)
+        assert await outcomes(client.number_pools("location") for _ in range(1)) == [[]]
+        down.reply(http(status=503))
+        errors = await outcomes(client.number_pools("location") for _ in range(BUDGET))
+    assert [type(error) for error in errors] == [ServerError] * BUDGET
+
+
+async def test_other_calls_tell_of_it_each_in_its_way(down):
+    """Gives a search of many countries the error for each, and leaves the others' answers."""
+    async with client_of(down) as client:
+        await outcomes(client.number_pools("location") for _ in range(3))
+        found = [search async for search in client.search_countries("location", ["US", "CA"])]
+    assert {type(search) for search in found} == {CountrySearch}
+    assert {type(search.error) for search in found} == {CircuitOpenError}
+
+
+async def test_a_purchase_is_not_sent(down, tmp_path):
+    """Buys nothing, leaves nothing open in the journal, and says that nothing was sent."""
+    with PurchaseJournal(tmp_path / "journal.db") as journal:
+        retry = RetryPolicy(first_wait=0, max_tries=1, budget=BUDGET)
+        client = LCPhoneClient("t", base_url=down.url, retry=retry, journal=journal)
+        async with client:
+            await outcomes(client.number_pools("location") for _ in range(BUDGET))
+            with pytest.raises(CircuitOpenError, match="not sent"):
+                await client.purchase("location", "+18305551234")
+        assert not [record for record in await journal.records() if record.is_open]
+    assert not [request for request in down.requests if request.method == "POST"]
+
+
+async def test_a_purchase_that_was_sent_stays_in_doubt(down, tmp_path):
+    """Raises that the outcome is unknown where the POST failed and opened the circuit."""
+    retry = RetryPolicy(first_wait=0, max_tries=1, budget=1, read_back_time=0.01)
+    async with LCPhoneClient("t", base_url=down.url, retry=retry) as client:
+        with pytest.raises(PurchaseOutcomeUnknownError):
+            await client.purchase("location", "+18305551234")
+    assert [request.method for request in down.requests] == ["POST"]
+
+
+async def test_what_is_not_sent_takes_no_slot(down):
+    """Turns away all who stood in a location's line when the first of them has a slot."""
+    limiter = RateLimiter(1, 1000)
+    retry = RetryPolicy(max_tries=1, budget=1)
+    async with LCPhoneClient("t", base_url=down.url, retry=retry, limiter=limiter) as client:
+        with suppress(CircuitOpenError):
+            async with asyncio.timeout(20), limiter.slot("busy"):
+                waiting = [asyncio.create_task(client.number_pools("busy")) for _ in range(3)]
+                await outcomes([client.number_pools("location")])
+                await client.number_pools("location")
+        async with asyncio.timeout(20):
+            errors = await outcomes(waiting)
+            assert [type(error) for error in errors] == [CircuitOpenError] * 3
+            async with limiter.slot("busy"):
+                pass
+
+
+def failures_of(circuit, *errors):
+    """Sends one request after another that meet these."""
+    for error in errors:
+        circuit.admit(REQUEST)
+        circuit.learn(error)
+
+
+NO_OUTAGES = [
+    AuthenticationError(401, "Invalid token"),
+    RateLimitedError(429, "slow down, or calls are timed out"),
+    ServerError(501, "never"),
+    ClientClosedError("GET", "/", "closed"),
+]
+
+
+@pytest.mark.parametrize("error", NO_OUTAGES, ids=lambda error: type(error).__name__)
+def test_a_service_that_says_no_is_there(error):
+    """Stays closed whatever the service answers, as long as it is no trouble of its own."""
+
+    async def main():
+        failures_of(Circuit(2), *[error] * 9)
+
+    run(main())
+
+
+def test_a_client_that_is_closed_says_nothing_of_the_service():
+    """Stays open where nothing was sent, as it does until there is an answer."""
+
+    async def main():
+        circuit = Circuit(1)
+        failures_of(circuit, DOWN)
+        circuit.learn(ClientClosedError("GET", "/", "closed"))
+        with pytest.raises(CircuitOpenError):
+            circuit.check(REQUEST)
+
+    run(main())
+
+
+def test_a_service_that_answers_now_and_then_is_there():
+    """Stays closed as long as one try in eleven is answered."""
+
+    async def main():
+        failures_of(Circuit(11), *[*[DOWN] * 10, None] * 99)
+
+    run(main())
+
+
+@pytest.mark.exhaustive
+async def test_a_bad_location_closes_the_way_to_no_other(raw_server):
+    """Sends the calls of other locations, however often those of one are tried in vain."""
+    raw_server.reply(lambda request: http(status=500) if "bad" in request.target else POOLS)
+    async with client_of(raw_server) as client:
+        for _ in range(30):
+            (bad,) = await outcomes([client.number_pools("bad")])
+            assert isinstance(bad, ServerError)
+            assert await client.number_pools("good") == []
+
+
+def test_what_was_answered_long_ago_is_no_credit():
+    """Opens after as many failures as the budget has, however many answers came before."""
+
+    async def main():
+        circuit = Circuit(2)
+        failures_of(circuit, *[None] * 99, DOWN, DOWN)
+        with pytest.raises(CircuitOpenError):
+            circuit.check(REQUEST)
+
+    run(main())
+
+
+def test_a_try_without_an_outcome_is_followed_by_another():
+    """Sends one more after the next pause where the first was cancelled."""
+
+    async def main():
+        circuit = Circuit(1)
+        failures_of(circuit, DOWN)
+        await asyncio.sleep(2)
+        circuit.admit(REQUEST)
+        with pytest.raises(CircuitOpenError):
+            circuit.admit(REQUEST)
+        await asyncio.sleep(2)
+        circuit.admit(REQUEST)
+
+    run(main())
+
+
+def times_of_a_call(circuit):
+    """The moments at which a call asks an open circuit, and what its caller gets."""
+    asked = []
+
+    async def attempt():
+        asked.append(asyncio.get_running_loop().time())
+        circuit.admit(REQUEST)
+        return "answer"
+
+    async def main():
+        failures_of(circuit, RequestTimeoutError("GET", "/", "30 s"))
+        try:
+            return await call_with_retries(attempt, RetryPolicy(), repeatable=False)
+        except LCPhoneError as error:
+            return error
+
+    return run(main()), asked
+
+
+def test_other_calls_do_not_wait():
+    """Raises at once, so that who waits for a request can be told."""
+    outcome, asked = times_of_a_call(Circuit(1))
+    assert isinstance(outcome, CircuitOpenError)
+    assert asked == [0]
+
+
+def test_bulk_calls_wait():
+    """Goes on after the pause, as work without anybody who waits for it should."""
+    with bulk():
+        outcome, asked = times_of_a_call(Circuit(1))
+    assert outcome == "answer"
+    assert set(asked) == {0, 2}
+
+
+def test_bulk_calls_do_not_wait_for_ever():
+    """Gives up where the circuit is still open after `max_time`, however many tries it may have."""
+
+    async def attempt():
+        raise CircuitOpenError("GET", "/", "down", 2.0)
+
+    async def main():
+        with bulk(), pytest.raises(CircuitOpenError):
+            await call_with_retries(attempt, RetryPolicy(max_tries=1, max_time=9), repeatable=True)
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 8

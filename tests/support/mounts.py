@@ -1,0 +1,38 @@
+"""Mounts of a test's own, which only root can make."""
+
+import shutil
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+
+
+@contextmanager
+def mounted(place, *options):
+    """Mounts something at a place, as only root can."""
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if mount is None or umount is None:
+        pytest.skip("no mount")
+    done = subprocess.run([mount, *options, place], check=False, capture_output=True)
+    if done.returncode:
+        pytest.skip(f"only root can mount: {done.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run([umount, "--lazy", place], check=True)
+
+
+class Disk:
+    """A small disk of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._filling = folder / "filling"
+
+    def fill(self):
+        with self._filling.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
+            while True:
+                file.write(bytes(4096))
+
+    def free(self):
+        self._filling.unlink()

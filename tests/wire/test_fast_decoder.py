@@ -1,0 +1,153 @@
+"""The quick way of reading and the slow one: the same, whatever comes."""
+
+import gc
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lcphone_async import ActiveNumbersPage, AvailableNumbers
+from lcphone_async._wire.fast_decoder import QuickReader
+from support.any_response import exactly, outcome, slowly
+from support.generated_documents import (
+    FAST,
+    bent,
+    decode_list,
+    decode_search,
+    encoded,
+    page_2021,
+    page_v3,
+    search,
+)
+
+NUMBER = {
+    "phoneNumber": "+18305551234",
+    "capabilities": {"voice": True, "sms": True, "mms": False, "fax": False},
+    "type": "toll-free",
+    "linkedUser": "",
+    "linkedRingAllUsers": ["u1"],
+    "inboundCallService": {"type": "ivr", "value": "flow"},
+    "dateAdded": "2024-01-01T00:00:00.123Z",
+}
+PAGE = {"numbers": [NUMBER], "page": 0.0, "pageSize": 50, "total": 1, "accountStatus": "new"}
+FOUND = {
+    "fingerprintId": "f1",
+    "numbers": [{"phoneNumber": "+18305551234", "price": {"price": 1.15, "price_unit": "USD"}}],
+}
+
+
+@pytest.mark.sample(1)
+@pytest.mark.parametrize("decode", [decode_list, decode_search])
+@settings(FAST, max_examples=500)
+@given(body=bent)
+def test_both_ways_read_anything_alike(decode, body):
+    """The quick way and the slow one give the same for every input, bad ones included."""
+    assert outcome(decode, body) == slowly(decode, body)
+
+
+@pytest.mark.sample(1)
+@pytest.mark.parametrize("wrap", [True, False])
+@settings(FAST, max_examples=200)
+@given(document=st.one_of(page_v3, page_2021))
+def test_both_ways_read_a_list_alike(document, wrap):
+    """The quick way and the slow one give the same list, also with keys that nobody knows."""
+    body = encoded(document, wrap=wrap)
+    for _ in range(2):  # the second time the unknown keys are known
+        assert outcome(decode_list, body) == slowly(decode_list, body)
+
+
+@pytest.mark.sample(1)
+@pytest.mark.parametrize("wrap", [True, False])
+@settings(FAST, max_examples=200)
+@given(document=search)
+def test_both_ways_read_a_search_alike(document, wrap):
+    """The quick way and the slow one give the same search, also with keys that nobody knows."""
+    body = encoded(document, wrap=wrap)
+    for _ in range(2):
+        assert outcome(decode_search, body) == slowly(decode_search, body)
+
+
+ODD_DATES = [
+    "2023-01-15T10:30:00.1234567Z",
+    "2023-01-15T10:30:00.9999999-05:30",
+    "2023-01-15t10:30:00z",
+    "2023-01-15 10:30:00+0530",
+    "2023-01-15T10:30:00",
+    "2023-01-15T10:30:60Z",
+    "2023-01-15T24:00:00Z",
+    "2023-01-15T10:30Z",
+    "2023-01-15",
+    "20230115T103000Z",
+    "2023-W03-7",
+    "0001-01-01T00:00:00+14:00",
+    "Mon, 23 Feb 2026 22:00:52 -0000",
+    "Mon, 23 Feb 2026 22:00:52 GMT",
+    "Mon, 3 Feb 2026 22:00:52 +0000",
+    "Mon, 23 Feb 26 22:00:52 +0000",
+    "Mon, 30 Feb 2026 22:00:52 +0000",
+    "23 Feb 2026 22:00:52 +0000",
+    "",
+    "\u0663",
+]
+
+
+@pytest.mark.parametrize("sent", ODD_DATES)
+def test_both_ways_read_odd_dates_alike(sent):
+    """A date is the same one, whichever way it is read."""
+    body = encoded({**PAGE, "numbers": [{**NUMBER, "dateAdded": sent}]})
+    assert outcome(decode_list, body) == slowly(decode_list, body)
+
+
+@pytest.mark.parametrize("date", ["2024-01-01T00:00:00.123Z", "Mon, 23 Feb 2026 22:00:52 +0000"])
+@pytest.mark.parametrize("wrap", [True, False])
+def test_what_the_documents_say_is_read_quickly(wrap, date):
+    """Reads both contracts' lists and searches without the slow way, dates in both formats."""
+    page = {**PAGE, "numbers": [{**NUMBER, "dateAdded": date}]}
+    pages = QuickReader(ActiveNumbersPage, "numbers", "page")
+    assert exactly(pages.read(encoded(page, wrap=wrap))) == slowly(decode_list, encoded(page))
+    searches = QuickReader(AvailableNumbers, "numbers")
+    assert exactly(searches.read(encoded(FOUND, wrap=wrap))) == slowly(
+        decode_search, encoded(FOUND)
+    )
+
+
+UNKNOWN = {"new": [1, {"a": None}], "x-y": 1.0, "class": "c", "extra": {}, "unknown_0": True}
+
+
+@pytest.mark.parametrize("wrap", [True, False])
+def test_unknown_keys_are_read_quickly_the_next_time(wrap):
+    """Keeps keys that nobody knows, wherever they stand, and need not go the slow way for long."""
+    service = {"type": "ivr", "value": "v", **UNKNOWN}
+    number = {**NUMBER, **UNKNOWN, "capabilities": UNKNOWN, "inboundCallService": service}
+    body = encoded({**PAGE, **UNKNOWN, "numbers": [number, NUMBER]}, wrap=wrap)
+    around = encoded({**json.loads(body), "traceId": "t1"})
+    reader = QuickReader(ActiveNumbersPage, "numbers", "page")
+    for sent in (body, around):
+        assert reader.read(sent) is None
+        page = decode_list(sent)
+        reader.learn(page)
+        assert exactly(reader.read(sent)) == exactly(page)
+    assert page.extra == {**UNKNOWN, "traceId": "t1"}
+    assert page.numbers[0].extra == page.numbers[0].capabilities.extra == UNKNOWN
+    assert page.numbers[1].extra == {}
+
+
+def test_few_unknown_keys_are_remembered():
+    """Stays bounded where a service uses ever new keys, and does not stumble over odd ones."""
+    reader = QuickReader(ActiveNumbersPage, "numbers", "page")
+    assert reader.read(encoded(PAGE)) is not None
+    for index in range(50):
+        reader.learn(ActiveNumbersPage(extra={f"key{index}": 1, 'od"d\\ \n': 2, "": 3}))
+    assert reader.read(encoded({**PAGE, "key0": 1})) is not None
+    assert reader.read(encoded({**PAGE, "key49": 1})) is None
+    assert reader.read(encoded(PAGE)) is not None
+
+
+def test_the_collector_is_left_alone():
+    """Reads with the collector as the caller has it."""
+    for switch in (gc.disable, gc.enable):
+        switch()
+        was = gc.isenabled()
+        decode_list(encoded({**PAGE, "numbers": [NUMBER] * 2000}))
+        assert gc.isenabled() == was
