@@ -1,4 +1,4 @@
-"""`wire.md`: Shapes that differ."""
+"""`docs/wire.md`: Shapes that differ."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal

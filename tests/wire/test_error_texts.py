@@ -1,4 +1,4 @@
-"""`wire.md`: Errors: what their texts and other keys mean."""
+"""`docs/wire.md`: Errors: what their texts and other keys mean."""
 
 import json
 import pickle

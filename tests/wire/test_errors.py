@@ -1,4 +1,4 @@
-"""`wire.md`: Errors."""
+"""`docs/wire.md`: Errors."""
 
 import json
 import re

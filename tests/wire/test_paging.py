@@ -1,4 +1,4 @@
-"""`wire.md`: Paging."""
+"""`docs/wire.md`: Paging."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""`wire.md`: Purchasing."""
+"""`docs/wire.md`: Purchasing."""
 
 import pytest
 

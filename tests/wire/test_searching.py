@@ -1,4 +1,4 @@
-"""`wire.md`: Searching."""
+"""`docs/wire.md`: Searching."""
 
 from contextlib import suppress
 

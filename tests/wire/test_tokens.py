@@ -1,4 +1,4 @@
-"""`wire.md`: Tokens: what each line of it means for the bytes that are sent and read."""
+"""`docs/wire.md`: Tokens: what each line of it means for the bytes that are sent and read."""
 
 import json
 

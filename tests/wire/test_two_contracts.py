@@ -1,4 +1,4 @@
-"""`wire.md`: Two contracts."""
+"""`docs/wire.md`: Two contracts."""
 
 import pytest
 
