@@ -43,7 +43,7 @@ _LONGEST_EXTRA = 2**16
 _DEEPEST_EXTRA = 8
 
 # The keys under which a body may have its message, best first; `error` mostly is a status's name.
-_MESSAGES = ("message", "msg", "error_description", "error")
+_MESSAGES = ("message", "msg", "error_description", "error", "errors")
 _STATUSES = ("statusCode", "status", "code")
 _STATUS = re.compile(r"[2-5][0-9]{2}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -40,11 +40,15 @@ _HALF_A_PAIR = re.compile(
 # An error body is no longer than this, and has one of these keys; few others are decoded for it.
 _LONGEST_ERROR = 2**16
 _MAY_BE_AN_ERROR = re.compile(
-    rb'"status(Code)?"\s*:\s*("?[45]\d\d\b|"(error|fail))|"success"\s*:\s*"?false', re.IGNORECASE
+    rb'"status(Code)?"\s*:\s*("?[45]\d\d\b|"(error|fail))|"success"\s*:\s*"?false'
+    rb'|"error"\s*:\s*(true|"[^"]|\{)|"errors"\s*:\s*\[\s*[^]\s]',
+    re.IGNORECASE,
 )
 _ERROR_STATUS = re.compile(r"[45]\d\d(?=(\.0+)?$)", re.ASCII)
 _ACCESS_TOKEN = ("access_token", "accessToken")
 _FAILED = {"error", "fail", "failed", "failure"}
+# A successful response has one of these keys, or a list as `data`.
+_CONTENT = {"numbers", "phoneNumbers", "pools", "numberPools", "locations", "number", "id"}
 
 _PAGES = QuickReader(ActiveNumbersPage, "numbers", "page")
 _SEARCHES = QuickReader(AvailableNumbers, "numbers")
@@ -74,14 +78,17 @@ def stated_error(answer: Answer) -> int | None:
     """The status of a response with an error status, or with a body that says that it is one.
 
     A response with status 200 may say `statusCode: 500`, or just `status: error`, also within
-    `data`. One that brings tokens is no error: they must not be lost.
+    `data`. It may also have an `error` or a list of `errors` and no content, or an `accountStatus`
+    and no list. One that brings tokens is no error: they must not be lost.
     """
     if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return answer.status
-    if len(answer.body) > _LONGEST_ERROR or not _MAY_BE_AN_ERROR.search(answer.body):
+    body = answer.body
+    is_status_alone = b'"accountStatus"' in body and b'"numbers"' not in body
+    if len(body) > _LONGEST_ERROR or not (is_status_alone or _MAY_BE_AN_ERROR.search(body)):
         return None
     try:
-        document = decode_json(answer.body)
+        document = decode_json(body)
     except ValueError:
         return None
     if _has_tokens(document):
@@ -94,7 +101,7 @@ def stated_error(answer: Answer) -> int | None:
         str(level.get("status")).lower() in _FAILED or str(level.get("success")).lower() == "false"
         for level in levels
     )
-    return answer.status if has_failed else None
+    return answer.status if has_failed or _has_only_an_error(levels) else None
 
 
 def number_pools(request: Request, answer: Answer) -> list[NumberPool]:
@@ -241,6 +248,24 @@ def _levels(document: Any) -> Iterator[Mapping[str, Any]]:
     while isinstance(document, dict):
         yield document
         document = document.get("data")
+
+
+def _has_only_an_error(levels: Sequence[Mapping[str, Any]]) -> bool:
+    """True for an error without content, or for an account status without a list."""
+    content = [
+        value
+        for level in levels
+        for name, value in level.items()
+        if name in _CONTENT or (name == "data" and isinstance(value, list))
+    ]
+    has_error = any(
+        (isinstance(level.get("error"), str | dict | bool) and level["error"])
+        or (isinstance(level.get("errors"), list) and level["errors"])
+        for level in levels
+    )
+    if has_error:
+        return not any(content)
+    return not content and any(isinstance(level.get("accountStatus"), str) for level in levels)
 
 
 def _unwrap(document: Any, *names: str) -> tuple[Any, str]:

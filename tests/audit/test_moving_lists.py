@@ -223,6 +223,24 @@ async def test_an_error_within_a_200(take, rows, agency):
     assert "broken" in summary.incomplete[0].reason
 
 
+@pytest.mark.parametrize("body", [{"error": "broken", "numbers": []}, {"errors": ["broken"]}])
+async def test_a_200_with_only_an_error(take, agency, body):
+    """Fails the location, as `status: error` does."""
+    agency.errors["a"] = 200
+    agency.bodies["a"] = body
+    summary = await take(agency, ["a"])
+    assert summary.coverage == {Coverage.FAILED: 1}
+    assert "broken" in summary.incomplete[0].reason
+
+
+async def test_a_200_with_an_account_status_and_no_list(take, rows, agency):
+    """Keeps the account status, as of a 500."""
+    agency.errors["a"] = 200
+    agency.bodies["a"] = {"msg": "Account is not active", "accountStatus": "suspended"}
+    await take(agency, ["a"])
+    assert rows("SELECT coverage, account_status FROM locations") == [("failed", "suspended")]
+
+
 @pytest.mark.exhaustive
 async def test_a_worse_partial(take, rows, agency):
     """Replaces no better one when the run is resumed; the reason kept is the newest."""

@@ -29,6 +29,13 @@ BODIES = {
     "a fraction": ({"statusCode": 500.0, **EMPTY}, ServerError),
     "a code within": ({"status": "success", "data": {"statusCode": 503, **EMPTY}}, ServerError),
     "failed within": ({"statusCode": 200, "data": {"status": "error", **EMPTY}}, APIError),
+    "an error alone": ({"error": "x", "numbers": [], "data": []}, APIError),
+    "an error with a code": ({"error": {"code": "internal"}, "data": EMPTY}, APIError),
+    "an error within": ({"statusCode": 200, "data": {"error": "x", **EMPTY}}, APIError),
+    "a list of errors": ({"errors": ["x"], "numbers": [], "pools": []}, APIError),
+    "errors with codes": ({"errors": [{"code": 1}], **EMPTY}, APIError),
+    "an account status": ({"msg": "no", "accountStatus": "suspended"}, APIError),
+    "an account status within": ({"data": {"msg": "no", "accountStatus": "closed"}}, APIError),
 }
 ONCE = RetryPolicy(max_tries=1, read_back_time=0.01)
 
@@ -56,6 +63,25 @@ async def test_a_read(read, body, error):
     assert isinstance(caught.value, error)
 
 
+@pytest.mark.parametrize("body", [{"error": "x", **EMPTY}, {"errors": ["x", "y"], **EMPTY}])
+async def test_its_text(body):
+    """Is the message of the error."""
+    async with RawServer() as server, client_of(server) as client:
+        server.reply(http_json(body))
+        with pytest.raises(APIError) as caught:
+            await client.active_numbers_page("loc")
+    assert caught.value.message in {"x", "x; y"}
+
+
+async def test_a_purchase_beside_an_error():
+    """Is a purchase if the response has the number."""
+    bought = {"number": "+12125550001", "id": "n1", "locationId": "loc", "error": "no webhook"}
+    async with RawServer() as server, client_of(server) as client:
+        server.reply(http_json({"status": "success", "data": bought}, status=201))
+        purchase = await client.purchase("loc", "+12125550001")
+    assert purchase.number == "+12125550001"
+
+
 async def test_it_is_tried_again():
     """Repeats a read after a 500 within a 200, as after any 500."""
     retry = RetryPolicy(max_tries=2, first_wait=0.01)
@@ -73,6 +99,8 @@ async def test_it_is_tried_again():
     "body",
     [
         {"status": "error", "message": "failed"},
+        {"error": "failed"},
+        {"msg": "failed", "accountStatus": "suspended"},
         {"statusCode": 400, "message": "Phone number is no longer available"},
         {"statusCode": 401, "message": "Invalid token: access token is invalid"},
         {"statusCode": 429, "message": "Too many requests"},
@@ -95,6 +123,13 @@ async def test_a_purchase(body):
         {"status": 200, "statusCode": 201, **EMPTY},
         {**EMPTY, "accountStatus": "active", "errors": {"status": "error"}},
         {"numbers": [{"phoneNumber": "+12125550001", "status": "error"}], "total": 1},
+        {"numbers": [{"phoneNumber": "+12125550001"}], "total": 1, "error": "x"},
+        {"numbers": [{"phoneNumber": "+12125550001"}], "total": 1, "errors": ["x"]},
+        {**EMPTY, "error": None, "errors": []},
+        {**EMPTY, "error": "", "errors": {}},
+        {**EMPTY, "error": False},
+        {"data": [], "total": 0, "accountStatus": "active"},
+        {"phoneNumbers": [], "total": 0, "accountStatus": "suspended"},
     ],
 )
 async def test_what_is_no_error(body):
