@@ -1,4 +1,4 @@
-"""The vendor's OpenAPI documents: where they are, what they declare, and every example in them.
+"""The vendor's OpenAPI documents: their location, operations, schemas and examples.
 
 They are not part of the project. The environment variable `VENDOR_DOCUMENTS` names their folder;
 the default is `shared/reference` beside the clone. Tests that need them are skipped without them.
@@ -25,7 +25,7 @@ needs_documents = pytest.mark.skipif(
 
 @cache
 def document(contract: str, of: str = "phone-system") -> dict[str, Any]:
-    """One contract's document, with what it refers to in the shared one taken in."""
+    """One contract's document, with the schemas of the shared document merged into it."""
     text = (REFERENCE / f"{of}-{contract}.openapi.json").read_text("utf-8")
     found = json.loads(text.replace("../common/common-schemas.json#", "#"))
     common = json.loads((REFERENCE / "common-schemas.json").read_text("utf-8"))
@@ -35,19 +35,21 @@ def document(contract: str, of: str = "phone-system") -> dict[str, Any]:
 
 @cache
 def corrected(contract: str, of: str = "phone-system") -> dict[str, Any]:
-    """The document as it is known to be meant.
+    """The document without its known mistakes.
 
-    v3 declares `numberType` and three dates as `object`, though they are strings, and leaves out
-    that `numberTypes` goes as one value with commas. Both say of their bearer tokens what OpenAPI
-    lets only API keys say.
+    v3 declares `numberType` and three dates as `object`, although they are strings, and does not
+    declare that `numberTypes` is one value with commas. Both contracts describe bearer tokens with
+    keys that OpenAPI allows for API keys only.
     """
     found = json.loads(json.dumps(document(contract, of)))
     for scheme in found["components"]["securitySchemes"].values():
         del scheme["name"], scheme["in"]
     for schema in found["components"]["schemas"].values():
-        for value in schema.get("properties", {}).values():
+        for name, value in schema.get("properties", {}).items():
             if value.get("type") == "object" and isinstance(value.get("example"), str):
                 value["type"] = "string"
+                if name.startswith("date"):
+                    value["format"] = "date-time"
     for _, _, operation in operations(found):
         for parameter in operation.get("parameters", ()):
             if parameter["schema"]["type"] == "array":
@@ -74,7 +76,7 @@ def resolve(schema: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
 
 
 def samples(schema: dict[str, Any], found: dict[str, Any]) -> list[Any]:
-    """Documents made of the examples and the enums of a schema: each is in at least one."""
+    """Sample documents of a schema, which cover each of its examples and enum values."""
     schema = resolve(schema, found)
     made = [schema["example"]] if "example" in schema else []
     made += [value for value in schema.get("enum", []) if value not in made]
@@ -93,7 +95,7 @@ def samples(schema: dict[str, Any], found: dict[str, Any]) -> list[Any]:
 def examples(found: dict[str, Any]) -> Iterator[tuple[str, str, int, Any]]:
     """Every example of a response: the operation's path, its method, the status, the body.
 
-    An error that has no schema comes without a body; a good answer that has none is left out.
+    The body of an error without a schema is `None`; a success without a schema is left out.
     """
     for path, method, operation in operations(found):
         for status, response in operation["responses"].items():
@@ -108,7 +110,7 @@ def examples(found: dict[str, Any]) -> Iterator[tuple[str, str, int, Any]]:
 
 
 def example_values(found: dict[str, Any]) -> Iterator[Any]:
-    """Every value under `example` or `examples` of any response, however deep."""
+    """Every value under `example` or `examples` of any response, at any depth."""
 
     def walk(node: Any) -> Iterator[Any]:
         if isinstance(node, list):
@@ -129,7 +131,7 @@ def example_values(found: dict[str, Any]) -> Iterator[Any]:
 
 
 def response_fields(found: dict[str, Any], path: str) -> set[str]:
-    """The names of all properties, however deep, in the good answers of a path."""
+    """The names of all properties, at any depth, in the successful responses of a path."""
 
     def walk(schema: dict[str, Any]) -> Iterator[str]:
         schema = resolve(schema, found)

@@ -1,7 +1,6 @@
 """The vendor's OAuth documents: what is sent is valid by them, and their examples decode."""
 
 import json
-from functools import cache
 
 import attrs
 import pytest
@@ -16,23 +15,11 @@ from lcphone_async._wire.responses import Answer
 from lcphone_async.auth.tokens import Grant
 from support.oauth_app import HOUR
 from support.raw_server import http_json
-from support.vendor_documents import REFERENCE, examples, needs_documents
+from support.vendor_documents import corrected, examples, needs_documents
 
 pytestmark = needs_documents
 
 ASKED = Request("POST", "/oauth/token", "/oauth/token", "", None)
-
-
-@cache
-def document(contract):
-    """A contract's document, which says of its bearer tokens what only API keys may say."""
-    text = (REFERENCE / f"oauth-{contract}.openapi.json").read_text("utf-8")
-    found = json.loads(text.replace("../common/common-schemas.json#", "#"))
-    common = json.loads((REFERENCE / "common-schemas.json").read_text("utf-8"))
-    found["components"]["schemas"].update(common["components"]["schemas"])
-    for scheme in found["components"]["securitySchemes"].values():
-        scheme.pop("name"), scheme.pop("in")
-    return found
 
 
 class Sent:
@@ -74,7 +61,7 @@ async def sent_by(raw_server, contract, call):
 async def test_what_is_sent_is_valid(raw_server, contract, call):
     """Sends what the document of each contract asks for."""
     request = await sent_by(raw_server, contract, call)
-    OpenAPI.from_dict(document(contract)).validate_request(Sent(request))
+    OpenAPI.from_dict(corrected(contract, "oauth")).validate_request(Sent(request))
     assert request.headers["version"] == contract
     assert ("authorization" in request.headers) == (call != "refresh")
 
@@ -85,7 +72,7 @@ def grants():
     return [
         pytest.param(body, id=f"{contract} {path} {number}")
         for contract in ("v3", "2021-07-28")
-        for number, (path, _, status, body) in enumerate(examples(document(contract)))
+        for number, (path, _, status, body) in enumerate(examples(corrected(contract, "oauth")))
         if status == 200 and "oken" in path
     ]
 
@@ -107,7 +94,7 @@ def test_every_example_of_locations_decodes(contract):
     """Reads each location of the examples, with all that the document says of it."""
     bodies = [
         body
-        for path, _, status, body in examples(document(contract))
+        for path, _, status, body in examples(corrected(contract, "oauth"))
         if status == 200 and "nstalled" in path
     ]
     assert bodies
