@@ -3,7 +3,7 @@
 Servers and other programs
     raw_server           HTTP server that records requests and sends the given bytes
     paged_server         HTTP server of one paged list, which can hold back any page
-    agency               service of a few locations whose every number a test gives
+    agency               service of a few locations whose numbers a test defines
     shop                 sandbox that sells one number, its clients, a journal that can stall
     oauth_app            OAuth app installed in a sandbox, and the clock of both
     token_caller         plain HTTP client of the sandbox's token endpoints
@@ -21,7 +21,7 @@ Time and cancellation
 Expected values
     vendor_documents     the vendor's OpenAPI documents, and every example in them
     response_schemas     validates a response of the sandbox against the vendor's schemas
-    holds                compares a model with the JSON that it was decoded from
+    lossless             compares a model with the JSON that it was decoded from
     purchase_parameters  every optional parameter of a purchase
     refused_calls        every operation as a call that fails, and the error of each status
     finding_cases        inventories, and the findings of each audit rule in them

@@ -1,4 +1,4 @@
-"""A service of a few locations whose every number is given by hand, in the document's words."""
+"""A local service of a few locations whose numbers and pools a test defines one by one."""
 
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ from attrs import define, field
 
 
 def number(phone_number, **changes):
-    """A number as v3 lists it, at which no rule has anything to find."""
+    """A number as v3 lists it, without any finding."""
     return {
         "phoneNumber": phone_number,
         "friendlyName": "Front desk",
@@ -49,42 +49,42 @@ def pool(pool_id, *phone_numbers, **changes):
 
 @define
 class Place:
-    """A location."""
+    """A location and its numbers."""
 
     numbers: list = field(factory=list)
     pools: list = field(factory=list)
     status: str = "active"
     senders: list | None = field(factory=list)
-    """`None` if the list does not tell of them."""
+    """`None` if the list has no such field."""
 
 
 @define
 class Agency:
-    """Its locations by their ids; `errors` are the statuses of those that fail."""
+    """The locations by id; `errors` maps a location to the status of its errors."""
 
     places: dict = field(factory=dict)
     errors: dict = field(factory=dict)
     pool_errors: dict = field(factory=dict)
-    """Of those of which only the pools fail."""
+    """The statuses of locations whose pools fail, but not their lists."""
     pool_bodies: dict = field(factory=dict)
-    """Other bodies of their errors."""
+    """The bodies of errors, if not the usual one."""
     bodies: dict = field(factory=dict)
     skipped_pools: list = field(factory=list)
-    """What each list's `skipNumberPool` was."""
+    """The `skipNumberPool` of each request for a list."""
     requests: list = field(factory=list)
-    """What was asked for: the location with a page, a search, or `pools`."""
+    """The requests: a location with a page, a search, or `pools`."""
     on_page: Callable = lambda *_: None
-    """Called with the location and the page before a page is served."""
+    """Called with the location and the page number before a page is served."""
     search_errors: dict = field(factory=dict)
     unlisted: set = field(factory=set)
-    """Numbers that only a search shows."""
+    """Numbers that only a search returns."""
     filters: bool = True
-    """Whether it takes notice of `searchFilter`."""
+    """Whether `searchFilter` has an effect."""
     tells_total: bool = True
     is_flat: bool = False
-    """Whether it answers as under the 2021-07-28 contract, and leaves out flags that are false."""
+    """Whether responses follow the 2021-07-28 contract and leave out false flags."""
     hidden: int = 0
-    """How many numbers the total counts that are never listed."""
+    """The count of numbers that `total` includes but no page lists."""
     url: str = ""
 
     @asynccontextmanager

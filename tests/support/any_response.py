@@ -1,4 +1,4 @@
-"""Every operation's way from an answer to a value or an error, and what is true of any answer."""
+"""Decodes a response of any operation, and checks what is true of every outcome."""
 
 import copy
 import json
@@ -122,7 +122,7 @@ def _enveloped(data: object) -> dict[str, object]:
     return {"status": "success", "data": data, "message": "OK", "statusCode": 200}
 
 
-# One of each kind that the documents show: the operation, the status, the body.
+# One of each kind in the documents: operation, status, body.
 SAMPLES: list[tuple[str, int, Any]] = [
     ("list", 200, _enveloped(_PAGE)),
     ("list", 200, {**_PAGE, "isUnderGhl": True}),
@@ -156,7 +156,7 @@ SAMPLES: list[tuple[str, int, Any]] = [
 
 
 def receive(operation: str, answer: Answer) -> Any:
-    """What a client makes of an answer: its value, or the error it is."""
+    """Returns the value of a response, or raises its error, as a client does."""
     request, read = OPERATIONS[operation]
     headers.rate_limit(answer.headers)
     if 200 <= answer.status < 300:
@@ -170,7 +170,7 @@ def receive(operation: str, answer: Answer) -> Any:
 
 
 def exactly(value: Any) -> Any:
-    """A value with the types in it, as `1 == 1.0 == True`, and dates of two zones may be equal."""
+    """A value with its types: `1 == 1.0 == True`, and dates of two zones may be equal."""
     if attrs.has(type(value)):
         return type(value), {
             f.name: exactly(getattr(value, f.name)) for f in attrs.fields(type(value))
@@ -183,7 +183,7 @@ def exactly(value: Any) -> Any:
 
 
 def outcome(receive: Callable[..., Any], *args: Any) -> Any:
-    """What comes out, be it an error."""
+    """The exact value, or the type and text of the error."""
     try:
         return exactly(receive(*args))
     except LCPhoneError as error:
@@ -191,12 +191,12 @@ def outcome(receive: Callable[..., Any], *args: Any) -> Any:
 
 
 def as_usual(receive: Callable[..., Any], *args: Any) -> Any:
-    """The same from as many frames as `slowly`: of them depends what is nested too deeply."""
+    """The outcome, from the same stack depth as `slowly`: the limit of nesting depends on it."""
     return outcome(receive, *args)
 
 
 def slowly(receive: Callable[..., Any], *args: Any) -> Any:
-    """The same without the quick reader."""
+    """The outcome without the fast decoder."""
     with patch.multiple(QuickReader, read=_does_nothing, learn=_does_nothing):
         return outcome(receive, *args)
 
@@ -206,21 +206,21 @@ def _does_nothing(_reader: object, _given: object) -> None:
 
 
 def assert_good(operation: str, answer: Answer) -> None:
-    """What is true of any answer: see the names of the functions below."""
+    """Checks a response's outcome: usable, without secrets, and the same from both decoders."""
     try:
         value = receive(operation, answer)
     except LCPhoneError as error:
         assert_tells_no_secret(error)
     else:
         assert_usable(value)
-    if OPERATIONS[operation][0].scope == "phonenumbers.read":  # others have no quick way
+    if OPERATIONS[operation][0].scope == "phonenumbers.read":  # only these have a fast decoder
         assert as_usual(receive, operation, answer) == slowly(receive, operation, answer)
 
 
 def assert_tells_no_secret(error: LCPhoneError) -> None:
-    """No error's text holds the token or a phone number, and all of it can be shown."""
+    """An error's texts are printable and hold neither the token nor a phone number."""
     trace_id = getattr(error, "trace_id", None)
-    if trace_id is not None and re.fullmatch(r"[\w.:-]+", trace_id):  # which may be all digits
+    if trace_id is not None and re.fullmatch(r"[\w.:-]+", trace_id):  # it may consist of digits
         error = attrs.evolve(error, trace_id=None)
     texts = [str(error), *(value for value in vars(error).values() if isinstance(value, str))]
     for text in texts:
@@ -236,7 +236,7 @@ def _may_part_digits(sign: str) -> bool:
 
 
 def assert_usable(value: Any) -> None:
-    """It can be shown, kept as UTF-8, compared, hashed, copied and sent to another process."""
+    """A value can be printed, encoded, compared, hashed, copied and pickled."""
     repr(value).encode()
     assert copy.deepcopy(value) == value
     if isinstance(value, Grant):
@@ -250,9 +250,9 @@ def assert_usable(value: Any) -> None:
 
 
 def from_text(text: bytes) -> tuple[str, Answer]:
-    """An operation and an answer to it, from `list 200`, lines of headers, and below them a body.
+    """Parses `list 200`, header lines, an empty line and a body into an operation and a response.
 
-    Whatever the bytes are, they stand for something.
+    Every byte string stands for some response.
     """
     head, _, body = text.partition(b"\n\n")
     first, *lines = head.decode("latin-1").split("\n")
@@ -265,5 +265,5 @@ def from_text(text: bytes) -> tuple[str, Answer]:
 
 
 def to_text(operation: str, status: int, document: object, headers: str = "") -> bytes:
-    """What `from_text` reads."""
+    """The text that `from_text` parses into this response."""
     return f"{operation} {status}\n{headers}\n".encode() + json.dumps(document).encode()

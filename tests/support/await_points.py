@@ -1,7 +1,7 @@
-"""Walks the await points of an operation: at each of them, in turn, something gets in its way.
+"""Runs an operation once for each of its await points, and disturbs it at that point.
 
-A task factory wraps every coroutine that is run as a task, so that the points of tasks in the
-background count as well as the caller's own. A server on the same event loop does not count.
+A task factory wraps each coroutine that runs as a task, so the await points of background tasks
+count as well as the caller's own. Those of a server on the same event loop do not count.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from lcphone_async import ClientClosedError, PurchaseOutcomeUnknownError
 
 _serving = ContextVar("serving", default=False)
 
-# No operation here has so many await points: it would go on for ever.
+# An operation with more await points than this is taken for an endless loop.
 _MOST_POINTS = 1000
 
 _LONG = 10
 
 
 class _Watched(Coroutine):
-    """A coroutine that tells when it suspends."""
+    """A coroutine that reports each suspension."""
 
     def __init__(self, coroutine, suspended):
         self._coroutine = coroutine
@@ -51,17 +51,17 @@ class _Watched(Coroutine):
 
 @define(eq=False)
 class Loop:
-    """The running loop: the tasks that are on it, where they suspend, and what it complains of."""
+    """The running event loop: its tasks, their suspensions and the errors that it reports."""
 
     _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop)
     suspended: object = None
-    """Called with what a task waits for, and gives what it is to wait for."""
+    """Called with the future that a task waits for; returns the future to wait for instead."""
     complaints: list = field(factory=list)
     _servers: weakref.WeakSet = field(factory=weakref.WeakSet)
 
     @contextmanager
     def watched(self):
-        """Tasks that begin in the block are watched, and what is complained of is kept."""
+        """Within the block, watches each new task and records the errors that the loop reports."""
         with ExitStack() as stack:
             stack.callback(self._loop.set_task_factory, self._loop.get_task_factory())
             self._loop.set_task_factory(self._task)
@@ -74,16 +74,16 @@ class Loop:
             sys.unraisablehook = lambda args: self.complaints.append(repr(args))
             gc.collect()
             stack.callback(gc.unfreeze)
-            gc.freeze()  # what was there before is not looked through each time
+            gc.freeze()  # objects from before are not scanned each time
             yield
 
     def tasks(self):
-        """Those that are neither this one nor a server's."""
+        """The unfinished tasks, except the current one and those of servers."""
         tasks = asyncio.all_tasks() - {*self._servers, asyncio.current_task()}
         return {task for task in tasks if not _serves(task)}
 
     async def is_idle(self):
-        """Waits until the servers, too, have no task left, and so no connection."""
+        """Waits until the servers have no task, and therefore no connection, left."""
         async with asyncio.timeout(_LONG):
             while asyncio.all_tasks() != {asyncio.current_task()}:
                 await asyncio.sleep(0)
@@ -102,13 +102,13 @@ class Loop:
 
 
 def _serves(task):
-    """Whether it is of a server that made it without the loop's factory, as of Python 3.12."""
+    """Whether a server created the task without the loop's factory, as since Python 3.12."""
     return sys.version_info >= (3, 12) and task.get_context().get(_serving, False)
 
 
 @asynccontextmanager
 async def served(server):
-    """Enters a server whose tasks do not count."""
+    """Enters a server whose tasks do not count as await points."""
     token = _serving.set(True)
     try:
         await server.__aenter__()
@@ -122,16 +122,16 @@ async def served(server):
 
 @frozen
 class Outcome:
-    """What a caller saw."""
+    """The outcome for the caller."""
 
     result: object = None
     error: BaseException | None = None
     cancels: int = 0
-    """The cancellations that its task is to obey still."""
+    """The cancellations that the task has not raised yet."""
 
 
 class Disturbance:
-    """Nothing gets in the way."""
+    """No disturbance; the base of the others."""
 
     closing = None
 
@@ -139,13 +139,13 @@ class Disturbance:
         self.loop = loop
         self.has_struck = False
         self.left = set()
-        """The tasks that are there when the work ends, before one that is cancelled can end too."""
+        """The tasks left when the work ends, before a cancelled task can end as well."""
         self._nth = nth
         self._moment = moment
         self._points = 0
 
     async def outcome(self, work, close):
-        """What comes of some work that is disturbed at the nth of its await points."""
+        """Returns the outcome of work that is disturbed at its nth await point."""
         self._close = close
         self._test = asyncio.current_task()
         self.loop.suspended = self._suspended
@@ -158,7 +158,7 @@ class Disturbance:
         return Outcome(None if error else task.result(), error, task.cancelling())
 
     def check(self, outcome, expected):
-        """Fails unless the caller saw what it is to see."""
+        """Fails unless the outcome fits the disturbance."""
         assert outcome == Outcome(expected), outcome
 
     async def _seen_to_its_end(self, work):
@@ -172,10 +172,10 @@ class Disturbance:
         return await work
 
     def _strike(self):
-        """Gets in the way."""
+        """Disturbs the work."""
 
     async def _ended(self):
-        """Waits for what it began itself."""
+        """Waits for a task that the disturbance started."""
 
     def _suspended(self, awaited):
         self._points += 1
@@ -195,7 +195,7 @@ class Disturbance:
 
 
 class Cancel(Disturbance):
-    """Whoever calls is cancelled, `times` times: again at each next await point."""
+    """The caller is cancelled `times` times, again at each following await point."""
 
     times = 1
 
@@ -222,13 +222,13 @@ class Cancel(Disturbance):
 
 
 class CancelTwice(Cancel):
-    """The second time while it cleans up."""
+    """The caller is cancelled, and again during its cleanup."""
 
     times = 2
 
 
 class CancelOnAndOn(Cancel):
-    """Whatever it does."""
+    """The caller is cancelled at every await point from now on."""
 
     times = 7
 
@@ -288,23 +288,23 @@ DISTURBANCES = [
     (Close, "asleep"),
     (Close, "waking"),
 ]
-"""Each with its moment: while the task waits, or once what it waits for is there."""
+"""Each with its moment: while the task waits, or once its future is done."""
 
 
 def open_files():
-    """How many file descriptors this process has."""
+    """The number of open file descriptors of this process."""
     return sum(1 for _ in Path("/dev/fd").iterdir())
 
 
 async def walk(run, disturbance, moment):
-    """Disturbs at the first await point, at the second and so on; gives how many there are.
+    """Disturbs `run` at its first await point, then at its second and so on; returns their number.
 
-    `run` is an async function of a number, which tells runs apart, and of what comes in its way.
-    It fails unless all is well afterwards.
+    `run` is an async function of the run's number and of the disturbance. Fails if tasks,
+    connections or files are left, or if the outcome is wrong.
     """
     loop = Loop()
     with loop.watched():
-        await run(0, Disturbance(loop))  # what is made once is made now
+        await run(0, Disturbance(loop))  # creates what is created once per process
         files = open_files()
         for nth in range(1, _MOST_POINTS):
             in_the_way = disturbance(loop, nth, moment)

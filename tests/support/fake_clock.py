@@ -1,4 +1,4 @@
-"""An event loop whose time passes at once: waits cost nothing and are exact."""
+"""An event loop with a fake clock: waits take no time and are exact."""
 
 import asyncio
 import selectors
@@ -19,7 +19,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class FakeClockLoop(asyncio.SelectorEventLoop):
-    """Jumps to the next timer when there is nothing to do; it can do no real I/O."""
+    """Jumps to the next timer when idle; cannot do real I/O."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
@@ -30,6 +30,6 @@ class FakeClockLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, Any]) -> Any:
-    """What `main` gives, run on a fake clock that starts at 0."""
+    """Returns the result of `main`, run on a fake clock that starts at 0."""
     with asyncio.Runner(loop_factory=FakeClockLoop) as runner:
         return runner.run(main)

@@ -1,7 +1,7 @@
-"""The table of cases: inventories, and what each rule finds in them.
+"""Inventories, and the findings of each rule in them.
 
 For each rule there are true positives (a finding is expected), true negatives, and near misses
-(inventories that look like a finding and are none).
+(inventories that resemble a finding).
 """
 
 from attrs import field, frozen
@@ -14,34 +14,34 @@ GERMAN, BRITISH = "+4930555001", "+442079460018"
 
 @frozen
 class Case:
-    """An inventory, and the numbers that a rule finds in it, by their location."""
+    """An inventory, and the numbers of a rule's findings in it, by location."""
 
     rule: str
     name: str
     places: dict
     found: set
     bodies: dict = field(factory=dict)
-    """Those of locations that answer 500 only."""
+    """The ids of locations whose requests all fail with 500."""
     pool_errors: dict = field(factory=dict)
 
 
 def case(rule, name, place, *found):
-    """A case of one location, `c`; `None` is found of the location itself."""
+    """A case of one location, `c`; `None` stands for a finding on the location itself."""
     return Case(rule, name, {"c": place}, {("c", one) for one in found})
 
 
 def forwards(target, phone_number=A, **changes):
-    """A location with one number, which forwards to `target`."""
+    """A location whose one number forwards to `target`."""
     return Place([number(phone_number, forwardingNumber=target, **changes)])
 
 
 def serves(kind, value, **changes):
-    """A location with one number, which a call service answers."""
+    """A location whose one number has a call service."""
     return Place([number(A, inboundCallService={"type": kind, "value": value}, **changes)])
 
 
 def idle(**changes):
-    """A number that nobody answers."""
+    """A number without any assignment."""
     return number(A, **{"linkedUser": None, **changes})
 
 
@@ -381,7 +381,7 @@ CASES = [
         "+1 (415) 555-0001",
     ),
     case("listed-twice", "once", Place([number(A), number(B)])),
-    # A rule of a user's, which sees pools by numbers too
+    # A rule that a user wrote, which also joins pools and numbers
     case("in-a-pool", "national format", pooled(members=("(415) 555-0001",)), A),
     case("in-a-pool", "in none", Place([number(A)])),
 ]

@@ -1,6 +1,6 @@
-"""Runs of the command in forks of a process that has imported it: a new one takes half a second.
+"""Runs the command in forks of a process that has imported it: a new process takes half a second.
 
-As a program it is that process; `Forks` starts it, and asks it for runs.
+Run as a program, this module is that process; `Forks` starts it and requests runs.
 """
 
 import json
@@ -12,14 +12,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What the command imports when it needs it, but for what it may not have.
+# The command imports these on demand; optional dependencies are not among them.
 MODULES = ("lcphone_async._http.transport", "lcphone_async.cli.commands")
 
 LONG = 30  # seconds
 
 
 class Forks:
-    """The process, for as long as the `with` block lasts."""
+    """The process, which runs while the `with` block does."""
 
     def __enter__(self):
         self._ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -35,7 +35,7 @@ class Forks:
         assert self._process.wait(LONG) == 0
 
     def run(self, arguments, environment, *files):
-        """The exit code of a run that has these files for stdin, stdout and stderr."""
+        """Returns the exit code of a run with these files as stdin, stdout and stderr."""
         told, its = os.pipe()
         request = {"arguments": arguments, "environment": environment, "folder": str(Path.cwd())}
         socket.send_fds(self._ours, [json.dumps(request).encode()], [*files, its])
@@ -45,8 +45,8 @@ class Forks:
 
 
 def forked(control):
-    """Forks for each request, and returns in the fork of a fork, whose end the first one tells."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the first ones
+    """Forks twice per request; returns in the grandchild, whose exit code the child reports."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the children are not waited for
     while True:
         message, files, *_ = socket.recv_fds(control, 2**20, 4)
         if not message:
@@ -68,8 +68,8 @@ def forked(control):
 
 
 def become(request, files):
-    """Takes on the files, environment, folder and arguments of a process of its own."""
-    signal.alarm(LONG)  # which ends it
+    """Takes over the files, environment, folder and arguments of the request."""
+    signal.alarm(LONG)  # ends a run that hangs
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)

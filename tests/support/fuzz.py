@@ -1,11 +1,11 @@
-"""A coverage-guided run against all that reads the service's answers: any bytes, headers, status.
+"""Coverage-guided fuzzing of all code that decodes responses: any bytes, headers and status.
 
     pip install atheris
     PYTHONPATH=tests python -m support.fuzz CORPUS -max_total_time=3600 -rss_limit_mb=2048
 
-CORPUS is a folder, which fills with inputs that led somewhere new; the next run begins with them.
-An input is text such as `from_text` in `any_response.py` reads. It is changed as bytes, as JSON and
-line by line of its headers. An input that breaks a rule of `any_response.py` is written to a file
+CORPUS is a folder that fills with inputs that reached new code; the next run begins with them. An
+input is a text that `from_text` in `any_response.py` parses. It is mutated as bytes, as JSON and
+by header lines. An input that breaks a rule of `any_response.py` is written to a file
 `crash-…`; pass that file instead of the corpus to run it again. Once mended, it is kept with its
 bytes in `tests/wire/test_fuzz_findings.py`. Other options are libFuzzer's.
 """
@@ -103,9 +103,9 @@ def main() -> None:
 
 
 def teach(any_response: Any) -> None:
-    """Lets the quick reader learn all the unknown keys that it may, so that no run is like another.
+    """Lets the fast decoder learn as many unknown keys as it may.
 
-    Afterwards what an input does depends on nothing that was read before it.
+    Afterwards the outcome of an input does not depend on the inputs before it.
     """
     more = {"new": 1, **{f"new{index}": index for index in range(30)}}
     number = {"phoneNumber": "+1", **dict.fromkeys(("capabilities", "price"), more), **more}
@@ -118,7 +118,7 @@ def teach(any_response: Any) -> None:
 def mutated(
     data: bytes, chance: random.Random, mutate: Callable[[bytes, int], bytes], max_size: int
 ) -> bytes:
-    """A change of the bytes, of the body's, of its JSON, or of the head."""
+    """The input with a mutation of its bytes, its body, the body's JSON, or its head."""
     head, _, body = data.partition(b"\n\n")
     way = chance.random()
     if way < 0.1:
@@ -138,7 +138,7 @@ def mutated(
 
 
 def changed_head(head: bytes, chance: random.Random) -> bytes:
-    """Another operation or status, or a header that is odd, there twice, or gone."""
+    """The head with another operation or status, or with an odd, repeated or missing header."""
     from support.any_response import OPERATIONS
 
     first, *lines = head.decode("latin-1").split("\n")
@@ -158,7 +158,7 @@ def changed_head(head: bytes, chance: random.Random) -> bytes:
 
 
 def repeated_key(text: str, chance: random.Random) -> str:
-    """JSON in which an object says one of its keys twice, now and then."""
+    """JSON in which an object may repeat one of its keys."""
     keys = ("numbers", "data", "phoneNumber", "page", "message")
     at = text.find("{", chance.randrange(len(text)))
     if at < 0 or chance.random() < 0.9:
@@ -167,7 +167,7 @@ def repeated_key(text: str, chance: random.Random) -> str:
 
 
 def changed(document: Any, chance: random.Random, mutate: Callable[[bytes, int], bytes]) -> Any:
-    """The document with another value, key or level somewhere."""
+    """The document with one value, key or level changed."""
     holder, place = place_in(document, chance)
     way = chance.random()
     if holder is None or way < 0.05:
@@ -192,12 +192,12 @@ def changed(document: Any, chance: random.Random, mutate: Callable[[bytes, int],
 
 
 def odd_value(chance: random.Random) -> Any:
-    """One of its own: what is put into an array or object must not be there the next time."""
+    """A fresh value, since a mutation may insert into it."""
     return copy(chance.choice(ODD_VALUES))
 
 
 def around(value: Any, chance: random.Random) -> Any:
-    """The value some levels deeper."""
+    """The value, nested some levels deeper."""
     key = chance.choice(["data", "numbers", "error", "new", None])
     for _ in range(chance.choice([1, 1, 1, 3, 99, 101, 300])):
         value = [value] if key is None else {key: value}
@@ -205,7 +205,7 @@ def around(value: Any, chance: random.Random) -> Any:
 
 
 def place_in(document: Any, chance: random.Random) -> tuple[Any, Any]:
-    """An object or array somewhere in the document, and a key or an index of it."""
+    """A random object or array of the document, and a key or an index in it."""
     holder = place = None
     value = document
     while isinstance(value, dict | list) and value and (place is None or chance.random() < 0.8):
@@ -219,7 +219,7 @@ def place_in(document: Any, chance: random.Random) -> tuple[Any, Any]:
 
 @cache
 def wire_keys() -> list[str]:
-    """Names on the wire."""
+    """The keys of all sample documents."""
     from support.any_response import SAMPLES
 
     return sorted(set(re.findall(r'"(\w+)":', json.dumps(SAMPLES))))

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for the documents that the service may send, good and broken."""
+"""Hypothesis strategies for response bodies, valid and broken."""
 
 import json
 import string
@@ -59,8 +59,8 @@ date = (
 def record(
     required: dict[str, st.SearchStrategy[Any]], maybe: dict[str, st.SearchStrategy[Any]]
 ) -> st.SearchStrategy[dict[str, Any]]:
-    """Objects of the known fields, some of them, and of some that nobody knows."""
-    # a Python name, a name of Python's own and one that the model uses itself are as unknown
+    """Objects with the required fields, some of the optional ones and some unknown ones."""
+    # keys that look like an attribute, a keyword or a method are unknown keys, too
     unknown = word.map("x-".__add__) | st.sampled_from(["extra", "phone_number", "self", "class"])
     FIELDS.update(required, maybe)
     known = st.fixed_dictionaries(required, optional=maybe)
@@ -169,7 +169,7 @@ def encoded(document: object, *, wrap: bool = False) -> bytes:
     return json.dumps(envelope if wrap else document).encode()
 
 
-# JSON made of the wire's own words goes deeper than JSON of random ones.
+# JSON with known keys reaches more code than JSON with random keys.
 wire_key = st.sampled_from(sorted(FIELDS | {"data", "pools", "numberPools", "phoneNumbers"}))
 wire_json = st.recursive(
     any_json | phone | date,

@@ -1,4 +1,4 @@
-"""The real command, as a process of its own."""
+"""Runs the `lcphone` command as a process."""
 
 import json
 import os
@@ -19,7 +19,7 @@ COMMAND = (sys.executable, "-W", "error", "-m", "lcphone_async")
 
 @frozen
 class Outcome:
-    """How a run of the command ended."""
+    """The exit code and the output of a run."""
 
     code: int
     out: str
@@ -31,7 +31,7 @@ class Outcome:
 
     @property
     def complaint(self):
-        """The one line that a failed run says."""
+        """The single error line of a failed run."""
         assert self.code == 1, self
         (line,) = self.err.splitlines()
         assert line.startswith("Error: ")
@@ -40,9 +40,9 @@ class Outcome:
 
 @frozen
 class Command:
-    """The command, with nothing of LC Phone in its environment but what is given here.
+    """The command, with no LC Phone variables in its environment except `settings`.
 
-    It always has a journal and a folder of its own, so that no run touches those of the user.
+    It always has its own journal and configuration folder, so no run touches the user's.
     """
 
     forks: Forks
@@ -50,13 +50,13 @@ class Command:
     settings: dict[str, str] = field(factory=dict)
 
     def for_url(self, url):
-        """The command with all that a call needs, for a service at `url`."""
+        """The command with a token and a location, for a service at `url`."""
         settings = {"BASE_URL": url, "TOKEN": TOKEN, "LOCATION_ID": "loc1"}
         named = {f"LCPHONE_{name}": value for name, value in settings.items()}
         return evolve(self, settings=named)
 
     def run(self, *arguments, given="", **settings):
-        """How a run ends that is `given` a text on stdin."""
+        """Returns the outcome of a run with the text `given` on stdin."""
         with ExitStack() as stack:
             files = [stack.enter_context(TemporaryFile("w+", encoding="utf-8")) for _ in range(3)]
             files[0].write(given)
@@ -72,19 +72,17 @@ class Command:
         return Outcome(code, out, err)
 
     def start(self, *arguments, **options):
-        """The running process, with pipes for what it says unless told otherwise."""
+        """Starts a process, with pipes for its output by default."""
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(
             [*COMMAND, *arguments], env=self.environment(), **{**pipes, **options}
         )
 
     def answered(self, answer, *arguments, question=b"? [y/N]:", then=()):
-        """The exit code, stdout and terminal of a run whose question a person answers.
+        """Returns the exit code, stdout and terminal of a run that asks a person a question.
 
-        `then` are further questions and their answers.
-
-        A hidden answer can be given once there is a space after the question's colon: what was
-        typed before it is flushed.
+        `then` holds further questions and their answers. Wait for the space after the colon before
+        a hidden answer: input that was typed earlier is flushed.
         """
         ours, its = pty.openpty()
         with self.start(*arguments, stdin=its, stderr=its) as process:
@@ -95,7 +93,7 @@ class Command:
                     said += os.read(ours, 1000)
                 os.write(ours, given)
             out = process.stdout.read()
-        with suppress(OSError):  # nobody is at the terminal's other end any more
+        with suppress(OSError):  # the other end of the terminal is closed
             while more := os.read(ours, 1000):
                 said += more
         os.close(ours)

@@ -1,4 +1,4 @@
-"""Mounts of a test's own, which only root can make."""
+"""Temporary mounts, which require root."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 @contextmanager
 def mounted(place, *options):
-    """Mounts something at a place, as only root can."""
+    """Mounts a file system within the block; skips the test without the permission."""
     mount, umount = shutil.which("mount"), shutil.which("umount")
     if mount is None or umount is None:
         pytest.skip("no mount")
@@ -23,7 +23,7 @@ def mounted(place, *options):
 
 
 class Disk:
-    """A small disk of its own."""
+    """A small disk that can be filled."""
 
     def __init__(self, folder):
         self.folder = folder

@@ -1,4 +1,4 @@
-"""An OAuth app that is installed in a sandbox, and a clock that a test moves."""
+"""An OAuth app that is installed in a sandbox, and the clock of both."""
 
 from attrs import define, field
 
@@ -20,7 +20,7 @@ class Clock:
 
 @define
 class App:
-    """An OAuth app in a sandbox, and what a test wants of it."""
+    """An OAuth app in a sandbox: its token sources, clients and requests."""
 
     sandbox: Sandbox
     contract: str
@@ -31,7 +31,7 @@ class App:
         return self.sandbox.oauth
 
     def tokens(self, grant=None, **options):
-        """The source of an installation."""
+        """The token source of an installation."""
         grant = grant or self.oauth.install("loc1")
         given = {
             "client_id": CLIENT_ID,
@@ -53,7 +53,7 @@ class App:
         return [e.outcome for e in self.oauth.ledger if e.grant_type == grant_type]
 
     def asked(self, path="/oauth/token"):
-        """How many requests came to an endpoint, whatever became of them."""
+        """The number of requests to an endpoint, successful or not."""
         return sum(request.path == path for request in self.sandbox.requests)
 
 

@@ -1,4 +1,4 @@
-"""A raw server of one paged list, whose answers can be held back at any page."""
+"""An HTTP server of one paged list, which can hold back the response of any page."""
 
 import asyncio
 import json
@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 
 class PagedServer:
-    """Serves `total` numbers; a search of what is for sale counts as page -1.
+    """Serves `total` numbers; a search counts as page -1.
 
-    `held` maps a page to the part of its answer that is sent (0.0 to 1.0) before it waits for
-    ever; `status` maps a page to the status of its answer, `delay` to the seconds that it takes.
+    `held` maps a page to the part of its response (0.0 to 1.0) that is sent before the server
+    waits for ever; `status` maps a page to its status, `delay` to the seconds before its response.
     """
 
     def __init__(self, total=5000, *, tells_total=True):
@@ -70,7 +70,7 @@ class PagedServer:
 
 
 async def until(condition):
-    """Returns once the condition holds; fails after thirty seconds."""
+    """Returns once the condition is true; raises `TimeoutError` after 30 seconds."""
     async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.001)

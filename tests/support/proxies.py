@@ -1,4 +1,4 @@
-"""HAProxy and nginx on a free port of loopback, set up to send a request again."""
+"""HAProxy and nginx on a free local port, configured to repeat requests."""
 
 import shutil
 import socket
@@ -10,22 +10,22 @@ from typing import ClassVar, Self
 
 from support.redis_server import free_port
 
-# Of a response; the purchases of the tests that are slow take longer.
+# For a response; slow purchases in the tests take longer.
 TIMEOUT_MS = 300
 
 
 class Proxy(AbstractContextManager["Proxy"]):
-    """A proxy in front of the service at a port, which runs while the `with` block does.
+    """A proxy in front of the service at a port; runs while the `with` block does.
 
-    Its files are in `folder`, and its messages in `folder/log`. It repeats reads, and unless it is
-    `careful` purchases too: `docs/proxies.md` shows both lines.
+    Its files are in `folder`, its messages in `folder/log`. It repeats reads and, unless it is
+    `careful`, purchases too: `docs/proxies.md` shows both configurations.
     """
 
     program: ClassVar[str]
     config: ClassVar[str]
     command: ClassVar[tuple[str, ...]]
     careful: ClassVar[str]
-    """What the configuration of a careful one has."""
+    """The line of the configuration that is careful with purchases."""
     careless: ClassVar[str]
 
     def __init__(self, folder: Path, service: int, *, careful: bool = False) -> None:
@@ -37,12 +37,12 @@ class Proxy(AbstractContextManager["Proxy"]):
 
     @classmethod
     def path(cls) -> str | None:
-        """Where the program is; Debian has both in a folder of the administrator's."""
+        """The path of the program; Debian installs both in `/usr/sbin`."""
         return shutil.which(cls.program) or shutil.which(cls.program, path="/usr/sbin")
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The base URL of the proxy."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
-"""A local HTTP/1.1 server of raw bytes: it keeps what came and sends exactly what it is told.
+"""A local HTTP/1.1 server that records the bytes of requests and sends the given bytes.
 
-It knows no more of HTTP than where a request ends, and shares no code with the client.
+Of HTTP it knows only the end of a request; it shares no code with the client.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class RawRequest:
 
     @property
     def target(self) -> str:
-        """The path and the query, as they were escaped."""
+        """The path and the query, percent-encoded."""
         return self._request_line[1]
 
     @property
@@ -39,20 +39,20 @@ class RawRequest:
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """The parameters in their order, unescaped."""
+        """The parameters in order, decoded."""
         return parse_qsl(
             urlsplit(self.target).query, keep_blank_values=True, strict_parsing=bool(self._query)
         )
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The query as a mapping; no parameter may come twice."""
+        """The query as a mapping; fails if a parameter is repeated."""
         assert len(dict(self.query)) == len(self.query), self.target
         return dict(self.query)
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers, with names in lower case; none may come twice."""
+        """The headers, with names in lower case; fails if a header is repeated."""
         lines = [line.split(":", 1) for line in self.head.decode("latin-1").split("\r\n")[1:]]
         headers = {name.lower(): value.strip() for name, value in lines}
         assert len(headers) == len(lines), self.head
@@ -64,7 +64,7 @@ class RawRequest:
 
     @property
     def form(self) -> dict[str, str]:
-        """The body of a form as a mapping."""
+        """The fields of a form as a mapping."""
         return dict(parse_qsl(self.body.decode("ascii"), strict_parsing=True))
 
     @property
@@ -81,14 +81,14 @@ Reply = bytes | Callable[[RawRequest], bytes | Pieces]
 
 
 class RawServer:
-    """A server on a free local port, for as long as the `async with` block lasts.
+    """A server on a free local port; runs while the `async with` block does.
 
-    Each request is answered by the next of the `reply(...)` values and, once these are used up,
-    by the last of them; then the connection is closed, also in the middle of a body, unless it
-    `keeps_alive`. A reply in pieces may take its time, and need not end.
+    Each request receives the next of the `reply(...)` values and, once they are used up, the last
+    of them. Then the connection is closed, even within a body, unless `keeps_alive` is set. A reply
+    in pieces may be slow and need not end.
 
-    Before and after a purchase its one number is looked for in the list: `look_ups` keeps these
-    requests apart, and `look_up_reply` answers them.
+    Before and after a purchase, the client looks its number up in the list: `look_ups` records
+    these requests separately, and `look_up_reply` is their response.
     """
 
     def __init__(self, *, keeps_alive: bool = False) -> None:
@@ -108,12 +108,12 @@ class RawServer:
 
     @property
     def request(self) -> RawRequest:
-        """The only request that came."""
+        """The only recorded request; fails if there are more."""
         (request,) = self.requests
         return request
 
     def reply(self, *replies: Reply) -> None:
-        """Says what to send: raw bytes, or a function from the request to these or to pieces."""
+        """Sets the responses: raw bytes, or a function from the request to bytes or pieces."""
         self._replies = list(replies)
 
     async def __aenter__(self) -> Self:
@@ -182,7 +182,7 @@ def http(
     content_type: str = "text/html",
     length: int | None = None,
 ) -> bytes:
-    """The bytes of an answer; a `length` beyond the body's makes one that is cut off."""
+    """The bytes of a response; with a `length` beyond the body's, a truncated one."""
     fields = {
         "Content-Type": content_type,
         "Content-Length": str(len(body) if length is None else length),
@@ -197,6 +197,6 @@ def http(
 def http_json(
     document: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    """The bytes of an answer in JSON."""
+    """The bytes of a JSON response."""
     body = json.dumps(document).encode()
     return http(body, status, headers, content_type="application/json; charset=utf-8")

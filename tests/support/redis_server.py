@@ -1,4 +1,4 @@
-"""Redis of one's own on free ports of loopback: one server, a master with Sentinel, a cluster."""
+"""Redis on free local ports: one server, a master with Sentinel, a cluster."""
 
 import re
 import shutil
@@ -22,9 +22,9 @@ def free_port():
 
 
 class RedisServer:
-    """Started with `start`, ended with `stop`, on the same port each time; it forgets all then.
+    """A server on the same port after each `start`; `stop` discards its data.
 
-    `options` are those of the command: `"--maxmemory-policy", "allkeys-lru"`.
+    `options` are those of the command line, such as `"--maxmemory-policy", "allkeys-lru"`.
     """
 
     program = shutil.which("redis-server") or shutil.which("valkey-server")
@@ -38,7 +38,7 @@ class RedisServer:
 
     def start(self):
         options = ["--bind", "127.0.0.1", "--port", str(self.port), *self._options]
-        self._folder = TemporaryDirectory()  # where replicas and clusters write files
+        self._folder = TemporaryDirectory()  # replicas and clusters write files there
         self._process = subprocess.Popen(
             [*self.command, *options], stdout=subprocess.DEVNULL, cwd=self._folder.name
         )
@@ -59,15 +59,15 @@ class RedisServer:
             self._folder.cleanup()
 
     def pause(self):
-        """It stands still: it accepts connections, and answers nothing."""
+        """Suspends the server: it accepts connections but sends no responses."""
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self):
-        """It goes on, with what was sent meanwhile."""
+        """Resumes the server, which then processes the commands in its queue."""
         self._process.send_signal(signal.SIGCONT)
 
     def ask(self, *command):
-        """What it answers to a command, each part of the answer on a line."""
+        """Returns the reply to a command, one element per line."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
             parts = [part if isinstance(part, bytes) else str(part).encode() for part in command]
             sock.sendall(b"*%d\r\n" % len(parts))
@@ -75,16 +75,16 @@ class RedisServer:
             return sock.recv(1_000_000).decode()
 
     def user(self, name):
-        """How redis-py connects as a user with the rights of the documents, and no others."""
+        """Options of redis-py for a user with exactly the documented permissions."""
         text = _DOCS.read_text(encoding="utf-8")
         (line,) = re.findall(rf"^ACL SETUSER {name} .*$", text, re.MULTILINE)
         assert self.ask(*line.split()) == "+OK\r\n"
         return {"port": self.port, "username": name, "password": "secret"}
 
     def wait_for(self, text, *command, without="\0"):
-        """Returns once the answer to a command holds the text, and not the other one."""
+        """Returns once the reply to a command contains one text and lacks the other."""
         for _ in range(2_000):
-            with suppress(ConnectionError):  # a Sentinel ends all of them after a failover
+            with suppress(ConnectionError):  # a Sentinel closes all connections after a failover
                 if text in (answer := self.ask(*command)) and without not in answer:
                     return
             time.sleep(0.01)
@@ -102,7 +102,7 @@ class RedisServer:
 
 
 class WatchedMaster:
-    """A master, its replicas, and a Sentinel that puts one in its place if it dies."""
+    """A master, its replicas, and a Sentinel that promotes one of them if the master dies."""
 
     sentinel_program = shutil.which("redis-sentinel") or shutil.which("valkey-sentinel")
     name = "master"
@@ -137,7 +137,7 @@ class WatchedMaster:
 
     @asynccontextmanager
     async def client(self):
-        """A client of redis-py for whichever server is the master."""
+        """A redis-py client of the current master."""
         sentinel = Sentinel([("127.0.0.1", self.sentinel.port)])
         async with sentinel.master_for(self.name) as redis:
             yield redis
@@ -145,14 +145,14 @@ class WatchedMaster:
             await each.aclose()
 
     def cut_off_the_replicas(self):
-        """The replicas hear no more of the master, and stay as they are."""
+        """Disconnects the replicas from the master; they keep their data."""
         for replica in self.replicas:
             replica.ask("CONFIG", "SET", "masteruser", "nobody", "masterauth", "nothing")
         self.master.ask("CLIENT", "KILL", "TYPE", "replica")
         self.master.wait_for("connected_slaves:0", "INFO", "replication")
 
     def fail_over(self):
-        """The master dies; returns once a replica has taken its place."""
+        """Kills the master; returns once a replica is promoted."""
         self.master.stop()
         self._wait_for_sentinel("\r\nflags\r\n$6\r\nmaster\r\n", str(self.master.port))
 
@@ -161,7 +161,7 @@ class WatchedMaster:
 
 
 class RedisCluster:
-    """Three masters that share the slots; each serves its own also while another is down."""
+    """Three masters that share the slots; each serves its own even if another is down."""
 
     def __init__(self):
         self._bus_ports = [free_port() for _ in range(3)]

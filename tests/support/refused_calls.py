@@ -1,4 +1,4 @@
-"""Each operation as a call that the service refuses, and the errors of the statuses."""
+"""Every operation as a call that fails, and the error class of each status."""
 
 import pytest
 
@@ -57,7 +57,7 @@ EVERY_CALL = pytest.mark.parametrize("call", CALLS)
 async def refused(
     client: LCPhoneClient, raw_server: RawServer, answer: bytes, call: str = "list"
 ) -> APIError:
-    """The error that `call` ends with when the service sends `answer`."""
+    """Returns the error that `call` raises if the service sends `answer`."""
     raw_server.reply(answer)
     with pytest.raises(APIError) as caught:
         await CALLS[call](client)
@@ -74,7 +74,7 @@ HINTS_401 = {
 
 
 def texts(error: BaseException | None) -> str:
-    """All that a log would show of an error and of what led to it."""
+    """All texts of an error and of its causes, as a log shows them."""
     text = ""
     while error is not None:
         text += f"{error}\n{error!r}\n{getattr(error, 'hint', '')}\n"

@@ -1,4 +1,4 @@
-"""A sandbox that sells one number, clients that buy it, and what each side knows afterwards."""
+"""A sandbox that sells one number, the clients that buy it, and the journal of both."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ PATIENT = RetryPolicy(max_tries=1, read_back_time=5)
 
 
 class HeldJournal(PurchaseJournal):
-    """A journal whose disk can be made to wait, or to fail, when it begins or replaces a record."""
+    """A journal whose disk can stall or fail when a record is begun or replaced."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -30,7 +30,7 @@ class HeldJournal(PurchaseJournal):
         return super()._begin(record, *rest)
 
     def _replace(self, old: PurchaseRecord, new: PurchaseRecord) -> bool:
-        if new.state != PurchaseState.SENDING:  # else it only shows that the maker lives
+        if new.state != PurchaseState.SENDING:  # a lease renewal does not count
             self._disk("replace")
         return super()._replace(old, new)
 
@@ -45,7 +45,7 @@ class HeldJournal(PurchaseJournal):
 
 
 class Shop:
-    """One sandbox and one journal file, for as long as the `async with` block lasts."""
+    """One sandbox and one journal file; they are open while the `async with` block runs."""
 
     def __init__(self, path: Path, **options: Any) -> None:
         self.path = path
@@ -62,44 +62,44 @@ class Shop:
         await self._stack.aclose()
 
     def journal_of_another(self) -> HeldJournal:
-        """The same file, opened again."""
+        """Opens the journal file again, as another process would."""
         journal = HeldJournal(self.path)
         self._stack.callback(journal.close)
         return journal
 
     def client(self, **options: Any) -> LCPhoneClient:
-        """A client that tries once, with the journal file unless told otherwise."""
+        """A client without retries, by default with the journal file."""
         options = {"base_url": self.sandbox.url, "retry": ONCE, "journal": self.journal, **options}
         client = LCPhoneClient("token", **options)
         self._stack.push_async_callback(client.close)
         return client
 
     def fails(self, *faults: Fault) -> None:
-        """Says what goes wrong from now on."""
+        """Replaces the sandbox's faults."""
         self.sandbox.faults.clear()
         self.sandbox.faults.extend(faults)
 
     @property
     def paid(self) -> list[str]:
-        """The numbers in the ledger."""
+        """The purchased numbers, from the sandbox's ledger."""
         return [entry.phone_number for entry in self.sandbox.ledger]
 
     @property
     def posts(self) -> int:
-        """How many POSTs the service is done with, answered or not."""
+        """The number of POSTs that the service has processed."""
         return [record.method for record in self.sandbox.requests].count("POST")
 
     async def states(self) -> list[str]:
-        """What the journal file says of each purchase, oldest first."""
+        """The state of each purchase in the journal, oldest first."""
         return [record.state.value for record in await self.journal.records()]
 
     async def struck(self, fault: Fault) -> None:
-        """Waits until the sandbox is at this fault."""
+        """Waits until the sandbox has reached this fault."""
         await until(lambda: fault in self.sandbox.faults.struck)
 
 
 async def until(happened: Any) -> None:
-    """Looks again and again."""
+    """Returns once the condition is true; raises `TimeoutError` after 20 seconds."""
     async with asyncio.timeout(20):
         while not happened():
             await asyncio.sleep(0.005)

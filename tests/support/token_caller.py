@@ -1,4 +1,4 @@
-"""An app that calls the token endpoints, and what it knows of itself."""
+"""A plain HTTP client of the sandbox's token endpoints."""
 
 from support.response_schemas import TOKEN_OPERATIONS, check
 
@@ -22,13 +22,13 @@ SNAKE = {
 
 
 class App:
-    """An app that calls the token endpoints of one contract, and holds the answers to it."""
+    """Calls the token endpoints of one contract, and validates the responses."""
 
     def __init__(self, session, sandbox, version):
         self.session, self.sandbox, self.version = session, sandbox, version
 
     async def token(self, grant_type, *, as_json=False, **fields):
-        """The status, and the answer by the names of v3, or a refusal's message."""
+        """Returns the status, and the response with v3's names, or an error's message."""
         sent = {**APP, "grant_type": grant_type, **fields}
         if self.version == "v3":
             sent = {CAMEL.get(name, name): value for name, value in sent.items()}
@@ -44,20 +44,20 @@ class App:
         )
 
     async def installed(self, bearer, **params):
-        """The status, the page's ids, and the whole answer."""
+        """Returns the status, the ids of the page, and the whole body."""
         params = {"companyId": "company", "appId": "app", **params}
         status, body = await self._call("installed-locations", bearer, params=params)
         ids = [found["_id"] for found in body.get("locations", body.get("items", ()))]
         return status, ids, body
 
     async def installed_refused(self, bearer, **params):
-        """The status, and the refusal: v3's own envelope, or the usual message."""
+        """Returns the status, and the error: v3's own envelope, or the usual message."""
         params = {"companyId": "company", "appId": "app", **params}
         status, refusal = await self._call("installed-locations", bearer, params=params)
         return status, refusal
 
     async def active(self, bearer, location="loc1"):
-        """The status of a phone operation, and a refusal's message."""
+        """Returns the status of a phone operation, and an error's message."""
         url = f"{self.sandbox.url}/phone-system/numbers/location/{location}"
         headers = {"Authorization": f"Bearer {bearer}", "Version": self.version}
         async with self.session.get(url, headers=headers) as response:

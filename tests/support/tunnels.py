@@ -1,4 +1,4 @@
-"""A proxy that tunnels by CONNECT, and TLS in front of a server: what stands before a service."""
+"""A CONNECT proxy, and TLS in front of a local server."""
 
 import asyncio
 import ssl
@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager, suppress
 import trustme
 from attrs import define, field
 
-HOST = "lcphone.test"  # RFC 6761 has no such name resolved: only the proxy knows where it is
+HOST = "lcphone.test"  # RFC 6761: never resolved, so only the proxy can reach it
 
 
 async def relay(reader, writer, to_reader, to_writer, seen=None):
-    """Carries bytes both ways until either side ends."""
+    """Copies bytes both ways until either side closes."""
 
     async def carry(source, target):
         with suppress(OSError):
@@ -28,7 +28,7 @@ async def relay(reader, writer, to_reader, to_writer, seen=None):
 
 @define
 class TlsFront:
-    """TLS of a private CA in front of a local server."""
+    """TLS with a certificate of a private CA, in front of a local server."""
 
     port: int
     authority: trustme.CA = field(factory=trustme.CA)
@@ -49,7 +49,7 @@ class TlsFront:
 
 @define
 class ConnectProxy:
-    """A proxy that leads every tunnel to one port, and keeps all that it could read."""
+    """A proxy that connects every tunnel to one port, and records the bytes it can read."""
 
     target: int
     credentials: str | None = None

@@ -18,7 +18,7 @@ from lcphone_async import (
     PurchaseOutcomeUnknownError,
     ServerError,
 )
-from support.holds import ENVELOPE, assert_holds
+from support.lossless import ENVELOPE, assert_lossless
 from support.purchase_parameters import EVERY_PARAMETER
 from support.raw_server import RawRequest, RawServer, http, http_json
 from support.vendor_documents import (
@@ -151,14 +151,14 @@ def assert_read(read: Any, path: str, body: Any) -> None:
         pools = body["data"] or []
         assert len(read) == len(pools)
         for pool, sent in zip(read, pools, strict=True):
-            assert_holds(pool, sent, known=known)
+            assert_lossless(pool, sent, known=known)
         return
     while isinstance(body.get("data"), dict):
         assert body.keys() <= {"data", *ENVELOPE}
         body = body["data"]
     if path.endswith("/purchase"):
         assert read.number == purchased(body)
-    assert_holds(read, body, known=known)
+    assert_lossless(read, body, known=known)
 
 
 class Sent:

@@ -1,4 +1,4 @@
-"""Whether a model holds all that a JSON document says, read anew from the documents."""
+"""Compares a model with the JSON that it was decoded from, without the client's own code."""
 
 import re
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ def snake(name: str) -> str:
     return NAMES.get(name) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def assert_holds(model: Any, sent: Mapping[str, Any], *, known: AbstractSet[str]) -> None:
-    """Each field of `sent` is in `model`: by its Python name if `known`, else in `extra`."""
+def assert_lossless(model: Any, sent: Mapping[str, Any], *, known: AbstractSet[str]) -> None:
+    """Each field of `sent` is in `model`: under its Python name if `known`, else in `extra`."""
     unknown = {name: value for name, value in sent.items() if name not in known}
     assert dict(model.extra) == unknown
     other_twin = "dateCreated" if sent.get("dateAdded") not in ABSENT else "dateAdded"
@@ -34,7 +34,7 @@ def assert_holds(model: Any, sent: Mapping[str, Any], *, known: AbstractSet[str]
 
 
 def assert_same(read: Any, sent: Any, name: str, known: AbstractSet[str]) -> None:
-    """`read` is `sent`, in the type that the design gives it."""
+    """`read` equals `sent`, in the documented type of the field."""
     if sent in ABSENT:
         assert not read or not any(
             getattr(read, field.name) for field in type(read).__attrs_attrs__
@@ -42,7 +42,7 @@ def assert_same(read: Any, sent: Any, name: str, known: AbstractSet[str]) -> Non
     elif name in {"rcsMeta", "value"}:
         assert read == sent, name
     elif isinstance(sent, dict):
-        assert_holds(read, sent, known=known)
+        assert_lossless(read, sent, known=known)
     elif isinstance(sent, list):
         assert isinstance(read, tuple), name
         assert len(read) == len(sent), name
@@ -62,5 +62,5 @@ def assert_same(read: Any, sent: Any, name: str, known: AbstractSet[str]) -> Non
 
 
 def moment(text: str) -> datetime:
-    """ISO 8601 or RFC 2822."""
+    """Parses ISO 8601 or RFC 2822."""
     return parsedate_to_datetime(text) if "," in text else datetime.fromisoformat(text)
