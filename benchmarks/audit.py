@@ -37,7 +37,7 @@ from attrs import frozen
 
 from lcphone_async import LCPhoneClient, RateLimiter
 from lcphone_async.audit import audit
-from lcphone_async.audit.reader import reading
+from lcphone_async.audit.reader import open_run
 from lcphone_async.sandbox import Fault, Sandbox
 
 LATENCY, SHARE = 0.1, 0.05
@@ -145,7 +145,7 @@ def wrong(world: World, store: Path) -> tuple[int, int]:
     """How many numbers are missing or too many, of those that the sandbox has."""
     told = world.sandbox()
     missing = extra = 0
-    with reading(store) as run:
+    with open_run(store) as run:
         for location_id in world.ids:
             rows = run.rows("SELECT phone_number FROM numbers WHERE location_id = ?", location_id)
             numbers = {number.phone_number for number in told.location(location_id).numbers}

@@ -28,7 +28,7 @@ from _server import in_process
 
 from lcphone_async import LCPhoneClient, RateLimiter
 from lcphone_async.audit import audit, export
-from lcphone_async.audit.reader import reading
+from lcphone_async.audit.reader import open_run
 from lcphone_async.sandbox import Fault, Sandbox
 
 LIMITS = {"max_requests": 10**6, "daily_quota": 10**9}
@@ -77,7 +77,7 @@ def contents(store: Path, folder: Path) -> dict[str, bytes]:
     for table in TABLES:
         export(store, folder / table, "jsonl", table=table)
         found[table] = (folder / table).read_bytes()
-    with reading(store) as run:
+    with open_run(store) as run:
         query = "SELECT * EXCLUDE (finished_at, seconds) FROM locations ORDER BY position"
         found["locations"] = repr(run.rows(query)).encode()
     return found
@@ -129,7 +129,7 @@ def seen(store: Path) -> int:
     """How many locations are in a store that may not be there yet."""
     if not store.exists():
         return 0
-    with reading(store) as run:
+    with open_run(store) as run:
         return run.rows("SELECT count(*) FROM locations WHERE coverage = 'complete'")[0][0]
 
 

@@ -16,8 +16,8 @@ from attrs import frozen
 
 _ROW, _BAR = 26, 16  # pixels
 _LABELS, _BARS = 145, 285  # pixels, which fill a card
-_LEAST = 0.005
-_ROOM_FOR_TEXT = 1.55  # of the longest bar, right of which its number stands
+_MIN_SHARE = 0.005
+_SCALE_FACTOR = 1.55  # of the longest bar, right of which its number stands
 
 # No XML holds them (XML 1.0, 2.2), and vl-convert ends the process where it meets one.
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -29,7 +29,7 @@ class Chart:
 
     title: str
     rows: Sequence[tuple[str, int]]
-    whole: int | None = None
+    total: int | None = None
     """What the bars are parts of, to tell their share."""
     note: str = ""
 
@@ -42,7 +42,7 @@ class Chart:
         ]
         most = max((n for _, n in self.rows), default=1)
         y = alt.Y("name:N", sort=None, title=None, axis=_AXIS)
-        x = alt.X("count:Q", axis=None, scale=alt.Scale(domain=[0, most * _ROOM_FOR_TEXT]))
+        x = alt.X("count:Q", axis=None, scale=alt.Scale(domain=[0, most * _SCALE_FACTOR]))
         bars = alt.Chart().mark_bar(color="var(--accent)", height=_BAR).encode(x=x, y=y)
         style: dict[str, Any] = {"align": "left", "dx": 6, "color": "var(--ink)", "fontSize": 12}
         texts = alt.Chart().mark_text(**style).encode(x=x, y=y, text="text:N")
@@ -55,10 +55,12 @@ class Chart:
         return vl_convert.vegalite_to_svg(chart.to_dict())
 
     def _text(self, count: int) -> str:
-        if not self.whole:
+        if not self.total:
             return f"{count:,}"
-        share = count / self.whole
-        return f"{count:,} · {share:.0%}" if share >= _LEAST or not count else f"{count:,} · <1%"
+        share = count / self.total
+        return (
+            f"{count:,} · {share:.0%}" if share >= _MIN_SHARE or not count else f"{count:,} · <1%"
+        )
 
 
 _AXIS: dict[str, Any] = {

@@ -18,8 +18,8 @@ from ..limiter import bulk
 from ..models import ActiveNumber, Location
 from .errors import ClusterError
 from .inventory import Inventory, take_inventory
-from .runner import AuditSummary, OnPage, Progress, audit_with, check_shared
-from .second_look import look_for
+from .runner import AuditSummary, OnPage, Progress, check_arguments, run_audit
+from .second_look import search_for
 from .spool import Spool
 from .store import Run
 
@@ -28,11 +28,11 @@ MakeClient = Callable[[], AbstractAsyncContextManager[LCPhoneClient]]
 _logger = logging.getLogger("lcphone_async")
 
 _PLUGIN = "lcphone-audit"
-_CONNECT = 10  # seconds
-_SECONDS_BETWEEN_CHECKS = 1.0
+_CONNECT_TIMEOUT = 10  # seconds
+_CHECK_INTERVAL = 1.0
 
 # Tasks for each thread of a worker: one that runs, and one that waits its turn.
-_TASKS_A_THREAD = 2
+_TASKS_PER_THREAD = 2
 
 
 async def audit_on_dask(
@@ -65,16 +65,16 @@ async def audit_on_dask(
     """
     checks.identifier("scheduler", scheduler)
     checks.function("make_client", make_client)
-    check_shared(store, resume=resume, on_progress=on_progress)
+    check_arguments(store, resume=resume, on_progress=on_progress)
     if concurrency is not None:
         checks.whole_number("concurrency", concurrency, 1)
     wait = checks.seconds("worker_wait", worker_wait, zero=True)
-    async with await _connected(scheduler) as dask, OwnTasks() as tasks:
-        await dask.register_plugin(_ClientOfWorker(make_client), name=_PLUGIN)
+    async with await _connect(scheduler) as dask, OwnTasks() as tasks:
+        await dask.register_plugin(_WorkerClient(make_client), name=_PLUGIN)
         threads = sum((await dask.nthreads()).values())
         if not threads:
             raise ClusterError(f"the Dask cluster at {scheduler} has no workers")
-        watch = tasks.start(_watch(dask, scheduler, wait))
+        watch = tasks.start(_watch_cluster(dask, scheduler, wait))
 
         async def run(work: Callable[..., Any], *args: Any) -> Any:
             """What some work returns on a worker; raises what `watch` does."""
@@ -95,13 +95,13 @@ async def audit_on_dask(
             found: Sequence[ActiveNumber] | None = await run(_look, location_id, phone_number)
             return found
 
-        return await audit_with(
+        return await run_audit(
             take,
             look,
             locations,
             store,
             resume=resume,
-            concurrency=concurrency or _TASKS_A_THREAD * threads,
+            concurrency=concurrency or _TASKS_PER_THREAD * threads,
             on_progress=on_progress,
         )
 
@@ -117,13 +117,13 @@ async def _result(task: Any, scheduler: str) -> Any:
         ) from error
 
 
-async def _watch(dask: Any, scheduler: str, worker_wait: float) -> NoReturn:
+async def _watch_cluster(dask: Any, scheduler: str, worker_wait: float) -> NoReturn:
     """Raises `ClusterError` once the scheduler is gone, or all workers for some time."""
     without_since: float | None = None
     while True:
-        await asyncio.sleep(_SECONDS_BETWEEN_CHECKS)
+        await asyncio.sleep(_CHECK_INTERVAL)
         try:
-            async with asyncio.timeout(_CONNECT):
+            async with asyncio.timeout(_CONNECT_TIMEOUT):
                 workers = await dask.nthreads()
         except Exception as error:
             raise ClusterError(
@@ -145,10 +145,10 @@ async def _watch(dask: Any, scheduler: str, worker_wait: float) -> NoReturn:
             )
 
 
-async def _connected(scheduler: str) -> Any:
+async def _connect(scheduler: str) -> Any:
     """Dask's client; one that cannot connect is closed, or it would complain in its own words."""
     client: Any = distributed.Client  # of which not all has types
-    dask = client(scheduler, timeout=_CONNECT, asynchronous=True, set_as_default=False)
+    dask = client(scheduler, timeout=_CONNECT_TIMEOUT, asynchronous=True, set_as_default=False)
     try:
         return await dask
     except BaseException as error:
@@ -158,7 +158,7 @@ async def _connected(scheduler: str) -> Any:
         raise
 
 
-class _ClientOfWorker(distributed.WorkerPlugin):
+class _WorkerClient(distributed.WorkerPlugin):
     """The one client of a worker, closed when the worker ends."""
 
     client: LCPhoneClient
@@ -185,4 +185,4 @@ async def _take(location: Location, run_id: int) -> Inventory:
 async def _look(location_id: str, phone_number: str) -> Sequence[ActiveNumber] | None:
     plugin: Any = distributed.get_worker().plugins[_PLUGIN]
     with bulk():
-        return await look_for(plugin.client, location_id, phone_number)
+        return await search_for(plugin.client, location_id, phone_number)

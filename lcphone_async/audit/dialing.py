@@ -32,9 +32,9 @@ _DIALED: Final = re.compile(
     re.IGNORECASE,
 )
 
-_EMPTY: Final = frozenset({"", "none", "null"})
-_FORWARDS: Final = frozenset({"forward", "forwarding", "callforward", "callforwarding"})
-_NAMES_OF_TARGETS: Final = frozenset(
+_EMPTY_TYPES: Final = frozenset({"", "none", "null"})
+_FORWARDING_TYPES: Final = frozenset({"forward", "forwarding", "callforward", "callforwarding"})
+_TARGET_KEYS: Final = frozenset(
     {"number", "phonenumber", "phone", "forwardingnumber", "forwardto", "to", "target", "value"}
 )
 
@@ -64,18 +64,20 @@ def e164(text: str, country: str) -> str:
     return format_number(number, PhoneNumberFormat.E164)
 
 
-def as_dialed(text: str, country: str) -> str:
+def normalized_target(text: str, country: str) -> str:
     """What a call goes on to, with each phone number in E.164 format and its extension.
 
     A text that is no number stays as it is; JSON has no `null`, `false` or `""` any more.
 
-    >>> as_dialed("(415) 555-0001 x5", "US"), as_dialed('{"to": "0049 30 555003"}', "US")
-    ('+14155550001;ext=5', '{"to": "+4930555003"}')
+    >>> normalized_target("(415) 555-0001 x5", "US")
+    '+14155550001;ext=5'
+    >>> normalized_target('{"to": "0049 30 555003"}', "US")
+    '{"to": "+4930555003"}'
     """
-    content = _content(text)
+    content = _parsed_value(text)
     if content is text:
-        return _dialed_text(text, country)
-    dialed = _dialed(content, country)
+        return _normalized_text(text, country)
+    dialed = _normalized(content, country)
     return json.dumps(dialed, ensure_ascii=False, sort_keys=True) if dialed else ""
 
 
@@ -87,7 +89,7 @@ def country_of(text: str, country_code: str) -> str | None:
     return None if number is None else region_code_for_number(number)
 
 
-def targets(
+def forwarding_targets(
     kind: str, value: str, forwarding: str, country: str, *, has_more: bool
 ) -> list[str] | None:
     """Where a call goes on to; `None` if something answers it, such as an IVR or an agent.
@@ -95,39 +97,41 @@ def targets(
     - `kind`, `value`: those of the call service; a value that is no text is JSON.
     - `has_more`: whether the service has further keys.
     """
-    told, content = _plain(kind), _content(value)
-    if told in _FORWARDS:
-        named = list(_texts_in(content, _NAMES_OF_TARGETS))
+    service_type, content = _without_separators(kind), _parsed_value(value)
+    if service_type in _FORWARDING_TYPES:
+        named = list(_texts_in(content, _TARGET_KEYS))
         numbers = [e164(text, country) for text in named or _texts(forwarding)]
         if not named and any(_texts_in(content)):
             return None  # it forwards, but to what is not known
         if not any(number.startswith("+") for number in numbers) and forwarding.strip():
             return [e164(text, country) for text in _texts(forwarding)]
         return numbers
-    is_empty = told in _EMPTY and (kind.strip() or not (has_more or any(_texts_in(content))))
+    is_empty = service_type in _EMPTY_TYPES and (
+        kind.strip() or not (has_more or any(_texts_in(content)))
+    )
     return [e164(text, country) for text in _texts(forwarding)] if is_empty else None
 
 
-def _plain(word: str) -> str:
+def _without_separators(word: str) -> str:
     return re.sub(r"[\s_-]", "", word).lower()
 
 
-def _dialed(content: Any, country: str) -> Any:
+def _normalized(content: Any, country: str) -> Any:
     match content:
         case dict():
             return {
-                name: _dialed(part, country)
+                name: _normalized(part, country)
                 for name, part in content.items()
                 if part is not None and part is not False and part != ""
             }
         case list():
-            return [_dialed(part, country) for part in content]
+            return [_normalized(part, country) for part in content]
         case str():
-            return _dialed_text(content, country)
+            return _normalized_text(content, country)
     return content
 
 
-def _dialed_text(text: str, country: str) -> str:
+def _normalized_text(text: str, country: str) -> str:
     found = _DIALED.fullmatch(text)
     if found is None:
         return text
@@ -142,7 +146,7 @@ def _parsed(text: str, country: str) -> PhoneNumber | None:
         return None
 
 
-def _content(value: str) -> Any:
+def _parsed_value(value: str) -> Any:
     if value.lstrip()[:1] not in {"{", "["}:
         return value
     try:
@@ -157,7 +161,7 @@ def _texts(value: object) -> Iterator[str]:
         value = int(value)
     if isinstance(value, str | int) and not isinstance(value, bool):
         text = str(value).strip()
-        if text.lower() not in _EMPTY:
+        if text.lower() not in _EMPTY_TYPES:
             yield text
 
 
@@ -170,7 +174,7 @@ def _texts_in(content: Any, names: Container[str] | None = None) -> Iterator[str
                 left += [
                     value
                     for name, value in each.items()
-                    if names is None or _plain(name).removesuffix("s") in names
+                    if names is None or _without_separators(name).removesuffix("s") in names
                 ]
             case list() as each:
                 left += each

@@ -9,9 +9,10 @@ from pathlib import Path
 from attrs import frozen
 
 from .._internal import checks
-from .changes import ROUTE_TEXTS, ROUTES, STATEMENTS, ChangeKind
-from .dialing import as_dialed
-from .reader import Reading, reading_two
+from .changes import ChangeKind
+from .dialing import normalized_target
+from .diff_sql import ROUTE_TEXTS, ROUTES, STATEMENTS
+from .reader import RunReader, open_two_runs
 from .store import Run
 
 
@@ -49,12 +50,14 @@ class Comparison:
 
     old: Run
     new: Run
-    _reading: Reading
+    _reading: RunReader
 
     @property
     def compared(self) -> int:
         """How many locations both runs saw whole."""
-        ((count,),) = self._reading.rows(f"SELECT count(*) {_IN_BOTH} WHERE {_SEEN_WHOLE}")
+        ((count,),) = self._reading.rows(
+            f"SELECT count(*) {_LOCATIONS_IN_BOTH} WHERE {_BOTH_WHOLE}"
+        )
         return int(count)
 
     def counts(self) -> dict[ChangeKind, int]:
@@ -76,14 +79,16 @@ class Comparison:
     def not_compared(self) -> list[NotCompared]:
         """Locations of which one run did not see all."""
         rows = self._reading.rows(
-            f"SELECT location_id, old_seen.coverage, new_seen.coverage {_IN_BOTH}"
-            f" WHERE NOT ({_SEEN_WHOLE}) ORDER BY location_id"
+            f"SELECT location_id, old_seen.coverage, new_seen.coverage {_LOCATIONS_IN_BOTH}"
+            f" WHERE NOT ({_BOTH_WHOLE}) ORDER BY location_id"
         )
         return [NotCompared(*row) for row in rows]
 
 
-_IN_BOTH = "FROM old.locations AS old_seen JOIN new.locations AS new_seen USING (location_id)"
-_SEEN_WHOLE = (
+_LOCATIONS_IN_BOTH = (
+    "FROM old.locations AS old_seen JOIN new.locations AS new_seen USING (location_id)"
+)
+_BOTH_WHOLE = (
     "old_seen.coverage IN ('complete', 'not connected')"
     " AND new_seen.coverage IN ('complete', 'not connected')"
 )
@@ -115,16 +120,18 @@ def compare(
     Raises `StoreError`, also if both are the same run, or if `new` began before `old`.
     """
     kept = (_kinds("only", only) or set(ChangeKind)) - _kinds("ignore", ignore)
-    with reading_two(old, new, old_run, new_run) as (later, earlier):
-        later.make_table("routes", ROUTES, ROUTE_TEXTS, _route)
+    with open_two_runs(old, new, old_run, new_run) as (later, earlier):
+        later.make_table("routes", ROUTES, ROUTE_TEXTS, _normalized_route)
         for statement in STATEMENTS:
-            later.do(statement)
-        later.do("DELETE FROM changes WHERE NOT list_contains(?, kind)", sorted(map(str, kept)))
+            later.execute(statement)
+        later.execute(
+            "DELETE FROM changes WHERE NOT list_contains(?, kind)", sorted(map(str, kept))
+        )
         yield Comparison(earlier, later.run, later)
 
 
-def _route(text: str, country: str) -> tuple[str, str, str]:
-    return text, country, as_dialed(text, country)
+def _normalized_route(text: str, country: str) -> tuple[str, str, str]:
+    return text, country, normalized_target(text, country)
 
 
 def _kinds(name: str, kinds: object) -> set[str]:

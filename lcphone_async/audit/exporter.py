@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from .._internal import checks
 from .._internal.paths import checked_path, replacing
+from .database import os_error_in
 from .errors import StoreError
-from .reader import Reading, reading
-from .store import cause_of
+from .reader import RunReader, open_run
 from .tables import TABLES
 
 Format = Literal["csv", "jsonl", "parquet"]
@@ -32,8 +32,8 @@ _JSON_COLUMNS: Final = {"extra", "rcs_meta"}
 
 # What a spreadsheet would take for a formula is kept text by an apostrophe (OWASP, CSV injection).
 # A plus sign and digits are a phone number, and harmless.
-_HARMLESS: Final = r"""
-CREATE MACRO harmless(cell) AS CASE
+_FORMULA_MACRO: Final = r"""
+CREATE MACRO without_formula(cell) AS CASE
     WHEN regexp_matches(cell, '^[=+@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}-]')
         AND NOT regexp_matches(cell, '^\+[0-9]+$')
     THEN '''' || cell ELSE cell END
@@ -61,7 +61,7 @@ def export(
     kind = checks.one_of("format", format, get_args(Format))
     named = checks.one_of("table", table, get_args(Table))
     path = checked_path("out", out)
-    with reading(store, run_id) as run:
+    with open_run(store, run_id) as run:
         try:
             if kind == "parquet":
                 return _write_parquet(run, named, path)
@@ -78,23 +78,23 @@ def _columns(table: str) -> list[pa.Field]:
     )
 
 
-def _write_file(run: Reading, table: str, kind: str, out: Path) -> int:
-    run.do(_HARMLESS)
+def _write_file(run: RunReader, table: str, kind: str, out: Path) -> int:
+    run.execute(_FORMULA_MACRO)
     if kind == "csv":
-        select = list(chain.from_iterable(map(_for_csv, _columns(table))))
+        select = list(chain.from_iterable(map(_csv_columns, _columns(table))))
         options = "FORMAT csv, HEADER, FORCE_QUOTE *"
     else:
-        select, options = list(map(_for_json, _columns(table))), "FORMAT json"
+        select, options = list(map(_json_column, _columns(table))), "FORMAT json"
     query = f"SELECT {', '.join(select)} FROM {table} ORDER BY {_ORDERS[table]}"
     with replacing(out) as file:
         return _copy(run, query, file, options)
 
 
-def _write_parquet(run: Reading, table: str, out: Path) -> int:
+def _write_parquet(run: RunReader, table: str, out: Path) -> int:
     """Writes a folder beside the run's own, and puts it in its place when it is whole."""
     query = f"SELECT * EXCLUDE run_id FROM {table} ORDER BY {_ORDERS[table]}"
     whole, partial = out / f"run_id={run.run.run_id}", out / f".run_id={run.run.run_id}.partial"
-    run.do("SET threads = 1")  # several would share the rows out differently each time
+    run.execute("SET threads = 1")  # several would share the rows out differently each time
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -109,7 +109,7 @@ def _write_parquet(run: Reading, table: str, out: Path) -> int:
     return rows
 
 
-def _copy(run: Reading, query: str, out: Path, options: str) -> int:
+def _copy(run: RunReader, query: str, out: Path, options: str) -> int:
     quoted = os.fspath(out).replace("'", "''")
     try:
         return int(run.rows(f"COPY ({query}) TO '{quoted}' ({options})")[0][0])
@@ -117,23 +117,25 @@ def _copy(run: Reading, query: str, out: Path, options: str) -> int:
         problem = str(error.__cause__)
         if os.fspath(out) not in problem:
             raise
-        raise OSError(*cause_of(problem)) from error
+        raise OSError(*os_error_in(problem)) from error
 
 
-def _for_json(column: pa.Field) -> str:
+def _json_column(column: pa.Field) -> str:
     name = column.name
     if name in _JSON_COLUMNS:
         return f"{name}::JSON AS {name}"
     return _ISO.format(name=name) if pa.types.is_timestamp(column.type) else name
 
 
-def _for_csv(column: pa.Field) -> list[str]:
+def _csv_columns(column: pa.Field) -> list[str]:
     """Flat columns: the parts of a struct by the path that leads to them in Python."""
     name, kind = column.name, column.type
     if pa.types.is_struct(kind):
-        return [f'harmless({name}.{part.name}::VARCHAR) AS "{name}.{part.name}"' for part in kind]
+        return [
+            f'without_formula({name}.{part.name}::VARCHAR) AS "{name}.{part.name}"' for part in kind
+        ]
     if pa.types.is_list(kind):
         return [f"CASE WHEN {name} <> [] THEN to_json({name})::VARCHAR END AS {name}"]
     if pa.types.is_timestamp(kind):
         return [_ISO.format(name=name)]
-    return [f"harmless({name}) AS {name}" if pa.types.is_string(kind) else name]
+    return [f"without_formula({name}) AS {name}" if pa.types.is_string(kind) else name]

@@ -13,9 +13,9 @@ from attrs import fields, frozen
 
 from .._internal import checks
 from .._internal.paths import checked_path, read_bounded
-from .dialing import targets
+from .dialing import forwarding_targets
 from .errors import RuleError, StoreError
-from .reader import Reading, checked_run, reading
+from .reader import RunReader, checked_run, open_run
 from .rules import REGULATED_COUNTRIES, RULES, Rule
 
 
@@ -33,8 +33,8 @@ class Finding:
 
 # Who says where a number's calls go on to: the number itself and each active pool that it is in,
 # also where the location's list leaves the numbers of pools out.
-_OWNERS: Final = """
-CREATE TABLE owners AS
+_ROUTING_ENTRIES: Final = """
+CREATE TABLE routing_entries AS
 WITH members AS (
     SELECT location_id, phone_number, number, coalesce(country, '') AS country,
         unnest(pool_ids) AS pool_id
@@ -58,7 +58,7 @@ SELECT location_id, phone_number, number, pool_id, country,
 FROM members JOIN pools USING (location_id, pool_id)
 WHERE is_active IS NOT FALSE
 """
-_ROUTED: Final = "type, value, forwarding, country, has_more"
+_ROUTING_COLUMNS: Final = "type, value, forwarding, country, has_more"
 _ROUTES: Final = pa.schema(
     [
         *((name, pa.string()) for name in ("type", "value", "forwarding", "country")),
@@ -68,21 +68,21 @@ _ROUTES: Final = pa.schema(
 )
 # A number that something answers forwards nothing, whatever else is said of it. If the pools were
 # not seen, one of them may answer.
-_CALLS: Final = f"""
-CREATE TABLE calls AS
+_CALL_ROUTES: Final = f"""
+CREATE TABLE call_routes AS
 SELECT location_id, phone_number, number,
     coalesce(list(DISTINCT pool_id ORDER BY pool_id) FILTER (pool_id IS NOT NULL), [])
         AS active_pool_ids,
     bool_and(targets IS NOT NULL AND targets = []) FILTER (pool_id IS NULL) AS has_no_routing,
     CASE WHEN bool_or(targets IS NULL OR locations.pools IS NULL) THEN []
         ELSE list_distinct(flatten(list(targets))) END AS targets
-FROM owners JOIN routes USING ({_ROUTED}) JOIN locations USING (location_id)
+FROM routing_entries JOIN routes USING ({_ROUTING_COLUMNS}) JOIN locations USING (location_id)
 GROUP BY location_id, phone_number, number;
-CREATE TABLE judged AS
+CREATE TABLE open_accounts AS
 SELECT location_id, numbers, rcs_sender_ids FROM locations
 WHERE coverage = 'complete' AND lower(trim(coalesce(account_status, ''))) <> 'closed'
 """
-_OF_A_RULE: Final = """
+_RULE_TABLE: Final = """
 CREATE TEMP TABLE IF NOT EXISTS "finding {name}" AS
 SELECT location_id, phone_number, detail FROM (
     SELECT NULL::VARCHAR AS location_id, NULL::VARCHAR AS phone_number, NULL::VARCHAR AS detail
@@ -92,7 +92,7 @@ SELECT location_id, phone_number, detail FROM (
 """
 
 # A full disk, too little memory.
-_NOT_OF_A_RULE: Final = (OSError, duckdb.IOException, duckdb.OutOfMemoryException)
+_MACHINE_ERRORS: Final = (OSError, duckdb.IOException, duckdb.OutOfMemoryException)
 
 
 def findings(
@@ -116,26 +116,30 @@ def findings(
     countries = checked_countries(regulated)
 
     def found() -> Iterator[Finding]:
-        with reading(path, run_id) as run:
-            prepare(run, countries)
+        with open_run(path, run_id) as run:
+            create_rule_tables(run, countries)
             for rule in given:
-                for each in found_by(run, rule):
+                for each in matches(run, rule):
                     yield Finding(rule.name, **each)
 
     return found()
 
 
-def prepare(run: Reading, regulated: Sequence[str]) -> None:
+def create_rule_tables(run: RunReader, regulated: Sequence[str]) -> None:
     """Makes the tables that the rules ask besides those of the store."""
-    run.do("CREATE TABLE regulated_countries AS SELECT unnest(?::VARCHAR[]) AS country", regulated)
-    run.do(_OWNERS)
-    run.make_table("routes", _ROUTES, f"SELECT DISTINCT {_ROUTED} FROM owners", _route)
-    run.do(_CALLS)
+    run.execute(
+        "CREATE TABLE regulated_countries AS SELECT unnest(?::VARCHAR[]) AS country", regulated
+    )
+    run.execute(_ROUTING_ENTRIES)
+    run.make_table(
+        "routes", _ROUTES, f"SELECT DISTINCT {_ROUTING_COLUMNS} FROM routing_entries", _with_targets
+    )
+    run.execute(_CALL_ROUTES)
 
 
-def _route(*owner: Any) -> tuple[Any, ...]:
+def _with_targets(*owner: Any) -> tuple[Any, ...]:
     *routed, has_more = owner
-    return *owner, targets(*routed, has_more=has_more)
+    return *owner, forwarding_targets(*routed, has_more=has_more)
 
 
 def checked_countries(codes: object) -> list[str]:
@@ -150,15 +154,15 @@ def checked_rules(rules: object) -> list[Rule]:
     return [checks.instance("rules", rule, Rule) for rule in checks.several("rules", rules)]
 
 
-def count(run: Reading, rule: Rule) -> int:
+def count_matches(run: RunReader, rule: Rule) -> int:
     """How often a rule finds something."""
-    _look(run, rule)
+    _run_rule(run, rule)
     return int(run.rows(f'SELECT count(*) FROM "finding {rule.name}"')[0][0])
 
 
-def found_by(run: Reading, rule: Rule, most: int | None = None) -> Iterator[dict[str, Any]]:
+def matches(run: RunReader, rule: Rule, most: int | None = None) -> Iterator[dict[str, Any]]:
     """What a rule finds, or the first of it."""
-    _look(run, rule)
+    _run_rule(run, rule)
     limit = "" if most is None else f"LIMIT {most}"
     return run.records(f'FROM "finding {rule.name}" {limit}')
 
@@ -195,11 +199,11 @@ def _rule(name: str, content: object, where: str) -> Rule:
         raise ValueError(f"{where}: {error}") from error
 
 
-def _look(run: Reading, rule: Rule) -> None:
+def _run_rule(run: RunReader, rule: Rule) -> None:
     try:
-        run.do(_OF_A_RULE.format(name=rule.name, query=rule.query))
+        run.execute(_RULE_TABLE.format(name=rule.name, query=rule.query))
     except StoreError as error:
         cause = error.__cause__
-        if isinstance(cause, _NOT_OF_A_RULE):
+        if isinstance(cause, _MACHINE_ERRORS):
             raise
         raise RuleError(rule.name, str(cause).splitlines()[0]) from cause

@@ -16,14 +16,14 @@ from .._version import __version__
 from .changes import ChangeKind
 from .charts import Chart
 from .diff import Change, NotCompared, compare
-from .finding import checked_countries, checked_rules, count, found_by, prepare
+from .finding import checked_countries, checked_rules, count_matches, create_rule_tables, matches
 from .prices import estimate
-from .reader import Reading, reading
+from .reader import RunReader, open_run
 from .rules import REGULATED_COUNTRIES, RULES, Rule
 
 # Of a finding or a kind of change; the rest is counted, and in the exports.
-_MOST_SHOWN: Final = 50
-_MOST_BARS: Final = 9
+_MAX_ROWS: Final = 50
+_MAX_BARS: Final = 9
 
 
 _TITLES: Final = {
@@ -53,7 +53,7 @@ _TITLES: Final = {
 
 
 @frozen
-class _Looked:
+class _RuleResult:
     """What a rule found, or the first of it."""
 
     rule: Rule
@@ -62,7 +62,7 @@ class _Looked:
 
 
 @frozen
-class _Changed:
+class _ChangeGroup:
     """The changes of a kind, or the first of them."""
 
     kind: ChangeKind
@@ -75,11 +75,11 @@ class _Changed:
 
 
 @frozen
-class _Since:
+class _ChangesSince:
     """What changed since another run."""
 
     date: str
-    kinds: list[_Changed]
+    kinds: list[_ChangeGroup]
     not_compared: list[NotCompared]
 
     @property
@@ -113,10 +113,10 @@ def report(
     for name, other in {"since": since, "prices": prices}.items():
         if other is not None:
             checked_path(name, other)
-    with reading(store, run_id) as run:
-        prepare(run, countries)
+    with open_run(store, run_id) as run:
+        create_rule_tables(run, countries)
         content = _content(run, given, prices)
-    content["since"] = _since(store, content["run"].run_id, since)
+    content["since"] = _changes_since(store, content["run"].run_id, since)
     page = _template().render(content)
     try:
         with replacing(path) as file:
@@ -125,14 +125,14 @@ def report(
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _content(run: Reading, rules: Sequence[Rule], prices: str | Path | None) -> dict[str, Any]:
+def _content(run: RunReader, rules: Sequence[Rule], prices: str | Path | None) -> dict[str, Any]:
     """What the template asks for, but for the changes."""
     coverage = run.coverage()
     missing = sum(n for kind, n in coverage.items() if not kind.is_whole)
     (totals,) = run.records(
         "SELECT count(*) AS numbers, count(*) FILTER (pool_ids <> []) AS pooled FROM numbers"
     )
-    looked = [_Looked(rule, count(run, rule), _first(run, rule)) for rule in rules]
+    results = [_RuleResult(rule, count_matches(run, rule), _first(run, rule)) for rule in rules]
     names = run.rows("SELECT location_id, location_name FROM locations")
     return {
         "version": __version__,
@@ -143,18 +143,18 @@ def _content(run: Reading, rules: Sequence[Rule], prices: str | Path | None) -> 
         "locations": sum(coverage.values()),
         "coverage": coverage,
         "missing": missing,
-        "incomplete": run.incomplete(_MOST_SHOWN),
-        "looked": looked,
+        "incomplete": run.incomplete(_MAX_ROWS),
+        "results": results,
         "costs": estimate(run, prices),
         "charts": [chart for chart in _charts(run, totals["numbers"]) if chart.rows],
     }
 
 
-def _first(run: Reading, rule: Rule) -> list[dict[str, Any]]:
-    return list(found_by(run, rule, _MOST_SHOWN))
+def _first(run: RunReader, rule: Rule) -> list[dict[str, Any]]:
+    return list(matches(run, rule, _MAX_ROWS))
 
 
-def _charts(run: Reading, numbers: int) -> list[Chart]:
+def _charts(run: RunReader, numbers: int) -> list[Chart]:
     capabilities = ", ".join(
         f"count(*) FILTER (capabilities.{name}) AS {name}"
         for name in ("voice", "sms", "mms", "fax")
@@ -162,36 +162,36 @@ def _charts(run: Reading, numbers: int) -> list[Chart]:
     (can,) = run.records(f"SELECT {capabilities} FROM numbers")
     spelled = {"voice": "Calls", "sms": "Texts (SMS)", "mms": "Pictures (MMS)", "fax": "Fax"}
     return [
-        _by(run, "By country", "country_code", numbers),
-        _by(run, "By type", "replace(type, 'tollFree', 'toll-free')", numbers),
+        _chart_by(run, "By country", "country_code", numbers),
+        _chart_by(run, "By type", "replace(type, 'tollFree', 'toll-free')", numbers),
         Chart(
             "What they can do",
             [(spelled[name], n) for name, n in can.items()] if numbers else [],
             numbers,
             "A number counts once for each thing that it can do.",
         ),
-        _by(run, "Where they come from", "origin", numbers),
-        _by_age(run, numbers),
+        _chart_by(run, "Where they come from", "origin", numbers),
+        _age_chart(run, numbers),
         Chart(
             "Locations with the most numbers",
             run.rows(
                 "SELECT coalesce(location_name, location_id), numbers FROM locations"
                 " WHERE numbers > 0 ORDER BY numbers DESC, location_id LIMIT ?",
-                _MOST_BARS,
+                _MAX_BARS,
             ),
         ),
     ]
 
 
-def _by(run: Reading, title: str, column: str, numbers: int) -> Chart:
+def _chart_by(run: RunReader, title: str, column: str, numbers: int) -> Chart:
     """The most frequent values of a column, and the others together."""
     found = run.rows(
         f"SELECT coalesce({column}, 'not told') AS name, count(*) AS n FROM numbers"
         " GROUP BY name ORDER BY n DESC, name"
     )
-    rest = found[_MOST_BARS:]
+    rest = found[_MAX_BARS:]
     others = [(f"{len(rest)} others", sum(n for _, n in rest))] if rest else []
-    return Chart(title, found[:_MOST_BARS] + others, numbers)
+    return Chart(title, found[:_MAX_BARS] + others, numbers)
 
 
 _AGES: Final = (
@@ -204,7 +204,7 @@ _AGES: Final = (
 )
 
 
-def _by_age(run: Reading, numbers: int) -> Chart:
+def _age_chart(run: RunReader, numbers: int) -> Chart:
     """How long ago the numbers were added, as of the run."""
     counts = ", ".join(
         f"count(*) FILTER (added <= began - INTERVAL '{least}'"
@@ -219,18 +219,20 @@ def _by_age(run: Reading, numbers: int) -> Chart:
     return Chart("By age", [(name, n) for name, n in ages.items() if n], numbers)
 
 
-def _since(store: str | Path, run_id: int, since: str | Path | None) -> _Since | None:
+def _changes_since(
+    store: str | Path, run_id: int, since: str | Path | None
+) -> _ChangesSince | None:
     """The changes since another store's newest run, or since the run before."""
     if since is None and run_id == 1:
         return None
     with compare(since or store, store, new_run=run_id) as comparison:
         kinds = [
-            _Changed(kind, n, list(comparison.changes(kind, _MOST_SHOWN)))
+            _ChangeGroup(kind, n, list(comparison.changes(kind, _MAX_ROWS)))
             for kind, n in comparison.counts().items()
         ]
         old, new = comparison.old.started_at, comparison.new.started_at
         date = f"{old:%-d %B %Y}" if old.date() != new.date() else f"{old:%H:%M} UTC"
-        return _Since(date, kinds, comparison.not_compared())
+        return _ChangesSince(date, kinds, comparison.not_compared())
 
 
 def _amount(value: Decimal, currency: str, digits: int = 2) -> str:

@@ -41,14 +41,14 @@ _PREFETCH = 4
 
 # What another try may mend: a list that changed meanwhile, an answer that was garbled on its way.
 # All else that passes by itself, the client has tried again already.
-_WORTH_ANOTHER_TRY = (IncompleteListError, RepeatedPageError, ResponseFormatError)
-_MOST_TRIES = 4
+_WORTH_A_RETRY = (IncompleteListError, RepeatedPageError, ResponseFormatError)
+_MAX_TRIES = 4
 
 # A 400 of the token endpoints that is final for the location.
 _NOT_ACTIVE = re.compile(r"location is not active", re.IGNORECASE)
 
 # What concerns no single location.
-ENDS_THE_AUDIT = (
+FATAL_ERRORS = (
     AuthorizationLostError,
     BudgetUnavailableError,
     CircuitOpenError,
@@ -97,14 +97,14 @@ class Inventory:
     is_under_lc: bool | None = None
     pages: int = 0
     """How many pages of the list came, of all walks."""
-    others: dict[str, pa.RecordBatch] = field(factory=dict)
+    other_tables: dict[str, pa.RecordBatch] = field(factory=dict)
     """The rows of its other tables, by table; those that were not seen are not there."""
     seconds: float = 0.0
     """How long it took."""
 
     def rows(self, table: str) -> int | None:
         """How many rows of another table it has; `None` if these were not seen."""
-        return self.others[table].num_rows if table in self.others else None
+        return self.other_tables[table].num_rows if table in self.other_tables else None
 
     @property
     def numbers_seen(self) -> int | None:
@@ -116,7 +116,7 @@ class Inventory:
         """Its rows of a table of the store."""
         if table == "numbers":
             return self.numbers.batches()
-        return [self.others[table]] if table in self.others else []
+        return [self.other_tables[table]] if table in self.other_tables else []
 
     def replaces(self, table: str, numbers: int) -> bool:
         """Whether its rows replace those of an earlier visit, which saw so many numbers."""
@@ -124,25 +124,25 @@ class Inventory:
             return True
         if table in {"numbers", "repeated_numbers"}:
             return self.numbers.rows >= numbers
-        return table in self.others
+        return table in self.other_tables
 
-    def take(self, seen: _List, run_id: int, *, is_sure: bool) -> None:
+    def add_walk(self, seen: _ListWalk, run_id: int, *, is_stable: bool) -> None:
         """Takes in a walk: its error, its facts, and its numbers unless there are more already."""
         self.error = seen.error
-        told = _stated_status(seen.error) or seen.account_status
+        told = _account_status_in(seen.error) or seen.account_status
         self.account_status = told or self.account_status
         if seen.is_under_lc is not None:
             self.is_under_lc = seen.is_under_lc
         self.pages += seen.pages
-        of_location = (run_id, self.location.id)
-        if seen.senders or (seen.senders is not None and "rcs_sender_ids" not in self.others):
-            senders = tables.rcs_sender_ids(*of_location, seen.senders)
-            self.others["rcs_sender_ids"] = senders
-        if is_sure or seen.error is None or seen.numbers.rows >= self.numbers.rows:
+        key = (run_id, self.location.id)
+        if seen.senders or (seen.senders is not None and "rcs_sender_ids" not in self.other_tables):
+            senders = tables.rcs_sender_ids(*key, seen.senders)
+            self.other_tables["rcs_sender_ids"] = senders
+        if is_stable or seen.error is None or seen.numbers.rows >= self.numbers.rows:
             self.numbers.close()
             self.numbers = seen.numbers
-            repeated = tables.repeated_numbers(*of_location, seen.repeated if is_sure else {})
-            self.others["repeated_numbers"] = repeated
+            repeated = tables.repeated_numbers(*key, seen.repeated if is_stable else {})
+            self.other_tables["repeated_numbers"] = repeated
         else:
             seen.numbers.close()
 
@@ -172,8 +172,8 @@ async def take_inventory(
     inventory = Inventory(location, Spool(folder))
     try:
         async with OwnTasks() as tasks:
-            pools = tasks.start(_pools(client, location.id))
-            await _walk_until_sure(client, inventory, run_id, folder, on_page)
+            pools = tasks.start(_read_pools(client, location.id))
+            await _walk_until_stable(client, inventory, run_id, folder, on_page)
             _take_pools(inventory, run_id, await pools)
     except BaseException:
         inventory.numbers.close()
@@ -184,7 +184,7 @@ async def take_inventory(
 
 
 @define
-class _List:
+class _ListWalk:
     """What one walk saw of a location's list."""
 
     numbers: Spool
@@ -211,25 +211,25 @@ class _List:
             self.senders = page.rcs_sender_ids or self.senders or ()
 
     @property
-    def came_to_its_end(self) -> bool:
+    def reached_end(self) -> bool:
         """Whether it ended where the service says that the list ends."""
         return self.error is None or isinstance(self.error, IncompleteListError)
 
-    def agrees_with(self, other: _List | None) -> bool:
+    def agrees_with(self, other: _ListWalk | None) -> bool:
         """Whether both walks came to the list's end and saw the same, so that nothing was missed.
 
         A number that goes during a walk shifts another out of sight; then the walks differ.
         """
         return (
             other is not None
-            and self.came_to_its_end
-            and other.came_to_its_end
+            and self.reached_end
+            and other.reached_end
             and (self.numbers.rows, self.digest, self.repeated)
             == (other.numbers.rows, other.digest, other.repeated)
         )
 
 
-async def _walk_until_sure(
+async def _walk_until_stable(
     client: LCPhoneClient,
     inventory: Inventory,
     run_id: int,
@@ -237,17 +237,17 @@ async def _walk_until_sure(
     on_page: Callable[[int], None],
 ) -> None:
     """Walks a list until one response had all of it or two walks agree; a few times at most."""
-    before: _List | None = None
-    for _ in range(_MOST_TRIES):
+    before: _ListWalk | None = None
+    for _ in range(_MAX_TRIES):
         seen = await _walk(client, inventory.location.id, run_id, folder, on_page)
-        is_sure = seen.agrees_with(before) or (seen.pages == 1 and seen.error is None)
-        if is_sure and seen.reached_total:
+        is_stable = seen.agrees_with(before) or (seen.pages == 1 and seen.error is None)
+        if is_stable and seen.reached_total:
             seen.error = None  # the numbers that are missing are there twice
-        inventory.take(seen, run_id, is_sure=is_sure)
-        if is_sure or not (seen.error is None or isinstance(seen.error, _WORTH_ANOTHER_TRY)):
+        inventory.add_walk(seen, run_id, is_stable=is_stable)
+        if is_stable or not (seen.error is None or isinstance(seen.error, _WORTH_A_RETRY)):
             return
-        before, on_page = (seen if seen.came_to_its_end else before), _ignore
-    inventory.error = inventory.error or ListChangedError(_MOST_TRIES)
+        before, on_page = (seen if seen.reached_end else before), _ignore
+    inventory.error = inventory.error or ListChangedError(_MAX_TRIES)
 
 
 async def _walk(
@@ -256,9 +256,9 @@ async def _walk(
     run_id: int,
     folder: Path | None,
     on_page: Callable[[int], None],
-) -> _List:
+) -> _ListWalk:
     """Walks a list once; raises what ends the audit."""
-    seen = _List(Spool(folder))
+    seen = _ListWalk(Spool(folder))
     try:
         walk, pages = client._walk_active_numbers(  # noqa: SLF001  # it shares the client's house
             location_id,
@@ -269,20 +269,20 @@ async def _walk(
         try:
             async with aclosing(pages):
                 async for page in pages:
-                    await _keep(partial(seen.add, run_id, location_id, page))
+                    await _add_in_thread(partial(seen.add, run_id, location_id, page))
                     on_page(len(page.numbers))
         finally:
             seen.pages, seen.repeated = walk.pages, walk.repeated
             seen.reached_total = walk.reached_total
     except BaseException as error:
-        if isinstance(error, ENDS_THE_AUDIT) or not isinstance(error, Exception):
+        if isinstance(error, FATAL_ERRORS) or not isinstance(error, Exception):
             seen.numbers.close()
             raise
         seen.error = error  # one bad location never stops the others
     return seen
 
 
-async def _keep(add: Callable[[], None]) -> None:
+async def _add_in_thread(add: Callable[[], None]) -> None:
     try:
         await finished_in_thread(add)
     except OSError as error:
@@ -290,15 +290,15 @@ async def _keep(add: Callable[[], None]) -> None:
         raise StoreError(reason) from error
 
 
-async def _pools(client: LCPhoneClient, location_id: str) -> list[NumberPool] | Exception:
+async def _read_pools(client: LCPhoneClient, location_id: str) -> list[NumberPool] | Exception:
     """A location's pools, or why they could not be read; raises what ends the audit."""
-    for tries in range(1, _MOST_TRIES + 1):
+    for attempt in range(1, _MAX_TRIES + 1):
         try:
             return await client.number_pools(location_id)
-        except ENDS_THE_AUDIT:
+        except FATAL_ERRORS:
             raise
         except Exception as error:  # noqa: BLE001  # one bad location never stops the others
-            if tries == _MOST_TRIES or not isinstance(error, ResponseFormatError):
+            if attempt == _MAX_TRIES or not isinstance(error, ResponseFormatError):
                 return error
     raise AssertionError
 
@@ -320,15 +320,15 @@ def _coverage(inventory: Inventory) -> Coverage:
 
 def _take_pools(inventory: Inventory, run_id: int, found: list[NumberPool] | Exception) -> None:
     if isinstance(found, Exception):
-        inventory.account_status = _stated_status(found) or inventory.account_status
+        inventory.account_status = _account_status_in(found) or inventory.account_status
         inventory.error = inventory.error or found
         return
-    of_location = (run_id, inventory.location.id)
-    inventory.others["pools"] = tables.pools(*of_location, found)
-    inventory.others["pool_numbers"] = tables.pool_numbers(*of_location, found)
+    key = (run_id, inventory.location.id)
+    inventory.other_tables["pools"] = tables.pools(*key, found)
+    inventory.other_tables["pool_numbers"] = tables.pool_numbers(*key, found)
 
 
-def _stated_status(error: Exception | None) -> str | None:
+def _account_status_in(error: Exception | None) -> str | None:
     """The account status that an error's body told (`{msg, accountStatus}`)."""
     status = error.extra.get("accountStatus") if isinstance(error, APIError) else None
     return status if isinstance(status, str) and status else None

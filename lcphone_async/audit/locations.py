@@ -22,7 +22,9 @@ _FILE_NAME = re.compile(r"[^\n,{\[]*(?:[/\\].*|\.(?:csv|tsv|txt|jsonl?|ndjson))"
 _NAME_NAMES = ("location_name", "locationName", "location name", "name")
 
 
-async def gather(given: Iterable[Location | str] | AsyncIterable[Location | str]) -> list[Location]:
+async def unique_locations(
+    given: Iterable[Location | str] | AsyncIterable[Location | str],
+) -> list[Location]:
     """The locations in their order, each once.
 
     They may be ids or `Location`s, such as those of `client.locations`. Raises `TypeError` for
@@ -75,7 +77,7 @@ def read_locations(text: str | Path, source: str | None = None) -> list[Location
     rows = csv.reader(io.StringIO("\n".join(line for _, line in lines)))
     try:
         columns = next(csv.reader([first]))
-        if len(columns) > 1 or _among(columns, _ID_NAMES) is not None:
+        if len(columns) > 1 or _column_index(columns, _ID_NAMES) is not None:
             return list(_from_csv(rows, source))
     except csv.Error as error:
         raise ValueError(f"{source}: row {max(rows.line_num, 1)}: {error}") from None
@@ -117,16 +119,16 @@ def _from_json(line: str, where: str) -> Location:
         raise ValueError(f"{where}: nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError(f"{where}: not a JSON object")  # noqa: TRY004  # the text is wrong
-    found = _first(value, _ID_NAMES)
-    if not _says(found):
+    found = _first_value(value, _ID_NAMES)
+    if not _is_text(found):
         raise ValueError(f"{where}: no location_id")
-    name = _first(value, _NAME_NAMES)
-    return Location(found.strip(), name if _says(name) else None)
+    name = _first_value(value, _NAME_NAMES)
+    return Location(found.strip(), name if _is_text(name) else None)
 
 
 def _from_csv(rows: CsvReader, source: str) -> Iterator[Location]:
     header = next(rows)
-    id_column, name_column = _among(header, _ID_NAMES), _among(header, _NAME_NAMES)
+    id_column, name_column = _column_index(header, _ID_NAMES), _column_index(header, _NAME_NAMES)
     if id_column is None:
         raise ValueError(f"{source}: no column is called location_id or id")
     for row in rows:
@@ -137,15 +139,15 @@ def _from_csv(rows: CsvReader, source: str) -> Iterator[Location]:
         yield Location(found, name or None)
 
 
-def _among(columns: list[str], names: tuple[str, ...]) -> int | None:
+def _column_index(columns: list[str], names: tuple[str, ...]) -> int | None:
     """The first of `names` that is a column: its place."""
     spelled = [column.strip().casefold() for column in columns]
     return next((spelled.index(n.casefold()) for n in names if n.casefold() in spelled), None)
 
 
-def _first(value: dict[str, Any], names: tuple[str, ...]) -> Any:
+def _first_value(value: dict[str, Any], names: tuple[str, ...]) -> Any:
     return next((value[name] for name in names if name in value), None)
 
 
-def _says(value: object) -> TypeGuard[str]:
+def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value.strip())

@@ -17,7 +17,7 @@ from .._internal import checks
 from .._internal.paths import checked_path, read_bounded
 from ..models import NumberType
 from .errors import PriceListError
-from .reader import Reading, reading
+from .reader import RunReader, open_run
 from .rules import TERRITORIES
 
 _Key = tuple[str, str]
@@ -49,20 +49,20 @@ ASSUMPTIONS: Final = (
     "A number in two locations is charged twice.",
     "The price is that of today's list, not that of the day when a number was bought.",
 )
-_OF_THE_LIST: Final = (
+_LIST_ASSUMPTION: Final = (
     "US and Canadian prices are those of HighLevel's pricing guide of November 2025; no other"
     " prices are known."
 )
-_OF_A_FILE: Final = "Prices are those of {path}; where it names none, none is known."
-_OF_TERRITORIES: Final = (
+_FILE_ASSUMPTION: Final = "Prices are those of {path}; where it names none, none is known."
+_TERRITORY_ASSUMPTION: Final = (
     "Numbers in a territory of the United States ({codes}) cost as much as there: the list does not"
     " name it."
 )
-_UNUSED: Final = "no number of the run has this country and type"
+_UNUSED_PROBLEM: Final = "no number of the run has this country and type"
 _COLUMNS: Final = ("country_code", "type", "price")
 
 # No number costs as much a month: there is a mistake, and sums stay exact.
-_DEAREST: Final = 1_000_000
+_MAX_PRICE: Final = 1_000_000
 
 
 @frozen
@@ -129,17 +129,17 @@ def costs(
     """
     if prices is not None:
         checked_path("prices", prices)
-    with reading(store, run_id) as run:
+    with open_run(store, run_id) as run:
         return estimate(run, prices)
 
 
-def estimate(run: Reading, prices: str | Path | None = None) -> Costs:
+def estimate(run: RunReader, prices: str | Path | None = None) -> Costs:
     """The same for a run that is open."""
-    counted, spelled = _counted(run)
-    known, problems, assumptions = LIST_PRICES, dict[int, str](), [_OF_THE_LIST]
+    counted, spellings = _count_numbers(run)
+    known, problems, assumptions = LIST_PRICES, dict[int, str](), [_LIST_ASSUMPTION]
     if prices is not None:
-        known, problems = _read_prices(prices, spelled)
-        assumptions = [_OF_A_FILE.format(path=prices)]
+        known, problems = _read_prices(prices, spellings)
+        assumptions = [_FILE_ASSUMPTION.format(path=prices)]
     lines, used, territories = [], set(), set()
     for (country, kind), numbers in counted.items():
         price = known.get((country, kind))
@@ -147,28 +147,28 @@ def estimate(run: Reading, prices: str | Path | None = None) -> Costs:
             territories.add(country)
         used.add(price)
         amount, currency = (price.amount, price.currency) if price else (None, None)
-        lines.append(Cost(country or None, spelled[kind] or None, numbers, amount, currency))
+        lines.append(Cost(country or None, spellings[kind] or None, numbers, amount, currency))
     if prices is not None:
-        problems |= {price.line: _UNUSED for price in known.values() if price not in used}
+        problems |= {price.line: _UNUSED_PROBLEM for price in known.values() if price not in used}
     if problems:
-        raise PriceListError(_told(prices, problems))
+        raise PriceListError(_message(prices, problems))
     lines.sort(key=lambda line: (-(line.total or 0), -line.numbers, str(line)))
     if territories:
-        assumptions.append(_OF_TERRITORIES.format(codes=", ".join(sorted(territories))))
+        assumptions.append(_TERRITORY_ASSUMPTION.format(codes=", ".join(sorted(territories))))
     return Costs(tuple(lines), (*assumptions, *ASSUMPTIONS))
 
 
-def _counted(run: Reading) -> tuple[Counter[_Key], dict[str, str]]:
+def _count_numbers(run: RunReader) -> tuple[Counter[_Key], dict[str, str]]:
     """How many numbers there are of each country and type, and how the types are spelled."""
     counted: Counter[_Key] = Counter()
-    spelled = dict(_TYPES)
+    spellings = dict(_TYPES)
     for country, kind, numbers in run.rows(
         "SELECT coalesce(country, ''), coalesce(type, ''), count(*)"
         " FROM numbers JOIN as_numbers USING (location_id, phone_number) GROUP BY ALL ORDER BY ALL"
     ):
-        spelled.setdefault(_plain(kind), kind)
-        counted[country, _plain(kind)] += numbers
-    return counted, spelled
+        spellings.setdefault(_normalized_type(kind), kind)
+        counted[country, _normalized_type(kind)] += numbers
+    return counted, spellings
 
 
 def _read_prices(
@@ -205,27 +205,27 @@ def _price(row: dict[str, Any], line: int, types: Mapping[str, str]) -> tuple[_K
         price = Decimal(text)
     except InvalidOperation:
         price = Decimal("NaN")
-    if not (price.is_finite() and 0 <= price <= _DEAREST):
+    if not (price.is_finite() and 0 <= price <= _MAX_PRICE):
         raise ValueError(f"{text!r:.40} is not a price")
     country = checks.country_code("country_code", country)
-    if not _plain(kind) or _plain(kind) not in types:
+    if not _normalized_type(kind) or _normalized_type(kind) not in types:
         there = ", ".join(sorted(filter(None, types.values())))
         raise ValueError(f"no number has the type {kind!r:.40} (types: {there})")
     currency = (row.get("currency") or "USD").strip().upper()
     if not re.fullmatch("[A-Z]{3}", currency):
         raise ValueError(f"{currency!r:.40} is not a currency, such as USD")
-    return (country, _plain(kind)), _Price(price, currency, line)
+    return (country, _normalized_type(kind)), _Price(price, currency, line)
 
 
-def _told(path: object, problems: Mapping[int, str]) -> str:
+def _message(path: object, problems: Mapping[int, str]) -> str:
     """Every line that is wrong, those with the same problem together."""
     lines: defaultdict[str, list[str]] = defaultdict(list)
     for line, problem in sorted(problems.items()):
         lines[problem].append(str(line))
-    told = (f"line {', '.join(where)}: {problem}" for problem, where in lines.items())
-    return f"{path}, {'; '.join(told)}"
+    messages = (f"line {', '.join(where)}: {problem}" for problem, where in lines.items())
+    return f"{path}, {'; '.join(messages)}"
 
 
-def _plain(kind: str) -> str:
+def _normalized_type(kind: str) -> str:
     """A type however it is spelled: `toll-free`, `Toll Free` and `tollFree` are one."""
     return re.sub(r"[\W_]", "", kind).lower()

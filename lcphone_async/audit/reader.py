@@ -15,10 +15,11 @@ from attrs import frozen
 from .._internal.checks import whole_number
 from .._internal.paths import checked_path
 from . import tables
+from .database import check_version, connect, store_errors
 from .dialing import E164_PATTERN, country_of, e164
 from .errors import StoreError
 from .inventory import Coverage
-from .store import Run, check_version, connected, failing, runs_of
+from .store import Run, runs_of
 
 # A million numbers are sorted in less; what does not fit goes to the disk, beside the store.
 _SETTINGS: Final = {"memory_limit": "512MB"}
@@ -30,10 +31,10 @@ CREATE VIEW {schema}.countries AS
 SELECT DISTINCT location_id, coalesce(country_code, '') AS country_code
 FROM {catalog}.numbers WHERE run_id = {run_id}
 """
-_ODD_SCHEMA: Final = pa.schema(
+_UNUSUAL_SCHEMA: Final = pa.schema(
     [(name, pa.string()) for name in ("text", "country_code", "number", "country")]
 )
-_ODD: Final = """
+_UNUSUAL: Final = """
 SELECT DISTINCT phone_number, coalesce(country_code, '') FROM {catalog}.numbers
 WHERE run_id = {run_id} AND NOT coalesce(regexp_full_match(phone_number, '{e164}')
     AND regexp_full_match(country_code, '[A-Z]{{2}}'), false)
@@ -42,12 +43,12 @@ SELECT DISTINCT phone_number, country_code FROM {catalog}.pool_numbers
 JOIN {schema}.countries USING (location_id)
 WHERE run_id = {run_id} AND NOT regexp_full_match(phone_number, '{e164}')
 """
-_NUMBERS_AND_POOLS: Final = """
+_NUMBER_VIEWS: Final = """
 CREATE VIEW {schema}.as_numbers AS
-SELECT location_id, phone_number, coalesce(odd.number, phone_number) AS number,
-    CASE WHEN odd.text IS NULL THEN found.country_code ELSE odd.country END AS country
-FROM {catalog}.numbers AS found LEFT JOIN {schema}.odd
-    ON odd.text = phone_number AND odd.country_code = coalesce(found.country_code, '')
+SELECT location_id, phone_number, coalesce(unusual.number, phone_number) AS number,
+    CASE WHEN unusual.text IS NULL THEN found.country_code ELSE unusual.country END AS country
+FROM {catalog}.numbers AS found LEFT JOIN {schema}.unusual
+    ON unusual.text = phone_number AND unusual.country_code = coalesce(found.country_code, '')
 WHERE run_id = {run_id};
 CREATE VIEW {schema}.numbers AS
 SELECT found.*, coalesce(pool_ids, []) AS pool_ids
@@ -55,23 +56,25 @@ FROM {catalog}.numbers AS found
 LEFT JOIN (
     SELECT location_id, own.phone_number, list(DISTINCT pool_id ORDER BY pool_id) AS pool_ids
     FROM {schema}.as_numbers AS own JOIN (
-        SELECT DISTINCT location_id, pool_id, coalesce(odd.number, phone_number) AS number
+        SELECT DISTINCT location_id, pool_id, coalesce(unusual.number, phone_number) AS number
         FROM {catalog}.pool_numbers JOIN {schema}.countries USING (location_id)
-        LEFT JOIN {schema}.odd
-            ON odd.text = phone_number AND odd.country_code = countries.country_code
+        LEFT JOIN {schema}.unusual
+            ON unusual.text = phone_number AND unusual.country_code = countries.country_code
         WHERE run_id = {run_id}
     ) AS member USING (location_id, number)
     GROUP BY ALL
 ) USING (location_id, phone_number)
 WHERE found.run_id = {run_id}
 """
-_OTHERS: Final = "CREATE VIEW {schema}.{table} AS FROM {catalog}.{table} WHERE run_id = {run_id}"
+_OTHER_VIEWS: Final = (
+    "CREATE VIEW {schema}.{table} AS FROM {catalog}.{table} WHERE run_id = {run_id}"
+)
 
 # Runs between the two may have confirmed it.
 _GONE: Final = "CREATE VIEW gone AS FROM new_store.gone_numbers WHERE run_id <= {run_id}"
 
 
-MakeRow = Callable[..., tuple[object, ...]]
+RowFactory = Callable[..., tuple[object, ...]]
 
 
 @frozen
@@ -85,7 +88,7 @@ class Incomplete:
 
 
 @frozen
-class Reading:
+class RunReader:
     """A run, open to be read.
 
     Its views are `numbers` (with the `pool_ids` of each), `locations`, `pools`, `pool_numbers`,
@@ -99,26 +102,26 @@ class Reading:
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        with failing(self.path):
+        with store_errors(self.path):
             return self.connection.execute(query, values).fetchall()
 
     def records(self, query: str, *values: Any) -> Iterator[dict[str, Any]]:
         """The rows of a query by their columns' names, few in memory at a time."""
-        with failing(self.path):
+        with store_errors(self.path):
             found = self.connection.execute(query, values)
             names = [column[0] for column in found.description or ()]
             while rows := found.fetchmany(1000):
                 for row in rows:
                     yield dict(zip(names, row, strict=True))
 
-    def make_table(self, name: str, schema: pa.Schema, query: str, make: MakeRow) -> None:
-        """Makes a table, for the time of the reading, of what `make` makes of a query's rows."""
-        with failing(self.path):
-            _make_table(self.connection, name, schema, query, make)
+    def make_table(self, name: str, schema: pa.Schema, query: str, make_row: RowFactory) -> None:
+        """Makes a table, for the time of the reading, from `make_row` of each row of a query."""
+        with store_errors(self.path):
+            _make_table(self.connection, name, schema, query, make_row)
 
-    def do(self, statement: str, *values: Any) -> None:
+    def execute(self, statement: str, *values: Any) -> None:
         """Runs a statement, such as one that makes a table for the time of the reading."""
-        with failing(self.path):
+        with store_errors(self.path):
             self.connection.execute(statement, values)
 
     def coverage(self) -> dict[Coverage, int]:
@@ -146,14 +149,14 @@ def checked_run(name: str, run_id: object) -> int | None:
 
 
 @contextmanager
-def reading(store: str | Path, run_id: int | None = None) -> Iterator[Reading]:
-    """Opens a run of a store, the newest if none is named; raises `StoreError`."""
-    path, named = checked_path("store", store), checked_run("run_id", run_id)
-    with _connected(path) as connection:
+def open_run(store: str | Path, run_id: int | None = None) -> Iterator[RunReader]:
+    """Opens a run of a store, the newest by default; raises `StoreError`."""
+    path, requested = checked_path("store", store), checked_run("run_id", run_id)
+    with _connect(path) as connection:
         _attach(connection, path, "store")
-        run = _run(connection, path, "store", named)
+        run = _find_run(connection, path, "store", requested)
         _make_views(connection, "store", run, "main")
-        yield Reading(path, run, connection)
+        yield RunReader(path, run, connection)
 
 
 def coverage(store: str | Path, *, run_id: int | None = None) -> dict[Coverage, int]:
@@ -161,17 +164,17 @@ def coverage(store: str | Path, *, run_id: int | None = None) -> dict[Coverage, 
 
     Raises `StoreError`.
     """
-    with reading(store, run_id) as run:
+    with open_run(store, run_id) as run:
         return run.coverage()
 
 
 @contextmanager
-def reading_two(
+def open_two_runs(
     old: str | Path, new: str | Path, old_run: int | None, new_run: int | None
-) -> Iterator[tuple[Reading, Run]]:
+) -> Iterator[tuple[RunReader, Run]]:
     """Opens two runs, of one store or of two: views in the schemas `old` and `new`.
 
-    Yields the new run's reading, and the old run. Without a run named, `new` is the newest, and
+    Yields the new run's reading, and the old run. By default, `new` is the newest, and
     `old` the one before it or, in another store, the newest there. The view `gone` has the
     numbers that the new store's runs up to the new one found gone. Raises `StoreError`, also if
     both are the same run or in the wrong order.
@@ -179,17 +182,17 @@ def reading_two(
     old_path, new_path = checked_path("old", old), checked_path("new", new)
     old_run, new_run = checked_run("old_run", old_run), checked_run("new_run", new_run)
     is_one = old_path.resolve() == new_path.resolve()
-    with _connected(new_path) as connection:
+    with _connect(new_path) as connection:
         _attach(connection, new_path, "new_store")
-        later = _run(connection, new_path, "new_store", new_run)
+        later = _find_run(connection, new_path, "new_store", new_run)
         if is_one:
             earlier_id = later.run_id - 1 if old_run is None else old_run
             if earlier_id == 0:
                 raise StoreError(f"{new_path}: there is no run before run {later.run_id}")
-            earlier = _run(connection, new_path, "new_store", earlier_id)
+            earlier = _find_run(connection, new_path, "new_store", earlier_id)
         else:
             _attach(connection, old_path, "old_store")
-            earlier = _run(connection, old_path, "old_store", old_run)
+            earlier = _find_run(connection, old_path, "old_store", old_run)
         if earlier.started_at == later.started_at:
             raise StoreError(f"{new_path}: run {later.run_id} is the same run: name two runs")
         if earlier.started_at > later.started_at:
@@ -202,11 +205,11 @@ def reading_two(
         _make_views(connection, "new_store" if is_one else "old_store", earlier, "old")
         _make_views(connection, "new_store", later, "new")
         connection.execute(_GONE.format(run_id=later.run_id))
-        yield Reading(new_path, later, connection), earlier
+        yield RunReader(new_path, later, connection), earlier
 
 
 @contextmanager
-def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def _connect(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """DuckDB, whose files for what does not fit are in a folder that only its owner may enter."""
     with ExitStack() as stack:
         folder = f"{path}.tmp"
@@ -217,12 +220,12 @@ def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 )
             )
         settings = {**_SETTINGS, "temp_directory": folder}
-        yield stack.enter_context(connected(":memory:", settings))
+        yield stack.enter_context(connect(":memory:", settings))
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
     quoted = str(path).replace("'", "''")
-    with failing(path):
+    with store_errors(path):
         if not path.exists():
             raise StoreError(f"{path}: there is no such file")
         if not path.is_file():
@@ -231,16 +234,16 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> 
         check_version(connection, path, catalog)
 
 
-def _run(
+def _find_run(
     connection: duckdb.DuckDBPyConnection, path: Path, catalog: str, run_id: int | None
 ) -> Run:
-    with failing(path):
+    with store_errors(path):
         runs = {run.run_id: run for run in runs_of(connection, f"{catalog}.")}
     wanted = max(runs, default=None) if run_id is None else run_id
     if wanted not in runs:
         there = ", ".join(map(str, runs)) or "none"
-        named = "run" if wanted is None else f"run {wanted}"
-        raise StoreError(f"{path}: there is no {named} in it (runs: {there})")
+        requested = "run" if wanted is None else f"run {wanted}"
+        raise StoreError(f"{path}: there is no {requested} in it (runs: {there})")
     return runs[wanted]
 
 
@@ -249,13 +252,13 @@ def _make_table(
     name: str,
     schema: pa.Schema,
     query: str,
-    make: MakeRow,
+    make_row: RowFactory,
 ) -> None:
     connection.register("arriving", schema.empty_table())
     connection.execute(f"CREATE TABLE {name} AS FROM arriving")
     found = connection.cursor().execute(query)
     while rows := found.fetchmany(10_000):
-        columns = zip(*(make(*row) for row in rows), strict=True)
+        columns = zip(*(make_row(*row) for row in rows), strict=True)
         batch = [
             pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)
         ]
@@ -269,12 +272,12 @@ def _make_views(connection: duckdb.DuckDBPyConnection, catalog: str, run: Run, s
     connection.execute(_COUNTRIES.format(**names))
     _make_table(
         connection,
-        f"{schema}.odd",
-        _ODD_SCHEMA,
-        _ODD.format(**names),
+        f"{schema}.unusual",
+        _UNUSUAL_SCHEMA,
+        _UNUSUAL.format(**names),
         lambda text, country: (text, country, e164(text, country), country_of(text, country)),
     )
-    connection.execute(_NUMBERS_AND_POOLS.format(**names))
+    connection.execute(_NUMBER_VIEWS.format(**names))
     for table in tables.TABLES:
         if table not in {"runs", "numbers"}:
-            connection.execute(_OTHERS.format(table=table, **names))
+            connection.execute(_OTHER_VIEWS.format(table=table, **names))

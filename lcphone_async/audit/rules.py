@@ -77,7 +77,8 @@ RULES: Final = (
         "A call to them never arrives, and each round is charged: forward one of them elsewhere.",
         """
         WITH RECURSIVE forwards AS (
-            SELECT DISTINCT location_id, phone_number, number, unnest(targets) AS target FROM calls
+            SELECT DISTINCT location_id, phone_number, number, unnest(targets) AS target
+            FROM call_routes
         ), hops AS (
             SELECT DISTINCT number, target FROM forwards
             WHERE target IN (SELECT number FROM forwards)
@@ -134,7 +135,7 @@ RULES: Final = (
             CASE WHEN {_RINGS_SEVERAL} THEN 'rings several users' END,
             CASE WHEN is_default_number THEN 'default number' END,
             CASE WHEN NOT has_no_routing THEN 'routing of its own' END) AS detail
-        FROM numbers JOIN calls USING (location_id, phone_number)
+        FROM numbers JOIN call_routes USING (location_id, phone_number)
         WHERE active_pool_ids <> [] AND detail <> ''
         """,
     ),
@@ -158,7 +159,8 @@ RULES: Final = (
         " one that is in no pool in the location's phone settings.",
         f"""
         SELECT location_id, NULL AS phone_number, {_SENDERS_UNKNOWN} AS detail
-        FROM numbers JOIN calls USING (location_id, phone_number) JOIN judged USING (location_id)
+        FROM numbers JOIN call_routes USING (location_id, phone_number)
+        JOIN open_accounts USING (location_id)
         WHERE coalesce(rcs_sender_ids, 0) = 0
         GROUP BY location_id, rcs_sender_ids
         HAVING bool_and(is_default_number IS FALSE) AND bool_or(active_pool_ids = [])
@@ -170,7 +172,7 @@ RULES: Final = (
         "The client can be neither called nor texted, or has left: give it a number that something"
         " answers, as its default, or close its account.",
         f"""
-        SELECT location_id, NULL AS phone_number, {_SENDERS_UNKNOWN} AS detail FROM judged
+        SELECT location_id, NULL AS phone_number, {_SENDERS_UNKNOWN} AS detail FROM open_accounts
         WHERE numbers = 0 AND coalesce(rcs_sender_ids, 0) = 0
             AND location_id NOT IN (SELECT location_id FROM pool_numbers)
         """,
@@ -183,7 +185,8 @@ RULES: Final = (
         " leave each location a number.",
         f"""
         SELECT location_id, phone_number
-        FROM numbers JOIN calls USING (location_id, phone_number) JOIN judged USING (location_id)
+        FROM numbers JOIN call_routes USING (location_id, phone_number)
+        JOIN open_accounts USING (location_id)
         WHERE NOT {_HAS_USER} AND NOT {_RINGS_SEVERAL} AND has_no_routing
             AND active_pool_ids = [] AND is_default_number IS NOT TRUE
         """,

@@ -25,19 +25,19 @@ from ..limiter import bulk
 from ..models import ActiveNumber, Location
 from .errors import StoreError
 from .inventory import Coverage, Inventory, take_inventory
-from .locations import gather
-from .reader import Incomplete, reading
-from .second_look import Look, look_again, look_for
+from .locations import unique_locations
+from .reader import Incomplete, open_run
+from .second_look import SearchFor, confirm_missing, search_for
 from .store import Run, Store
 from .writer import Writer
 
 OnPage = Callable[[int], None]
-Take = Callable[[Location, Run, Path, OnPage], Awaitable[Inventory]]
+TakeInventory = Callable[[Location, Run, Path, OnPage], Awaitable[Inventory]]
 
 # So many locations in a row whose token is refused, and it is the token, not the locations.
-_REFUSED_TOKENS = 3
-_MOST_NAMED = 5
-_SECONDS_BETWEEN_CALLS = 0.2
+_MAX_REFUSED_TOKENS = 3
+_MAX_NAMED = 5
+_PROGRESS_INTERVAL = 0.2
 _INVALID_TOKEN = "invalid token"  # noqa: S105  # the service's words
 
 
@@ -141,16 +141,16 @@ async def audit(
 
     async def look(location_id: str, phone_number: str) -> Sequence[ActiveNumber] | None:
         with bulk():
-            return await look_for(client, location_id, phone_number)
+            return await search_for(client, location_id, phone_number)
 
-    return await audit_with(
+    return await run_audit(
         take, look, locations, store, resume=resume, concurrency=most, on_progress=on_progress
     )
 
 
-async def audit_with(
-    take: Take,
-    look: Look,
+async def run_audit(
+    take: TakeInventory,
+    look: SearchFor,
     locations: Iterable[Location | str] | AsyncIterable[Location | str] | None,
     store: str | Path,
     *,
@@ -162,26 +162,26 @@ async def audit_with(
 
     At its end `look` searches for the numbers that it misses.
     """
-    path = check_shared(store, resume=resume, on_progress=on_progress)
+    path = check_arguments(store, resume=resume, on_progress=on_progress)
     if locations is None and not resume:
         raise ValueError("there are no locations to audit")
-    listed = None if locations is None else await gather(locations)
-    async with _opened(path) as opened:
-        run = await finished_in_thread(partial(_run, opened, listed, resume=resume))
-        visit = _Visit(run, opened.unfinished(run.run_id), on_progress)
+    listed = None if locations is None else await unique_locations(locations)
+    async with _open_store(path) as opened:
+        run = await finished_in_thread(partial(_begin_or_resume, opened, listed, resume=resume))
+        visits = _Visits(run, opened.unfinished_locations(run.run_id), on_progress)
         try:
-            async with Writer(opened, run.run_id, concurrency, visit.committed) as writer:
-                await visit.all(take, opened.folder, writer, concurrency)
-            await look_again(look, opened, run.run_id, concurrency)
-            await finished_in_thread(partial(opened.finish, run.run_id))
+            async with Writer(opened, run.run_id, concurrency, visits.committed) as writer:
+                await visits.all(take, opened.folder, writer, concurrency)
+            await confirm_missing(look, opened, run.run_id, concurrency)
+            await finished_in_thread(partial(opened.finish_run, run.run_id))
         except LCPhoneError as error:
-            visit.error = error
-        on_progress(visit.progress)
-    return await finished_in_thread(partial(_summary, opened.path, visit))
+            visits.error = error
+        on_progress(visits.progress)
+    return await finished_in_thread(partial(_summary, opened.path, visits))
 
 
 @asynccontextmanager
-async def _opened(path: str | Path) -> AsyncIterator[Store]:
+async def _open_store(path: str | Path) -> AsyncIterator[Store]:
     """The store, closed at the end; a thread is never left at work on it."""
     stores: list[Store] = []
     try:
@@ -195,26 +195,28 @@ async def _opened(path: str | Path) -> AsyncIterator[Store]:
             await finished_in_thread(store.close)
 
 
-def check_shared(store: object, *, resume: object, on_progress: Callable[[Progress], None]) -> Path:
+def check_arguments(
+    store: object, *, resume: object, on_progress: Callable[[Progress], None]
+) -> Path:
     """What every audit may be told; gives the path of its store."""
     checks.switch("resume", resume)
     checks.function("on_progress", on_progress)
     return checked_path("store", store)
 
 
-def _run(store: Store, listed: list[Location] | None, *, resume: bool) -> Run:
+def _begin_or_resume(store: Store, listed: list[Location] | None, *, resume: bool) -> Run:
     """The run to go on with, or a new one."""
     last = store.last_run() if resume else None
     if last is None:
         if listed is None:
             raise StoreError(f"{store.path}: there is no run to resume: name its locations")
-        return store.begin(listed)
-    store.extend(last.run_id, listed or ())
+        return store.begin_run(listed)
+    store.add_locations(last.run_id, listed or ())
     return last
 
 
 @define
-class _Visit:
+class _Visits:
     """The visits of one call of `audit`."""
 
     run: Run
@@ -229,14 +231,16 @@ class _Visit:
     def _no_progress(self) -> Progress:
         return Progress(len(self.locations))
 
-    async def all(self, take: Take, folder: Path, writer: Writer, concurrency: int) -> None:
+    async def all(
+        self, take: TakeInventory, folder: Path, writer: Writer, concurrency: int
+    ) -> None:
         """Visits them, so many side by side; raises what ends the audit."""
         to_visit = iter(self.locations)
         workers = min(concurrency, len(self.locations))
 
         async def work() -> None:
             for location in to_visit:
-                inventory = await take(location, self.run, folder, self._page)
+                inventory = await take(location, self.run, folder, self._count_page)
                 try:
                     self._check(inventory)
                     await writer.put(inventory)
@@ -248,7 +252,8 @@ class _Visit:
             await asyncio.gather(*(tasks.start(work()) for _ in range(workers)))
 
         async with OwnTasks() as tasks:
-            both = [tasks.start(work_all()), tasks.start(self._tell())]  # which ends if it fails
+            # If `on_progress` raises, reporting ends first.
+            both = [tasks.start(work_all()), tasks.start(self._report_progress())]
             ended, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
                 await task
@@ -257,12 +262,12 @@ class _Visit:
         """Counts what is in the store now."""
         self.progress.done += len(inventories)
 
-    async def _tell(self) -> None:
+    async def _report_progress(self) -> None:
         while True:
             self.on_progress(self.progress)
-            await asyncio.sleep(_SECONDS_BETWEEN_CALLS)
+            await asyncio.sleep(_PROGRESS_INTERVAL)
 
-    def _page(self, numbers: int) -> None:
+    def _count_page(self, numbers: int) -> None:
         self.progress.numbers += numbers
 
     def _check(self, inventory: Inventory) -> None:
@@ -270,15 +275,15 @@ class _Visit:
         error = inventory.error
         self.progress.errors += inventory.coverage in {Coverage.PARTIAL, Coverage.FAILED}
         self.days_spent += isinstance(error, DailyQuotaExhaustedError)
-        if error is None or not _is_of_the_token(error):
+        if error is None or not _may_concern_token(error):
             self._refused_tokens = 0
             return
         self._refused_tokens += 1
-        if self._refused_tokens >= min(_REFUSED_TOKENS, len(self.locations)):
+        if self._refused_tokens >= min(_MAX_REFUSED_TOKENS, len(self.locations)):
             raise error
 
 
-def _is_of_the_token(error: Exception) -> bool:
+def _may_concern_token(error: Exception) -> bool:
     """Whether it may be the token that is wrong, rather than the location."""
     match error:
         case AuthenticationError(message=message):
@@ -288,16 +293,16 @@ def _is_of_the_token(error: Exception) -> bool:
     return False
 
 
-def _summary(path: Path, visit: _Visit) -> AuditSummary:
+def _summary(path: Path, visits: _Visits) -> AuditSummary:
     """What the store has, read from the file: a full disk makes an open one unusable."""
-    with reading(path, visit.run.run_id) as run:
+    with open_run(path, visits.run.run_id) as run:
         ((numbers,),) = run.rows("SELECT count(*) FROM numbers")
         return AuditSummary(
-            visit.run.run_id,
+            visits.run.run_id,
             run.coverage(),
             numbers,
-            visit.progress.seconds,
-            visit.error,
-            visit.days_spent,
-            tuple(run.incomplete(_MOST_NAMED)),
+            visits.progress.seconds,
+            visits.error,
+            visits.days_spent,
+            tuple(run.incomplete(_MAX_NAMED)),
         )

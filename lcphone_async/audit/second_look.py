@@ -9,15 +9,15 @@ from functools import partial
 from .._internal.tasks import OwnTasks, finished_in_thread
 from ..client import LCPhoneClient
 from ..models import ActiveNumber
-from .inventory import ENDS_THE_AUDIT
+from .inventory import FATAL_ERRORS
 from .store import Store
 
-Look = Callable[[str, str], Awaitable[Sequence[ActiveNumber] | None]]
+SearchFor = Callable[[str, str], Awaitable[Sequence[ActiveNumber] | None]]
 
 _PAGE_SIZE = 1000
 
 
-async def look_for(
+async def search_for(
     client: LCPhoneClient, location_id: str, phone_number: str
 ) -> Sequence[ActiveNumber] | None:
     """Searches a location for one number; returns nothing of it if it is gone.
@@ -32,18 +32,18 @@ async def look_for(
     return found if found or is_filtered else None
 
 
-async def look_again(look: Look, store: Store, run_id: int, concurrency: int) -> None:
+async def confirm_missing(look: SearchFor, store: Store, run_id: int, concurrency: int) -> None:
     """Looks for the numbers that a run misses, and notes what became of them.
 
     A search that fails leaves the location's other numbers as not seen; what ends the whole audit
     is raised.
     """
-    missing = await finished_in_thread(partial(store.missing, run_id))
-    to_look_at = iter(missing.items())
+    missing = await finished_in_thread(partial(store.missing_numbers, run_id))
+    pending = iter(missing.items())
     writing = asyncio.Lock()
 
     async def work() -> None:
-        for location_id, phone_numbers in to_look_at:
+        for location_id, phone_numbers in pending:
             gone: list[str] = []
             found: list[ActiveNumber] = []
             try:
@@ -53,12 +53,14 @@ async def look_again(look: Look, store: Store, run_id: int, concurrency: int) ->
                         found.append(listed[0])
                     elif listed is not None:
                         gone.append(phone_number)
-            except ENDS_THE_AUDIT:
+            except FATAL_ERRORS:
                 raise
             except Exception:  # noqa: BLE001, S110  # they stay not seen
                 pass
             async with writing:  # one thread at a time uses the store
-                await finished_in_thread(partial(store.settle, run_id, location_id, gone, found))
+                await finished_in_thread(
+                    partial(store.record_searches, run_id, location_id, gone, found)
+                )
 
     async with OwnTasks() as tasks:
         await asyncio.gather(*(tasks.start(work()) for _ in range(min(concurrency, len(missing)))))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -21,19 +18,18 @@ from .._internal.paths import make_private, tighten
 from .._version import __version__
 from ..models import ActiveNumber, Location
 from . import tables
+from .database import SCHEMA_VERSION, check_version, connect, new_database, store_errors
 from .errors import StoreError
 from .inventory import Coverage, Inventory
-
-SCHEMA_VERSION: Final = 2
 
 # What DuckDB keeps in memory; a transaction of any size goes to the disk as it grows.
 _SETTINGS: Final = {"memory_limit": "128MB", "threads": 2}
 
 # What a visit tells of a location in all.
-_FACTS: Final = ("numbers", "account_status", "is_under_lc", "pools", "rcs_sender_ids")
+_LOCATION_FACTS: Final = ("numbers", "account_status", "is_under_lc", "pools", "rcs_sender_ids")
 
 # A location may have lost all of its numbers; so many searches are few beside its walk.
-_MOST_LOOKS: Final = 20
+_MAX_SEARCHES: Final = 20
 _MISSING: Final = f"""
 WITH seen AS (
     SELECT location_id, max(old.run_id) AS run_id
@@ -45,7 +41,7 @@ WITH seen AS (
     SELECT location_id, phone_number FROM numbers JOIN seen USING (location_id, run_id)
     ANTI JOIN (SELECT location_id, phone_number FROM numbers WHERE run_id = ?)
         USING (location_id, phone_number)
-    QUALIFY row_number() OVER (PARTITION BY location_id ORDER BY phone_number) <= {_MOST_LOOKS}
+    QUALIFY row_number() OVER (PARTITION BY location_id ORDER BY phone_number) <= {_MAX_SEARCHES}
 )
 FROM missing
 ANTI JOIN (SELECT location_id, phone_number FROM gone_numbers WHERE run_id = ?)
@@ -53,7 +49,7 @@ ANTI JOIN (SELECT location_id, phone_number FROM gone_numbers WHERE run_id = ?)
 ORDER BY ALL
 """
 
-_FINAL: Final = [coverage for coverage in Coverage if coverage.is_final]
+_FINAL_COVERAGES: Final = [coverage for coverage in Coverage if coverage.is_final]
 
 
 @frozen
@@ -75,18 +71,18 @@ class Store:
 
     def __init__(self, path: str | Path) -> None:
         self.path: Path = Path(path)
-        self._log, self._spill = Path(f"{path}.wal"), Path(f"{path}.tmp")
-        with failing(self.path):
+        self._wal, self._temp_folder = Path(f"{path}.wal"), Path(f"{path}.tmp")
+        with store_errors(self.path):
             file = self.path.resolve()
             if not file.exists():
-                make_private(file, _new_database(file.parent))
+                make_private(file, new_database(file.parent, _SETTINGS))
             elif not file.is_file():
                 raise StoreError(f"{path}: it is not a file")
-            settings = {**_SETTINGS, "temp_directory": str(self._spill)}
-            self._connection = connected(str(self.path), settings)
+            settings = {**_SETTINGS, "temp_directory": str(self._temp_folder)}
+            self._connection = connect(str(self.path), settings)
             try:
-                self._spill.mkdir(0o700, exist_ok=True)
-                self._spill.chmod(0o700)
+                self._temp_folder.mkdir(0o700, exist_ok=True)
+                self._temp_folder.chmod(0o700)
                 self._prepare()
                 tighten(file)
             except BaseException:
@@ -98,37 +94,37 @@ class Store:
         """Where the file is, and has room."""
         return self.path.absolute().parent
 
-    def begin(self, locations: Iterable[Location]) -> Run:
+    def begin_run(self, locations: Iterable[Location]) -> Run:
         """A new run of these locations, all of them pending."""
         started = datetime.now(UTC)
         with self._transaction():
             run_id: int = self._rows("SELECT coalesce(max(run_id), 0) + 1 FROM runs")[0][0]
-            self._do("INSERT INTO runs VALUES (?, ?, NULL, ?)", run_id, started, __version__)
-            self._add(run_id, locations, 0)
+            self._execute("INSERT INTO runs VALUES (?, ?, NULL, ?)", run_id, started, __version__)
+            self._insert_locations(run_id, locations, 0)
         return Run(run_id, started, None)
 
     def last_run(self) -> Run | None:
         """The newest run, if there is one."""
-        with failing(self.path):
+        with store_errors(self.path):
             found = runs_of(self._connection)
         return found[-1] if found else None
 
-    def extend(self, run_id: int, locations: Iterable[Location]) -> None:
+    def add_locations(self, run_id: int, locations: Iterable[Location]) -> None:
         """Adds to a run those of the locations that it does not have yet."""
         with self._transaction():
             rows = self._rows("SELECT location_id FROM locations WHERE run_id = ?", run_id)
             known = {location_id for (location_id,) in rows}
             new = [location for location in locations if location.id not in known]
-            self._add(run_id, new, len(known))
+            self._insert_locations(run_id, new, len(known))
 
-    def unfinished(self, run_id: int) -> list[Location]:
+    def unfinished_locations(self, run_id: int) -> list[Location]:
         """The locations of a run of which another visit may see more, in their order."""
-        with failing(self.path):
+        with store_errors(self.path):
             rows = self._rows(
                 "SELECT location_id, location_name FROM locations WHERE run_id = ?"
                 " AND NOT list_contains(?, coverage) ORDER BY position",
                 run_id,
-                _FINAL,
+                _FINAL_COVERAGES,
             )
         return [Location(*row) for row in rows]
 
@@ -139,30 +135,30 @@ class Store:
         saw itself, but no numbers by fewer.
         """
         with self._transaction():
-            before = self._seen_before(run_id, [each.location.id for each in inventories])
+            before = self._known_facts(run_id, [each.location.id for each in inventories])
             for table in tables.CONTENTS:
                 better = [
                     inventory
                     for inventory in inventories
                     if inventory.replaces(table, before[inventory.location.id]["numbers"] or 0)
                 ]
-                self._forget(run_id, table, [each.location.id for each in better])
+                self._delete(run_id, table, [each.location.id for each in better])
                 self._insert(table, chain.from_iterable(each.batches(table) for each in better))
-            self._cover(run_id, inventories, before)
+            self._update_locations(run_id, inventories, before)
 
-    def missing(self, run_id: int) -> dict[str, list[str]]:
+    def missing_numbers(self, run_id: int) -> dict[str, list[str]]:
         """Numbers to look for, by location: some of those that a complete run before this one had.
 
         Both runs saw all of the location, and this one has not the number.
         """
-        with failing(self.path):
+        with store_errors(self.path):
             rows = self._rows(_MISSING, run_id, run_id, run_id, run_id)
         found: dict[str, list[str]] = {}
         for location_id, phone_number in rows:
             found.setdefault(location_id, []).append(phone_number)
         return found
 
-    def settle(
+    def record_searches(
         self, run_id: int, location_id: str, gone: Sequence[str], found: Sequence[ActiveNumber]
     ) -> None:
         """Notes which missing numbers are gone, and adds those that are there after all."""
@@ -170,17 +166,17 @@ class Store:
             now = datetime.now(UTC)
             self._insert("gone_numbers", [tables.gone_numbers(run_id, location_id, gone, now)])
             self._insert("numbers", [tables.numbers(run_id, location_id, found)])
-            self._do(
+            self._execute(
                 "UPDATE locations SET numbers = numbers + ? WHERE run_id = ? AND location_id = ?",
                 len(found),
                 run_id,
                 location_id,
             )
 
-    def finish(self, run_id: int) -> None:
+    def finish_run(self, run_id: int) -> None:
         """Notes that a run ended, once none of its locations is pending."""
         with self._transaction():
-            self._do(
+            self._execute(
                 "UPDATE runs SET finished_at = ? WHERE run_id = ? AND NOT EXISTS"
                 " (FROM locations WHERE run_id = ? AND coverage = ?)",
                 datetime.now(UTC),
@@ -191,7 +187,7 @@ class Store:
 
     def close(self) -> None:
         """Closes the file; what was committed stays, even where this fails."""
-        with failing(self.path):
+        with store_errors(self.path):
             self._close()
 
     def __enter__(self) -> Self:
@@ -214,46 +210,46 @@ class Store:
         with self._transaction():
             for name, schema in tables.TABLES.items():
                 self._connection.register("columns", schema.empty_table())
-                self._do(f"CREATE TABLE {name} AS FROM columns")
+                self._execute(f"CREATE TABLE {name} AS FROM columns")
                 self._connection.unregister("columns")
-            self._do(f"CREATE TABLE store AS SELECT {SCHEMA_VERSION} AS schema_version")
+            self._execute(f"CREATE TABLE store AS SELECT {SCHEMA_VERSION} AS schema_version")
 
     def _close(self) -> None:
         self._connection.close()
         with suppress(OSError):
-            self._spill.rmdir()
+            self._temp_folder.rmdir()
         with suppress(FileNotFoundError):
-            if not self._log.stat().st_size:  # DuckDB leaves one that it did not use
-                self._log.unlink()
+            if not self._wal.stat().st_size:  # DuckDB leaves one that it did not use
+                self._wal.unlink()
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
         return self._connection.execute(query, values).fetchall()
 
-    def _do(self, statement: str, *values: Any) -> None:
+    def _execute(self, statement: str, *values: Any) -> None:
         self._connection.execute(statement, values)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with failing(self.path):
-            make_private(self._log)  # DuckDB would make it as the umask says
-            self._do("BEGIN")
+        with store_errors(self.path):
+            make_private(self._wal)  # DuckDB would make it as the umask says
+            self._execute("BEGIN")
             try:
                 yield
-                self._do("COMMIT")
+                self._execute("COMMIT")
             except BaseException:
                 with suppress(duckdb.Error):  # none is open any more, or the disk is full
-                    self._do("ROLLBACK")
+                    self._execute("ROLLBACK")
                 raise
 
     def _insert(self, table: str, batches: Iterable[pa.RecordBatch]) -> None:
         schema = tables.TABLES[table]
         self._connection.register("arriving", pa.RecordBatchReader.from_batches(schema, batches))
         try:
-            self._do(f"INSERT INTO {table} FROM arriving")
+            self._execute(f"INSERT INTO {table} FROM arriving")
         finally:
             self._connection.unregister("arriving")
 
-    def _add(self, run_id: int, locations: Iterable[Location], start: int) -> None:
+    def _insert_locations(self, run_id: int, locations: Iterable[Location], start: int) -> None:
         rows = [
             {
                 "run_id": run_id,
@@ -266,9 +262,9 @@ class Store:
         ]
         self._insert("locations", [pa.RecordBatch.from_pylist(rows, tables.LOCATIONS)])
 
-    def _seen_before(self, run_id: int, location_ids: list[str]) -> dict[str, dict[str, Any]]:
+    def _known_facts(self, run_id: int, location_ids: list[str]) -> dict[str, dict[str, Any]]:
         """What the store says of each of the locations."""
-        names = ("location_id", "coverage", *_FACTS)
+        names = ("location_id", "coverage", *_LOCATION_FACTS)
         rows = self._rows(
             f"SELECT {', '.join(names)} FROM locations WHERE run_id = ?"
             " AND location_id IN (SELECT unnest(?))",
@@ -277,15 +273,15 @@ class Store:
         )
         return {row[0]: dict(zip(names, row, strict=True)) for row in rows}
 
-    def _forget(self, run_id: int, table: str, location_ids: list[str]) -> None:
+    def _delete(self, run_id: int, table: str, location_ids: list[str]) -> None:
         if location_ids:
-            self._do(
+            self._execute(
                 f"DELETE FROM {table} WHERE run_id = ? AND location_id IN (SELECT unnest(?))",
                 run_id,
                 location_ids,
             )
 
-    def _cover(
+    def _update_locations(
         self,
         run_id: int,
         inventories: Iterable[Inventory],
@@ -299,7 +295,7 @@ class Store:
                 "reason": inventory.reason,
                 "finished_at": now,
                 "seconds": inventory.seconds,
-                **_merged(inventory, before[inventory.location.id]),
+                **_merged_facts(inventory, before[inventory.location.id]),
             }
             for inventory in inventories
         ]
@@ -309,7 +305,7 @@ class Store:
         self._connection.register("seen", pa.Table.from_pylist(rows, tables.LOCATIONS))
         try:
             for_each = ", ".join(f"{name} = seen.{name}" for name in names)
-            self._do(
+            self._execute(
                 f"UPDATE locations SET {for_each} FROM seen WHERE locations.run_id ="
                 " seen.run_id AND locations.location_id = seen.location_id"
             )
@@ -317,7 +313,7 @@ class Store:
             self._connection.unregister("seen")
 
 
-def _merged(inventory: Inventory, before: Mapping[str, Any]) -> dict[str, Any]:
+def _merged_facts(inventory: Inventory, before: Mapping[str, Any]) -> dict[str, Any]:
     """What is known of a location by this visit, or else by the one before it."""
     found = {
         "numbers": inventory.numbers_seen,
@@ -345,72 +341,3 @@ def runs_of(connection: duckdb.DuckDBPyConnection, catalog: str = "") -> list[Ru
         Run(run_id, *(time and time.replace(tzinfo=UTC) for time in times))
         for run_id, *times in found.fetchall()
     ]
-
-
-# What the system says, which DuckDB wraps in words of its own.
-_CAUSES: Final = (
-    errno.ENOSPC,
-    errno.EFBIG,
-    errno.EROFS,
-    errno.EACCES,
-    errno.ENOENT,
-    errno.EISDIR,
-    errno.ENOTDIR,
-    errno.EPIPE,
-    errno.EMFILE,
-)
-
-
-@contextmanager
-def failing(path: Path) -> Iterator[None]:
-    """Gives what goes wrong with a file as a `StoreError` that says what to do."""
-    try:
-        yield
-    except (duckdb.Error, OSError) as error:
-        raise StoreError(_told(path, str(error))) from error
-
-
-def _told(path: Path, problem: str) -> str:
-    if "Could not set lock" in problem:
-        return f"{path}: another process is using it: wait for its end"
-    if "not a valid DuckDB database" in problem:
-        return f"{path}: it is not a store of audits"
-    code, reason = cause_of(problem)
-    return f"{path}: {reason}: raise `ulimit -n`" if code == errno.EMFILE else f"{path}: {reason}"
-
-
-def cause_of(problem: str) -> tuple[int, str]:
-    """The system's error that DuckDB tells of (EIO if it is another), and what it says."""
-    for code in _CAUSES:
-        if (reason := os.strerror(code)) in problem:
-            return code, reason
-    return errno.EIO, problem.splitlines()[0]
-
-
-def connected(database: str, settings: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
-    """DuckDB with times in UTC, which fetches nothing and prints nothing by itself."""
-    quiet = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-    connection = duckdb.connect(database, config={**quiet, **settings})
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET enable_progress_bar = false")
-    return connection
-
-
-def check_version(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
-    """Raises `StoreError` if an open file is no store, or one of another version."""
-    try:
-        (version,) = connection.execute(f"FROM {catalog}.main.store").fetchall()[0]
-    except duckdb.CatalogException:
-        raise StoreError(f"{path}: it is not a store of audits") from None
-    if version > SCHEMA_VERSION:
-        raise StoreError(f"{path}: a newer version of lcphone_async made it")
-    if version < SCHEMA_VERSION:
-        raise StoreError(f"{path}: an older version of lcphone_async made it: begin a new file")
-
-
-def _new_database(folder: Path) -> bytes:
-    """An empty database, made in a folder that only its owner may enter."""
-    with TemporaryDirectory(prefix=".lcphone-audit-", dir=folder) as private:
-        draft = Path(private, "draft")
-        connected(str(draft), _SETTINGS).close()
-        return draft.read_bytes()

@@ -12,103 +12,103 @@ import pyarrow as pa
 
 from ..models import ActiveNumber, InboundCallService, NumberPool, RcsSenderId
 
-_TEXT, _FLAG, _COUNT = pa.string(), pa.bool_(), pa.int64()
+_STRING, _BOOL, _INTEGER = pa.string(), pa.bool_(), pa.int64()
 _TIME = pa.timestamp("us", "UTC")
-_CAPABILITIES = pa.struct([(name, _FLAG) for name in ("voice", "sms", "mms", "fax")])
-_CALL_SERVICE = pa.struct([("type", _TEXT), ("value", _TEXT)])
-_WHERE = [("run_id", pa.int32()), ("location_id", _TEXT)]
+_CAPABILITIES = pa.struct([(name, _BOOL) for name in ("voice", "sms", "mms", "fax")])
+_CALL_SERVICE = pa.struct([("type", _STRING), ("value", _STRING)])
+_KEY = [("run_id", pa.int32()), ("location_id", _STRING)]
 
 RUNS: Final = pa.schema(
     [
         ("run_id", pa.int32()),
         ("started_at", _TIME),
         ("finished_at", _TIME),
-        ("version", _TEXT),
+        ("version", _STRING),
     ]
 )
 LOCATIONS: Final = pa.schema(
     [
-        *_WHERE,
-        ("position", _COUNT),
-        ("location_name", _TEXT),
-        ("coverage", _TEXT),
-        ("reason", _TEXT),
-        ("account_status", _TEXT),
-        ("is_under_lc", _FLAG),
-        ("numbers", _COUNT),
-        ("pools", _COUNT),
-        ("rcs_sender_ids", _COUNT),
+        *_KEY,
+        ("position", _INTEGER),
+        ("location_name", _STRING),
+        ("coverage", _STRING),
+        ("reason", _STRING),
+        ("account_status", _STRING),
+        ("is_under_lc", _BOOL),
+        ("numbers", _INTEGER),
+        ("pools", _INTEGER),
+        ("rcs_sender_ids", _INTEGER),
         ("finished_at", _TIME),
         ("seconds", pa.float64()),
     ]
 )
 NUMBERS: Final = pa.schema(
     [
-        *_WHERE,
-        ("phone_number", _TEXT),
-        ("friendly_name", _TEXT),
-        ("sid", _TEXT),
-        ("country_code", _TEXT),
+        *_KEY,
+        ("phone_number", _STRING),
+        ("friendly_name", _STRING),
+        ("sid", _STRING),
+        ("country_code", _STRING),
         ("capabilities", _CAPABILITIES),
-        ("type", _TEXT),
-        ("is_default_number", _FLAG),
-        ("linked_user", _TEXT),
-        ("linked_ring_all_users", pa.list_(_TEXT)),
+        ("type", _STRING),
+        ("is_default_number", _BOOL),
+        ("linked_user", _STRING),
+        ("linked_ring_all_users", pa.list_(_STRING)),
         ("inbound_call_service", _CALL_SERVICE),
-        ("forwarding_number", _TEXT),
-        ("is_group_conversation_enabled", _FLAG),
-        ("address_sid", _TEXT),
-        ("bundle_sid", _TEXT),
+        ("forwarding_number", _STRING),
+        ("is_group_conversation_enabled", _BOOL),
+        ("address_sid", _STRING),
+        ("bundle_sid", _STRING),
         ("date_added", _TIME),
         ("date_updated", _TIME),
-        ("origin", _TEXT),
-        ("extra", _TEXT),
+        ("origin", _STRING),
+        ("extra", _STRING),
     ]
 )
 POOLS: Final = pa.schema(
     [
-        *_WHERE,
-        ("pool_id", _TEXT),
-        ("name", _TEXT),
-        ("forwarding_number", _TEXT),
-        ("whisper", _FLAG),
-        ("whisper_message", _TEXT),
-        ("call_recording", _FLAG),
-        ("is_active", _FLAG),
+        *_KEY,
+        ("pool_id", _STRING),
+        ("name", _STRING),
+        ("forwarding_number", _STRING),
+        ("whisper", _BOOL),
+        ("whisper_message", _STRING),
+        ("call_recording", _BOOL),
+        ("is_active", _BOOL),
         ("inbound_call_service", _CALL_SERVICE),
-        ("extra", _TEXT),
+        ("extra", _STRING),
     ]
 )
 POOL_NUMBERS: Final = pa.schema(
     [
-        *_WHERE,
-        ("pool_id", _TEXT),
-        ("phone_number", _TEXT),
-        ("friendly_name", _TEXT),
-        ("extra", _TEXT),
+        *_KEY,
+        ("pool_id", _STRING),
+        ("phone_number", _STRING),
+        ("friendly_name", _STRING),
+        ("extra", _STRING),
     ]
 )
 RCS_SENDER_IDS: Final = pa.schema(
     [
-        *_WHERE,
-        ("number", _TEXT),
-        ("number_type", _TEXT),
-        ("friendly_name", _TEXT),
-        ("rcs_meta", _TEXT),
-        ("extra", _TEXT),
+        *_KEY,
+        ("number", _STRING),
+        ("number_type", _STRING),
+        ("friendly_name", _STRING),
+        ("rcs_meta", _STRING),
+        ("extra", _STRING),
     ]
 )
 REPEATED_NUMBERS: Final = pa.schema(
     [
-        *_WHERE,
-        ("phone_number", _TEXT),
-        ("times", _COUNT),
+        *_KEY,
+        ("phone_number", _STRING),
+        ("times", _INTEGER),
     ]
 )
 GONE_NUMBERS: Final = pa.schema(
     [
-        *_WHERE,
-        ("phone_number", _TEXT),
+        *_KEY,
+        ("phone_number", _STRING),
         ("confirmed_at", _TIME),
     ]
 )
@@ -128,57 +128,57 @@ TABLES: Final = {"runs": RUNS, "locations": LOCATIONS, **CONTENTS}
 def numbers(run_id: int, location_id: str, numbers: Sequence[ActiveNumber]) -> pa.RecordBatch:
     """The rows of a page of numbers."""
     can = [number.capabilities for number in numbers]
-    own = {
+    columns = {
         "capabilities": pa.StructArray.from_arrays(
-            [pa.array([getattr(c, f.name) for c in can], _FLAG) for f in _CAPABILITIES],
+            [pa.array([getattr(c, f.name) for c in can], _BOOL) for f in _CAPABILITIES],
             fields=list(_CAPABILITIES),
         ),
         "inbound_call_service": _services(numbers),
-        "extra": pa.array(map(_number_extra, numbers), _TEXT),
+        "extra": pa.array(map(_number_extra, numbers), _STRING),
     }
-    return _batch(NUMBERS, run_id, location_id, numbers, own)
+    return _batch(NUMBERS, run_id, location_id, numbers, columns)
 
 
 def pools(run_id: int, location_id: str, pools: Sequence[NumberPool]) -> pa.RecordBatch:
     """The rows of a location's pools."""
-    own = {
-        "pool_id": pa.array([pool.id for pool in pools], _TEXT),
+    columns = {
+        "pool_id": pa.array([pool.id for pool in pools], _STRING),
         "inbound_call_service": _services(pools),
     }
-    return _batch(POOLS, run_id, location_id, pools, own)
+    return _batch(POOLS, run_id, location_id, pools, columns)
 
 
 def pool_numbers(run_id: int, location_id: str, pools: Iterable[NumberPool]) -> pa.RecordBatch:
     """The rows of the numbers in a location's pools."""
     members = [(pool.id, number) for pool in pools for number in pool.numbers]
-    own = {"pool_id": pa.array([pool_id for pool_id, _ in members], _TEXT)}
-    return _batch(POOL_NUMBERS, run_id, location_id, [number for _, number in members], own)
+    columns = {"pool_id": pa.array([pool_id for pool_id, _ in members], _STRING)}
+    return _batch(POOL_NUMBERS, run_id, location_id, [number for _, number in members], columns)
 
 
 def repeated_numbers(run_id: int, location_id: str, repeated: Mapping[str, int]) -> pa.RecordBatch:
     """The rows of numbers that came so often again after the first time."""
-    own = {
-        "phone_number": pa.array(repeated, _TEXT),
-        "times": pa.array([again + 1 for again in repeated.values()], _COUNT),
+    columns = {
+        "phone_number": pa.array(repeated, _STRING),
+        "times": pa.array([again + 1 for again in repeated.values()], _INTEGER),
     }
-    return _batch(REPEATED_NUMBERS, run_id, location_id, list(repeated), own)
+    return _batch(REPEATED_NUMBERS, run_id, location_id, list(repeated), columns)
 
 
 def gone_numbers(
     run_id: int, location_id: str, phone_numbers: Sequence[str], confirmed_at: datetime
 ) -> pa.RecordBatch:
     """The rows of numbers that a search no longer showed at some moment."""
-    own = {
-        "phone_number": pa.array(phone_numbers, _TEXT),
+    columns = {
+        "phone_number": pa.array(phone_numbers, _STRING),
         "confirmed_at": pa.array([confirmed_at] * len(phone_numbers), _TIME),
     }
-    return _batch(GONE_NUMBERS, run_id, location_id, phone_numbers, own)
+    return _batch(GONE_NUMBERS, run_id, location_id, phone_numbers, columns)
 
 
 def rcs_sender_ids(run_id: int, location_id: str, senders: Sequence[RcsSenderId]) -> pa.RecordBatch:
     """The rows of a location's RCS senders."""
-    own = {"rcs_meta": pa.array([_json(sender.rcs_meta) for sender in senders], _TEXT)}
-    return _batch(RCS_SENDER_IDS, run_id, location_id, senders, own)
+    columns = {"rcs_meta": pa.array([_json(sender.rcs_meta) for sender in senders], _STRING)}
+    return _batch(RCS_SENDER_IDS, run_id, location_id, senders, columns)
 
 
 def _batch(
@@ -186,10 +186,10 @@ def _batch(
     run_id: int,
     location_id: str,
     models: Sequence[Any],
-    own: dict[str, pa.Array],
+    columns: dict[str, pa.Array],
 ) -> pa.RecordBatch:
-    """A column for each field: `own` where it is there, else the models' fields of that name."""
-    columns = own | {
+    """Builds a batch from `columns`, and from the models' attributes for all other fields."""
+    columns = columns | {
         "run_id": pa.repeat(pa.scalar(run_id, pa.int32()), len(models)),
         "location_id": pa.repeat(location_id, len(models)),
     }

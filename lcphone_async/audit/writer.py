@@ -77,17 +77,17 @@ class Writer:
             else:
                 commit.add_done_callback(partial(self._committed, group))
                 return
-        _close(group)
+        _close_all(group)
         self._idle.set_result(None)
 
     def _committed(self, group: Sequence[Inventory], commit: asyncio.Future[None]) -> None:
-        _close(group)
+        _close_all(group)
         self._failure = commit.exception()
         if self._failure is None:
             self._on_commit(group)
         self._commit_waiting()
 
 
-def _close(inventories: Sequence[Inventory]) -> None:
+def _close_all(inventories: Sequence[Inventory]) -> None:
     for inventory in inventories:
         inventory.numbers.close()

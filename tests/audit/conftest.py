@@ -5,7 +5,7 @@ import pytest_asyncio
 
 from lcphone_async import LCPhoneClient, RateLimiter, RetryPolicy
 from lcphone_async.audit import audit
-from lcphone_async.audit.reader import reading
+from lcphone_async.audit.reader import open_run
 from support.agency import Agency
 
 
@@ -49,7 +49,7 @@ def rows(store):
     """The rows of a query over the newest run, or over another."""
 
     def look(query, path=store, run_id=None):
-        with reading(path, run_id) as run:
+        with open_run(path, run_id) as run:
             return run.rows(query)
 
     return look

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from lcphone_async import LCPhoneClient, RateLimiter, RetryPolicy
 from lcphone_async.audit import audit, compare
-from lcphone_async.audit.reader import reading
+from lcphone_async.audit.reader import open_run
 from support.agency import Agency, Place, number, pool
 
 EXAMPLES = int(os.environ.get("LCPHONE_HISTORIES", "10"))
@@ -172,7 +172,7 @@ async def _try(store, first, between, second):
         await history.run(store, *second)
     covered = []
     for run_id, (_, failing, _) in ((1, first), (2, second)):
-        with reading(store, run_id) as run:
+        with open_run(store, run_id) as run:
             seen = dict(run.rows("SELECT location_id, coverage FROM locations"))
         covered.append(seen)
         quiet = set("abc") - set(failing) - history.touched[run_id - 1]

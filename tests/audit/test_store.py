@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from lcphone_async.audit import StoreError, export
-from lcphone_async.audit.reader import reading
+from lcphone_async.audit.reader import open_run
 from lcphone_async.audit.store import Store
 from lcphone_async.models import Location
 from lcphone_async.sandbox import Sandbox
@@ -34,7 +34,7 @@ def modes(folder):
 def test_a_new_store(store, umask):
     """Has mode 0600, its log too, and a folder for the rest that only its owner may enter."""
     with closing(Store(store)) as opened:
-        opened.begin([Location("a")])
+        opened.begin_run([Location("a")])
         assert modes(store.parent) == {
             "inventory.duckdb": 0o600,
             "inventory.duckdb.wal": 0o600,
@@ -49,11 +49,13 @@ def test_every_file_while_it_is_written(store, umask):
     seen = {}
     with closing(Store(store)) as opened:
         for _ in range(3):
-            opened.begin(Location(f"location-{n}" * 9) for n in range(60_000))
-            opened._do("CHECKPOINT")
+            opened.begin_run(Location(f"location-{n}" * 9) for n in range(60_000))
+            opened._execute("CHECKPOINT")
             seen |= modes(store.parent)
-        opened._do("SET memory_limit = '20MB'")
-        opened._do("CREATE TEMP TABLE spilled AS SELECT random()::VARCHAR FROM range(2_000_000)")
+        opened._execute("SET memory_limit = '20MB'")
+        opened._execute(
+            "CREATE TEMP TABLE spilled AS SELECT random()::VARCHAR FROM range(2_000_000)"
+        )
         spilled = list((store.parent / "inventory.duckdb.tmp").iterdir())
         seen |= modes(store.parent)
     assert spilled
@@ -83,7 +85,7 @@ def test_a_store_behind_a_link(store, tmp_path):
     kept.mkdir()
     store.symlink_to(kept / "today.duckdb")
     with closing(Store(store)) as opened:
-        opened.begin([Location("a")])
+        opened.begin_run([Location("a")])
     assert store.is_symlink()
     assert mode(kept / "today.duckdb") == 0o600
 
@@ -105,7 +107,7 @@ async def test_a_store_on_a_read_only_mount(store, take, read_only):
     async with Sandbox(numbers_per_location=20) as sandbox:
         await take(sandbox, ["a"])
         with read_only(store.parent):
-            with reading(store) as run:
+            with open_run(store) as run:
                 assert run.rows("SELECT count(*) FROM numbers") == [(20,)]
             with pytest.raises(StoreError, match="Read-only file system"):
                 await take(sandbox, ["a"])
