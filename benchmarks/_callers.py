@@ -56,7 +56,7 @@ BUYERS, PLACES = 20, 5_000
 COUNTRIES = ("US", "CA", "GB", "AU", "DE", "FR", "NL", "SE")
 
 TIMEOUT = 2.0
-RETRY = RetryPolicy(max_time=5, first_wait=0.05, max_wait=0.5, read_back_time=1)
+RETRY = RetryPolicy(max_time=5, initial_wait=0.05, max_wait=0.5, confirm_timeout=1)
 LATE = 30.0
 """A purchase that was sent so many seconds ago can take effect no more."""
 PATIENCE = 30.0

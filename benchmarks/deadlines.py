@@ -191,7 +191,7 @@ async def attempts(seconds: float) -> list[Ended]:
 async def around(seconds: float) -> list[Ended]:
     """An `asyncio.timeout` around each kind of call, of each server, with all its tries."""
     ended = []
-    retry = RetryPolicy(max_tries=1000, max_wait=0.1, budget=1000)
+    retry = RetryPolicy(max_tries=1000, max_wait=0.1, failure_budget=1000)
     for call in (page, walk, search, purchase):
         for behave in (*SERVERS, refusing):
             server = Server(behave, look_ups=call is purchase)
@@ -203,7 +203,7 @@ async def around(seconds: float) -> list[Ended]:
 async def chains(seconds: float) -> list[Ended]:
     """What bounds a call by its own settings alone: the sum of what they say."""
     attempt, more = seconds / 2, seconds * 2
-    retry = RetryPolicy(max_tries=1000, max_time=more, first_wait=0, read_back_time=seconds)
+    retry = RetryPolicy(max_tries=1000, max_time=more, initial_wait=0, confirm_timeout=seconds)
     # The fourth try ends just after `max_time`, so that no fifth begins.
     tries = await met(Server(never), page, timeout=attempt, retry=retry)
     bought = await met(Server(never, look_ups=1), purchase, timeout=attempt, retry=retry)

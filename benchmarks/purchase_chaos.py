@@ -51,7 +51,7 @@ from lcphone_async.sandbox.faulty.rules import Damage
 TASKS, LOCATIONS = 50, 100
 SHARE = 0.36  # of the purchases that a fault strikes, as long as there are faults
 TIMEOUT = 0.5
-RETRY = RetryPolicy(max_time=1, first_wait=0.05, read_back_time=0.5)
+RETRY = RetryPolicy(max_time=1, initial_wait=0.05, confirm_timeout=0.5)
 LIMITS = {"max_requests": 1_000_000, "period": 0.1}  # they are not to be the bottleneck
 
 Order = tuple[str, str]  # a location and a number

@@ -123,7 +123,7 @@ class LCPhoneClient:
         self._tokens = ClientTokenService.over(self._calls, self._transport)
         bind(source, self._tokens)
         self._purchases = Purchases(
-            self._calls, GuardedJournal(kept), policy.read_back_time, spending_limit
+            self._calls, GuardedJournal(kept), policy.confirm_timeout, spending_limit
         )
 
     @classmethod

@@ -40,5 +40,5 @@ def lcphone_client(lcphone_sandbox: "sandbox.Sandbox") -> "client.LCPhoneClient"
     """
     from ._http.retry import RetryPolicy
 
-    hurried = RetryPolicy(max_time=1, first_wait=0, max_wait=0, read_back_time=1)
+    hurried = RetryPolicy(max_time=1, initial_wait=0, max_wait=0, confirm_timeout=1)
     return client.LCPhoneClient("any", base_url=lcphone_sandbox.url, retry=hurried)

@@ -63,7 +63,7 @@ class Calls:
         self._tokens = tokens
         self._transport = transport
         self._limiter = limiter
-        self._circuit = Circuit(retry.budget)
+        self._circuit = Circuit(retry.failure_budget)
         self._retry = retry
         self._closed = False
         self._under_way: set[asyncio.Timeout] = set()

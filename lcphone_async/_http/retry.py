@@ -46,11 +46,11 @@ class RetryPolicy:
     about the token. A purchase is tried again only if it surely did not reach the service, or after
     429. A call whose token the service no longer takes is sent once more with a new one, besides
     these tries. The wait that the service asks for is kept whole; if it asks for none, the wait is
-    drawn between 0 and `first_wait`, doubled after each try up to `max_wait` (full jitter).
+    drawn between 0 and `initial_wait`, doubled after each try up to `max_wait` (full jitter).
 
-    A service that is down is not hammered: once `budget` tries of a client failed, its calls raise
-    `CircuitOpenError` and send nothing, but for one every two seconds, until there is an answer.
-    `bulk` calls wait for that up to `max_time`.
+    If the service is down, a circuit breaker opens: after `failure_budget` failed tries of the
+    client, calls raise `CircuitOpenError` at once, except one probe every two seconds, until the
+    service responds. `bulk` calls wait for that up to `max_time`.
 
     Raises `TypeError` or `ValueError` for fewer than one try or a negative time.
     """
@@ -59,14 +59,15 @@ class RetryPolicy:
     """Tries in all, the first one included; 1 means none again."""
     max_time: float = field(default=60.0, validator=_seconds)
     """Seconds from the first failure within which another try may still begin."""
-    first_wait: float = field(default=0.5, validator=_seconds)
-    """Seconds: the longest first wait."""
-    read_back_time: float = field(default=10.0, validator=_seconds)
+    initial_wait: float = field(default=0.5, validator=_seconds)
+    """Seconds: the longest wait before the second try."""
+    confirm_timeout: float = field(default=10.0, validator=_seconds)
     """Seconds for which a purchase without a clear answer is looked for in the list."""
     max_wait: float = field(default=10.0, validator=_seconds)
-    """Seconds: the longest wait of our own."""
-    budget: int = field(default=100, validator=_positive)
-    """Tries of the client as a whole that may fail; one that is answered makes up for ten."""
+    """Seconds: the longest wait before any try, unless the service asks for more."""
+    failure_budget: int = field(default=100, validator=_positive)
+    """Failed tries of the client, over all its calls, that open the circuit; a try with a response
+    makes up for ten."""
 
 
 def is_outage(error: LCPhoneError) -> bool:
@@ -119,7 +120,7 @@ async def call_with_retries(
 def _own_waits(policy: RetryPolicy) -> Iterator[float]:
     import backoff
 
-    ceilings = backoff.expo(factor=policy.first_wait, max_value=policy.max_wait)
+    ceilings = backoff.expo(factor=policy.initial_wait, max_value=policy.max_wait)
     return map(backoff.full_jitter, islice(ceilings, 1, None))  # the first is backoff's empty send
 
 

@@ -27,7 +27,7 @@ def take(store):
     """Runs an audit of a service, without waits and limits."""
 
     async def run(service, locations, path=store, **options):
-        retry = RetryPolicy(max_tries=3, first_wait=0)
+        retry = RetryPolicy(max_tries=3, initial_wait=0)
         limiter = options.pop("limiter", RateLimiter(10_000))
         token = options.pop("token", "any")
         version = options.pop("api_version", "v3")

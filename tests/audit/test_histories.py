@@ -123,7 +123,7 @@ class History:
             base_url=self.agency.url,
             api_version="2021-07-28" if is_flat else "v3",
             limiter=RateLimiter(10_000),
-            retry=RetryPolicy(max_tries=3, first_wait=0),
+            retry=RetryPolicy(max_tries=3, initial_wait=0),
         ) as client:
             await audit(client, list("abc"), store, concurrency=1)  # a history can be repeated
         self.is_running = False

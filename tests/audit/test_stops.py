@@ -91,7 +91,7 @@ async def test_what_concerns_all_locations_stops(store, error):
 async def test_a_service_that_goes_down_stops(store):
     """Stops where the circuit stays open, leaves the other locations, and goes on later."""
     ids = [f"loc{i:02}" for i in range(30)]
-    retry = RetryPolicy(max_tries=2, first_wait=0, max_time=0.1, budget=10)
+    retry = RetryPolicy(max_tries=2, initial_wait=0, max_time=0.1, failure_budget=10)
 
     async def take(sandbox, **options):
         async with LCPhoneClient("any", base_url=sandbox.url, retry=retry) as client:

@@ -38,7 +38,7 @@ from support.oauth_app import CLIENT_SECRET, COMPANY
 from support.paged_server import PagedServer, until
 from support.raw_server import RawServer, http, http_json
 
-ONE_TRY = RetryPolicy(max_tries=1, read_back_time=0)
+ONE_TRY = RetryPolicy(max_tries=1, confirm_timeout=0)
 SECRET = "pit-0123456789abcdef"
 DAMAGES = ["reset", "reset-within", "hang-up", "stall", "cut-off", "corrupted", "html", "empty"]
 

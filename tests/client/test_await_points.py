@@ -36,7 +36,7 @@ from support.redis_server import RedisServer
 COMPANY, APP = "company-1", "app-1"
 NUMBERS = [f"+1830555{last}" for last in (1230, 1232, 1234)]
 LISTED, POOLS = 5, 2
-AT_ONCE = RetryPolicy(first_wait=0, max_wait=0)
+AT_ONCE = RetryPolicy(initial_wait=0, max_wait=0)
 PLACES = [f"loc{number}" for number in range(250)]
 
 
@@ -289,7 +289,7 @@ async def a_purchase_that_is_read_back(scene):
 
 
 def without_patience(scene):
-    return {"retry": evolve(AT_ONCE, read_back_time=0.03)}
+    return {"retry": evolve(AT_ONCE, confirm_timeout=0.03)}
 
 
 @operation(

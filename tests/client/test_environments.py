@@ -256,7 +256,7 @@ from lcphone_async.sandbox import Fault, Sandbox
 
 async def main():
     async with Sandbox(faults=[Fault(status=502, times=2)]) as sandbox:
-        retry = RetryPolicy(first_wait=0)
+        retry = RetryPolicy(initial_wait=0)
         async with LCPhoneClient("any", base_url=sandbox.url, retry=retry) as client:
             await client.number_pools("loc1")
         print(len(sandbox.requests))

@@ -35,7 +35,7 @@ BUDGET = 10
 
 
 def client_of(server, **options):
-    retry = RetryPolicy(first_wait=0, read_back_time=0.01, budget=BUDGET, **options)
+    retry = RetryPolicy(initial_wait=0, confirm_timeout=0.01, failure_budget=BUDGET, **options)
     return LCPhoneClient("t", base_url=server.url, retry=retry)
 
 
@@ -127,7 +127,7 @@ async def test_other_calls_tell_of_it_each_in_its_way(down):
 async def test_a_purchase_is_not_sent(down, tmp_path):
     """Buys nothing, leaves nothing open in the journal, and says that nothing was sent."""
     with PurchaseJournal(tmp_path / "journal.db") as journal:
-        retry = RetryPolicy(first_wait=0, max_tries=1, budget=BUDGET)
+        retry = RetryPolicy(initial_wait=0, max_tries=1, failure_budget=BUDGET)
         client = LCPhoneClient("t", base_url=down.url, retry=retry, journal=journal)
         async with client:
             await outcomes(client.number_pools("location") for _ in range(BUDGET))
@@ -139,7 +139,7 @@ async def test_a_purchase_is_not_sent(down, tmp_path):
 
 async def test_a_purchase_that_was_sent_stays_in_doubt(down, tmp_path):
     """Raises that the outcome is unknown where the POST failed and opened the circuit."""
-    retry = RetryPolicy(first_wait=0, max_tries=1, budget=1, read_back_time=0.01)
+    retry = RetryPolicy(initial_wait=0, max_tries=1, failure_budget=1, confirm_timeout=0.01)
     async with LCPhoneClient("t", base_url=down.url, retry=retry) as client:
         with pytest.raises(PurchaseOutcomeUnknownError):
             await client.purchase("location", "+18305551234")
@@ -149,7 +149,7 @@ async def test_a_purchase_that_was_sent_stays_in_doubt(down, tmp_path):
 async def test_what_is_not_sent_takes_no_slot(down):
     """Turns away all who stood in a location's line when the first of them has a slot."""
     limiter = RateLimiter(1, 1000)
-    retry = RetryPolicy(max_tries=1, budget=1)
+    retry = RetryPolicy(max_tries=1, failure_budget=1)
     async with LCPhoneClient("t", base_url=down.url, retry=retry, limiter=limiter) as client:
         with suppress(CircuitOpenError):
             async with asyncio.timeout(20), limiter.slot("busy"):

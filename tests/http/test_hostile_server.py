@@ -32,8 +32,8 @@ from support.raw_server import RawServer, http, http_json
 from support.shop import NUMBER, PLACE
 
 TOKEN = "pit-5e884898da28"
-AT_ONCE = RetryPolicy(first_wait=0, read_back_time=0.1)
-ONE_TRY = RetryPolicy(max_tries=1, read_back_time=0.1)
+AT_ONCE = RetryPolicy(initial_wait=0, confirm_timeout=0.1)
+ONE_TRY = RetryPolicy(max_tries=1, confirm_timeout=0.1)
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n"
@@ -604,7 +604,7 @@ async def test_a_call_that_is_bounded_as_a_whole(raw_server):
         return http(status=503)
 
     raw_server.reply(third_time_over)
-    retry = RetryPolicy(max_tries=1000, first_wait=0)
+    retry = RetryPolicy(max_tries=1000, initial_wait=0)
     async with client_of(raw_server, retry=retry) as client:
         with pytest.raises(TimeoutError):
             async with deadline:

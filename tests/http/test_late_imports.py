@@ -61,7 +61,7 @@ async def operations(client):
 
 
 async def main():
-    once = RetryPolicy(max_tries=2, first_wait=0, max_wait=0, read_back_time=0.1)
+    once = RetryPolicy(max_tries=2, initial_wait=0, max_wait=0, confirm_timeout=0.1)
     options = {"base_url": url, "retry": once, "journal": PurchaseJournal(f"{folder}/journal")}
     app = {"client_id": "id", "client_secret": "secret"}
     store = FileTokenStore(f"{folder}/tokens")

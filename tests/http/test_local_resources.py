@@ -18,7 +18,7 @@ from lcphone_async._http import body
 from lcphone_async.audit import StoreError, audit
 from lcphone_async.sandbox import Sandbox
 
-ONCE = RetryPolicy(max_tries=1, budget=2)
+ONCE = RetryPolicy(max_tries=1, failure_budget=2)
 LIMITED = pytest.mark.skipif(sys.platform == "win32", reason="no RLIMIT_NOFILE here")
 
 # `without_descriptors()` takes all that there are, and gives them back at the end.
@@ -49,7 +49,7 @@ async def numbers(client):
 
 async def main(url, journal):
     told = []
-    once = RetryPolicy(max_tries=1, budget=2, read_back_time=0.1)
+    once = RetryPolicy(max_tries=1, failure_budget=2, confirm_timeout=0.1)
     options = {"base_url": url, "retry": once, "journal": PurchaseJournal(journal)}
     async with LCPhoneClient("pit-any", **options) as client:
         operations = {
@@ -75,7 +75,7 @@ from lcphone_async.audit import audit
 
 async def main(url, store):
     told = []
-    patient = RetryPolicy(max_tries=2, first_wait=0.01)
+    patient = RetryPolicy(max_tries=2, initial_wait=0.01)
     options = {"base_url": url, "limiter": RateLimiter(10_000), "retry": patient}
 
     def progress(now):

@@ -115,7 +115,7 @@ def test_tries_are_capped():
 
 def test_one_try_means_none_again():
     """Raises the first error where `max_tries` is 1."""
-    assert failing_with(TIMED_OUT, policy=RetryPolicy(max_tries=1, read_back_time=0)) == (
+    assert failing_with(TIMED_OUT, policy=RetryPolicy(max_tries=1, confirm_timeout=0)) == (
         TIMED_OUT,
         [0],
     )
@@ -137,7 +137,7 @@ def test_a_wait_past_the_deadline_is_not_cut_short():
 
 def test_own_waits_have_full_jitter_and_a_cap():
     """Draws each own wait between 0 and a ceiling that doubles up to `max_wait`."""
-    policy = RetryPolicy(max_tries=7, max_time=1000, first_wait=1, max_wait=8)
+    policy = RetryPolicy(max_tries=7, max_time=1000, initial_wait=1, max_wait=8)
     ceilings = [1, 2, 4, 8, 8, 8]
     drawn = []
     for _ in range(100):

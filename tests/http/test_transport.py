@@ -22,7 +22,7 @@ from lcphone_async import (
 from support.paged_server import PagedServer, until
 from support.raw_server import http, http_json
 
-ONE_TRY = RetryPolicy(max_tries=1, read_back_time=0)
+ONE_TRY = RetryPolicy(max_tries=1, confirm_timeout=0)
 EMPTY = http_json({"numbers": [], "total": 0})
 
 
@@ -64,7 +64,7 @@ async def test_timeouts_pass_and_the_next_try_succeeds():
     """Tries again after a timeout, without the caller seeing it."""
     async with PagedServer().running() as server:
         server.held[0] = 0.0
-        retry = RetryPolicy(first_wait=0)
+        retry = RetryPolicy(initial_wait=0)
         async with LCPhoneClient("t", base_url=server.url, timeout=0.1, retry=retry) as client:
             page = asyncio.create_task(client.active_numbers_page("a"))
             await until(lambda: server.asked == [0])
@@ -147,7 +147,7 @@ async def test_attempts_are_logged_without_ids_and_secrets(raw_server, caplog):
     """Logs each attempt at debug level: method, path without ids, status, seconds, try."""
     raw_server.reply(http_json({"message": "oops"}, 503), EMPTY)
     caplog.set_level(logging.DEBUG, "lcphone_async")
-    retry = RetryPolicy(first_wait=0)
+    retry = RetryPolicy(initial_wait=0)
     async with LCPhoneClient("pit-secret", base_url=raw_server.url, retry=retry) as client:
         await client.active_numbers_page("location-7", search_filter="+1830")
     logged = [re.sub(r"\d\.\d{3}", "N", record.message) for record in caplog.records]

@@ -68,7 +68,7 @@ async def test_a_server_that_answers_before_it_is_asked(hasty, authority):
     url, connections = hasty
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
-    retry = RetryPolicy(max_tries=3, first_wait=0)
+    retry = RetryPolicy(max_tries=3, initial_wait=0)
     async with (
         aiohttp.ClientSession(connector=_Connector(ssl=trusting)) as session,
         LCPhoneClient("t", base_url=url, session=session, retry=retry) as client,

@@ -638,7 +638,7 @@ async def test_a_spent_day_stops_the_client_before_it_sends():
     async with (
         Sandbox(daily_quota=3) as sandbox,
         LCPhoneClient(
-            "any", base_url=sandbox.url, retry=RetryPolicy(max_tries=1, read_back_time=0)
+            "any", base_url=sandbox.url, retry=RetryPolicy(max_tries=1, confirm_timeout=0)
         ) as client,
     ):
         for _ in range(3):

@@ -39,7 +39,7 @@ def limiter():
 
 @pytest.fixture
 async def client(server, limiter):
-    retry = RetryPolicy(first_wait=5, max_wait=5)
+    retry = RetryPolicy(initial_wait=5, max_wait=5)
     async with LCPhoneClient("t", base_url=server.url, limiter=limiter, retry=retry) as client:
         yield client
 

@@ -236,7 +236,7 @@ async def test_15_out_of_time(shop, stage):
 @each_stage
 async def test_15_closed(shop, stage):
     """Closing the client at any stage ends the purchase, and another client finds out."""
-    for_hours = RetryPolicy(max_tries=1, read_back_time=36_000)
+    for_hours = RetryPolicy(max_tries=1, confirm_timeout=36_000)
     client = client_for(shop, stage, retry=for_hours)
     async with held_up(shop, client, stage) as buying:
         await client.close()

@@ -16,7 +16,7 @@ from lcphone_async import (
 )
 from lcphone_async.sandbox import Fault, Sandbox, TokenSettings
 
-RETRY = RetryPolicy(max_tries=1, read_back_time=0.05)
+RETRY = RetryPolicy(max_tries=1, confirm_timeout=0.05)
 
 
 @pytest.fixture

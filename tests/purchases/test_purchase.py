@@ -385,7 +385,7 @@ async def test_11_a_hook_of_the_session_fails(shop):
     tracing = aiohttp.TraceConfig()
     tracing.on_request_end.append(count)
     async with aiohttp.ClientSession(trace_configs=[tracing]) as session:
-        client = shop.client(session=session, retry=RetryPolicy(read_back_time=5))
+        client = shop.client(session=session, retry=RetryPolicy(confirm_timeout=5))
         assert (await client.purchase(PLACE, NUMBER)).confirmed_by == "read-back"
     assert shop.paid == [NUMBER]
 
@@ -704,7 +704,7 @@ async def test_12_found(shop, what):
 async def test_13_not_found(shop, what):
     """Where no clear answer comes and the number is not found, the caller is told, and no more."""
     shop.fails(Fault(operation="purchase", **what))
-    retry = RetryPolicy(max_tries=3, first_wait=0, read_back_time=0.05)
+    retry = RetryPolicy(max_tries=3, initial_wait=0, confirm_timeout=0.05)
     with pytest.raises(PurchaseOutcomeUnknownError) as caught:
         await shop.client(retry=retry, timeout=TIMEOUT).purchase(PLACE, NUMBER, fingerprint_id="f1")
     error = caught.value
@@ -796,7 +796,7 @@ async def test_errors_tell_whether_anything_may_be_bought(shop):
     kinds = [*({"damage": damage} for damage in DAMAGES), *({"status": s} for s in (400, 401, 503))]
     for what in kinds:
         shop.fails(Fault(operation="purchase", **what))
-        client = shop.client(timeout=TIMEOUT, retry=RetryPolicy(max_tries=1, read_back_time=0))
+        client = shop.client(timeout=TIMEOUT, retry=RetryPolicy(max_tries=1, confirm_timeout=0))
         with pytest.raises(LCPhoneError) as caught:
             await client.purchase(PLACE, NUMBER)
         is_open = any(record.is_open for record in await shop.journal.records())

@@ -362,7 +362,7 @@ async def test_orders_in_bad_weather(tmp_path, seed):
     """Whatever is paid for is in the order, as bought or unknown, and never more than was asked."""
     unlimited = {"max_requests": 10**6, "faults": WEATHER, "seed": seed}
     async with Shop(tmp_path / "purchases.db", **unlimited) as shop:
-        policy = RetryPolicy(max_tries=3, first_wait=0.001, max_wait=0.01, read_back_time=0.5)
+        policy = RetryPolicy(max_tries=3, initial_wait=0.001, max_wait=0.01, confirm_timeout=0.5)
         client = shop.client(retry=policy)
         numbers = (f"+1{line}" for line in range(2122000000, 2122009999))
         for_sale = filter(shop.sandbox.stock.find, numbers)

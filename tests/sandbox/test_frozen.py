@@ -33,7 +33,7 @@ async def use(client, sandbox, folder):
         sandbox.faults.append(Fault(operation="purchase", damage="reset", point="after", times=1))
         assert await client.purchase("a", found.numbers[1])
         assert client.rate_limit("a").as_of
-    once = RetryPolicy(max_tries=1, read_back_time=0)
+    once = RetryPolicy(max_tries=1, confirm_timeout=0)
     journal = PurchaseJournal(folder / "journal")
     async with LCPhoneClient("any", base_url=sandbox.url, journal=journal, retry=once) as other:
         await other.purchase("a", found.numbers[2])
@@ -117,7 +117,7 @@ def test_waits():
                 "any",
                 base_url=sandbox.url,
                 limiter=RateLimiter(2, 0.2),
-                retry=RetryPolicy(first_wait=0.01),
+                retry=RetryPolicy(initial_wait=0.01),
             ) as client,
         ):
             await asyncio.gather(*(client.number_pools("a") for _ in range(5)))

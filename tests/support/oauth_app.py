@@ -24,7 +24,7 @@ class App:
 
     sandbox: Sandbox
     contract: str
-    retry: RetryPolicy = field(factory=lambda: RetryPolicy(max_tries=3, first_wait=0))
+    retry: RetryPolicy = field(factory=lambda: RetryPolicy(max_tries=3, initial_wait=0))
 
     @property
     def oauth(self):

@@ -11,8 +11,8 @@ from lcphone_async.sandbox import Fault, Sandbox
 
 PLACE, NUMBER = "loc1", "+18305551234"
 
-ONCE = RetryPolicy(max_tries=1, read_back_time=0.1)
-PATIENT = RetryPolicy(max_tries=1, read_back_time=5)
+ONCE = RetryPolicy(max_tries=1, confirm_timeout=0.1)
+PATIENT = RetryPolicy(max_tries=1, confirm_timeout=5)
 
 
 class HeldJournal(PurchaseJournal):

@@ -78,7 +78,7 @@ async def construct(session: aiohttp.ClientSession) -> None:
         api_version="2021-07-28",
         session=session,
         limiter=lc.RateLimiter(max_requests=100, period=10.0, daily_reserve=50),
-        retry=lc.RetryPolicy(max_tries=5, max_time=60.0, first_wait=0.5, max_wait=10.0),
+        retry=lc.RetryPolicy(max_tries=5, max_time=60.0, initial_wait=0.5, max_wait=10.0),
         timeout=aiohttp.ClientTimeout(total=5),
         max_body_size=2**20,
         journal=lc.PurchaseJournal("purchases.db"),

@@ -21,7 +21,7 @@ async def new_client(raw_server: RawServer) -> AsyncIterator[NewClient]:
         def new(token: str = TOKEN, **options: Any) -> LCPhoneClient:
             options = {
                 "base_url": raw_server.url,
-                "retry": RetryPolicy(max_tries=1, read_back_time=0),
+                "retry": RetryPolicy(max_tries=1, confirm_timeout=0),
                 **options,
             }
             client = LCPhoneClient(token, **options)

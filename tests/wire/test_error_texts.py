@@ -193,7 +193,7 @@ async def test_a_timeout_under_another_status_passes(
     raw_server: RawServer, new_client, status, message
 ):
     """401 "Command timed out": not a word about the token; it passes by itself."""
-    client = new_client(retry=RetryPolicy(max_tries=2, first_wait=0))
+    client = new_client(retry=RetryPolicy(max_tries=2, initial_wait=0))
     raw_server.reply(http_json({"message": message, "statusCode": status}, status), http_json([]))
     assert await client.number_pools(LOCATION) == []
     assert len(raw_server.requests) == 2
@@ -204,6 +204,6 @@ async def test_a_timeout_under_another_status_passes(
 )
 async def test_a_401_about_the_token_is_not_tried_again(raw_server: RawServer, new_client, message):
     """401 covers a bad token, a wrong version, a wrong location and a missing scope."""
-    client = new_client(retry=RetryPolicy(max_tries=3, first_wait=0))
+    client = new_client(retry=RetryPolicy(max_tries=3, initial_wait=0))
     await refused(client, raw_server, http_json({"message": message, "statusCode": 401}, 401))
     assert len(raw_server.requests) == 1

@@ -561,7 +561,7 @@ async def test_a_phone_number_that_is_a_key_is_not_shown(
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, *range(520, 528), 530])
 async def test_a_read_is_tried_again(raw_server: RawServer, new_client, status):
     """Reads are tried again; 520 to 527 and 530 are Cloudflare's own words, as 502 to 504 are."""
-    client = new_client(retry=RetryPolicy(max_tries=2, first_wait=0))
+    client = new_client(retry=RetryPolicy(max_tries=2, initial_wait=0))
     headers = {"Retry-After": "0"}
     raw_server.reply(http(b"<html>", status, headers), http_json([]))
     assert await client.number_pools(LOCATION) == []
@@ -571,7 +571,7 @@ async def test_a_read_is_tried_again(raw_server: RawServer, new_client, status):
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
 async def test_what_is_wrong_is_not_tried_again(raw_server: RawServer, new_client, status):
     """What the service refuses it will refuse again."""
-    client = new_client(retry=RetryPolicy(max_tries=3, first_wait=0))
+    client = new_client(retry=RetryPolicy(max_tries=3, initial_wait=0))
     await refused(client, raw_server, http(status=status))
     assert len(raw_server.requests) == 1
 

@@ -37,7 +37,7 @@ BODIES = {
     "an account status": ({"msg": "no", "accountStatus": "suspended"}, APIError),
     "an account status within": ({"data": {"msg": "no", "accountStatus": "closed"}}, APIError),
 }
-ONCE = RetryPolicy(max_tries=1, read_back_time=0.01)
+ONCE = RetryPolicy(max_tries=1, confirm_timeout=0.01)
 
 
 def client_of(server):
@@ -84,7 +84,7 @@ async def test_a_purchase_beside_an_error():
 
 async def test_it_is_tried_again():
     """Repeats a read after a 500 within a 200, as after any 500."""
-    retry = RetryPolicy(max_tries=2, first_wait=0.01)
+    retry = RetryPolicy(max_tries=2, initial_wait=0.01)
     async with (
         RawServer() as server,
         LCPhoneClient("token", base_url=server.url, retry=retry) as client,

@@ -146,7 +146,7 @@ async def test_a_number_may_be_gone_without_a_message(
 )
 async def test_no_clear_answer_is_not_tried_again(raw_server: RawServer, new_client, answer):
     """The service's idempotency is unproven: assume none."""
-    client = new_client(retry=RetryPolicy(max_tries=3, first_wait=0, read_back_time=0))
+    client = new_client(retry=RetryPolicy(max_tries=3, initial_wait=0, confirm_timeout=0))
     raw_server.reply(answer)
     with pytest.raises(PurchaseOutcomeUnknownError) as caught:
         await client.purchase(LOCATION, NUMBER, fingerprint_id="f1")

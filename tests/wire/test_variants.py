@@ -29,7 +29,7 @@ pytestmark = pytest.mark.parametrize("contract", CONTRACTS)
 @asynccontextmanager
 async def service(profile, contract, **options):
     """A sandbox that speaks so, and a client of it."""
-    retry = RetryPolicy(max_tries=1, read_back_time=5)
+    retry = RetryPolicy(max_tries=1, confirm_timeout=5)
     async with (
         Sandbox(profile=profile, **options) as sandbox,
         LCPhoneClient("any", base_url=sandbox.url, api_version=contract, retry=retry) as client,
