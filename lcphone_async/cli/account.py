@@ -19,15 +19,15 @@ from ..client import LCPhoneClient
 from ..errors import AuthenticationError, PhoneSystemNotConnectedError
 from ..models import Location, RateLimitStatus
 from . import tables
-from .output import json_lines, new_console, plain, write, write_rich
-from .service import Service, of_service
-from .token_files import Login
+from .logins import Login
+from .output import json_lines, new_console, one_line, write, write_rich
+from .service import Service, with_service
 
 _NONE_YET = "none"
-_ROWS_AT_ONCE = 100
+_ROWS_PER_TABLE = 100
 
 # More characters than any token or secret has; a device such as /dev/zero has no end.
-_LONGEST_LINE = 10_000
+_MAX_LINE = 10_000
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value a line.")
 
@@ -38,7 +38,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON val
 @click.option("--agency", is_flag=True, help="The code is of an agency's authorization.")
 @click.option("--company", metavar="ID", help="The agency whose token it is.")
 @click.option("--replace", is_flag=True, help="Replace an earlier login without a question.")
-@of_service
+@with_service
 def login(
     service: Service,
     *,
@@ -60,30 +60,30 @@ def login(
         _ask_to_replace(service.base_url)
     if client_id is None:
         token = checked_token(_ask("Token"))
-        with Login.keeping():
+        with Login.explaining_errors():
             kept = Login.keep(service.base_url, {"token": token, "company_id": company}, None)
     else:
         code = _ask("Code of the authorization")
         secret = _ask("Client secret", "LCPHONE_CLIENT_SECRET")
         app = {"client_id": client_id, "client_secret": secret}
         user_type = "Company" if agency or company else None
-        with Login.keeping():
-            Login.try_out(service.base_url)
+        with Login.explaining_errors():
+            Login.probe(service.base_url)
         grant = service.run(
             lambda client: client.exchange_code(
                 code, **app, redirect_uri=redirect_uri, user_type=user_type
             ),
             tokens=_NONE_YET,
         )
-        of_agency = _agency_of(grant, company, is_agency=agency)
-        fields = {**app, "company_id": of_agency, "location_id": grant.location_id}
+        agency_id = _checked_agency(grant, company, is_agency=agency)
+        fields = {**app, "company_id": agency_id, "location_id": grant.location_id}
         pair = TokenPair.granted(grant, time.time())
-        with Login.keeping():
+        with Login.explaining_errors():
             kept = Login.keep(service.base_url, fields, pair.to_text())
-    told = f"Kept in {kept.place}, for {service.base_url}."
-    if agency_id := kept.fields["company_id"]:
-        told += f" It is of agency {agency_id}: each location's token is fetched with it."
-    click.echo(plain(told), err=True)
+    message = f"Kept in {kept.place}, for {service.base_url}."
+    if company_id := kept.fields["company_id"]:
+        message += f" It is of agency {company_id}: each location's token is fetched with it."
+    click.echo(one_line(message), err=True)
 
 
 def _ask_to_replace(base_url: str) -> None:
@@ -95,11 +95,11 @@ def _ask_to_replace(base_url: str) -> None:
         return
     if not sys.stdin.isatty():
         raise click.ClickException(f"there is a login in {kept.place} already: say --replace")
-    if not click.confirm(plain(f"Replace the login in {kept.place}?"), err=True):
+    if not click.confirm(one_line(f"Replace the login in {kept.place}?"), err=True):
         raise click.ClickException("the earlier login was kept")
 
 
-def _agency_of(grant: Grant, company: str | None, *, is_agency: bool) -> str | None:
+def _checked_agency(grant: Grant, company: str | None, *, is_agency: bool) -> str | None:
     """The agency whose tokens they are; raises `click.ClickException` if that is in doubt."""
     kind = (grant.user_type or "").lower()
     if grant.location_id is not None or kind == "location":
@@ -130,7 +130,7 @@ def _agency_of(grant: Grant, company: str | None, *, is_agency: bool) -> str | N
 def _confirmed(agency: str) -> bool:
     """Whether a person says that the tokens are those of the agency."""
     question = f"The service does not say whose tokens it gave. Are they of agency {agency}?"
-    return sys.stdin.isatty() and click.confirm(plain(question), err=True)
+    return sys.stdin.isatty() and click.confirm(one_line(question), err=True)
 
 
 def _not_kept(problem: str) -> click.ClickException:
@@ -155,7 +155,7 @@ class Identity:
     "--location", "location_id", metavar="ID", envvar="LCPHONE_LOCATION_ID", show_envvar=True
 )
 @_json
-@of_service
+@with_service
 def whoami(service: Service, *, location_id: str | None, as_json: bool) -> None:
     """Show which token is used, what it proved to be allowed, and what is left of the limits.
 
@@ -168,10 +168,10 @@ def whoami(service: Service, *, location_id: str | None, as_json: bool) -> None:
     scopes: dict[str, bool | None] = {}
     limits = RateLimitStatus()
     if location_id is not None:
-        scopes, limits = service.run(lambda client: _proved(client, location_id))
+        scopes, limits = service.run(lambda client: _probe_scopes(client, location_id))
     identity = Identity(
-        kind=_kind(tokens),
-        kept_in=_kept_in(service),
+        kind=_token_kind(tokens),
+        kept_in=_token_place(service),
         company_id=known.get("company_id"),
         location_id=location_id,
         scopes=scopes,
@@ -200,7 +200,7 @@ def whoami(service: Service, *, location_id: str | None, as_json: bool) -> None:
     help="Those that the token's user may see; v3 alone.",
 )
 @_json
-@of_service
+@with_service
 def locations(
     service: Service, *, company: str | None, app_id: str | None, as_json: bool, **filters: Any
 ) -> None:
@@ -228,7 +228,7 @@ def locations(
         async with aclosing(client.locations(company, app_id, **filters)) as found:
             async for location in found:
                 rows.append(location)
-                if len(rows) == _ROWS_AT_ONCE:
+                if len(rows) == _ROWS_PER_TABLE:
                     await show(rows)
                     rows = []
         await show(rows)
@@ -238,33 +238,31 @@ def locations(
     service.run(stream)
 
 
-def _ask(what: str, variable: str = "") -> Secret:
+def _ask(prompt: str, variable: str = "") -> Secret:
     """A secret from the environment, from a person, or from the next line of stdin."""
     text = os.environ.get(variable) if variable else None
     if text is None and sys.stdin.isatty():
-        text = str(click.prompt(what, hide_input=True, err=True))
+        text = str(click.prompt(prompt, hide_input=True, err=True))
     elif text is None:
-        text = sys.stdin.readline(_LONGEST_LINE)
+        text = sys.stdin.readline(_MAX_LINE)
     if not text.strip():
-        raise click.ClickException(f"{what} is empty")
+        raise click.ClickException(f"{prompt} is empty")
     return Secret(text.strip())
 
 
-async def _proved(
+async def _probe_scopes(
     client: LCPhoneClient, location_id: str
 ) -> tuple[dict[str, bool | None], RateLimitStatus]:
     """Which scopes the token showed to have, and the limits after that."""
     scopes: dict[str, bool | None] = {
-        "phonenumbers.read": await _is_allowed(
-            client.active_numbers_page(location_id, page_size=1)
-        ),
-        "numberpools.read": await _is_allowed(client.number_pools(location_id)),
+        "phonenumbers.read": await _has_scope(client.active_numbers_page(location_id, page_size=1)),
+        "numberpools.read": await _has_scope(client.number_pools(location_id)),
         "phonenumbers.write": None,
     }
     return scopes, client.rate_limit(location_id)
 
 
-async def _is_allowed(call: Any) -> bool:
+async def _has_scope(call: Any) -> bool:
     try:
         await call
     except PhoneSystemNotConnectedError:
@@ -276,13 +274,13 @@ async def _is_allowed(call: Any) -> bool:
     return True
 
 
-def _kept_in(service: Service) -> str:
+def _token_place(service: Service) -> str:
     if service.login is not None:
         return service.login.place
     return "LCPHONE_TOKEN" if os.environ.get("LCPHONE_TOKEN") else "nowhere: you typed it"
 
 
-def _kind(tokens: object) -> str:
+def _token_kind(tokens: object) -> str:
     if isinstance(tokens, AgencyTokens):
         return "an agency's token"
     if isinstance(tokens, OAuthTokens):
@@ -291,7 +289,7 @@ def _kind(tokens: object) -> str:
 
 
 def _rows(identity: Identity) -> list[tuple[str, object]]:
-    told = {True: "yes", False: "no", None: "not known"}
+    labels = {True: "yes", False: "no", None: "not known"}
     limits = identity.limits
     rows: list[tuple[str, object]] = [
         ("Token", identity.kind),
@@ -299,7 +297,7 @@ def _rows(identity: Identity) -> list[tuple[str, object]]:
         ("Agency", identity.company_id),
         ("Location", identity.location_id),
     ]
-    rows += [(name, told[has]) for name, has in identity.scopes.items()]
+    rows += [(name, labels[has]) for name, has in identity.scopes.items()]
     if limits.get("remaining") is not None:
         rows.append(("Left now", f"{limits['remaining']} of {limits['max_requests']}"))
     if limits.get("daily_remaining") is not None:

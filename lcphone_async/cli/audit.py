@@ -14,9 +14,9 @@ from .._internal.extras import MissingExtraError, extra
 from ..errors import LCPhoneError
 from ..models import Location
 from . import audit_diff, audit_run, tables
-from .output import json_lines, new_console, plain
+from .output import json_lines, new_console, one_line
 from .progress import shown_progress
-from .service import Service, complain, of_service
+from .service import Service, print_error, with_service
 
 if TYPE_CHECKING:
     from ..audit import Rule
@@ -46,7 +46,7 @@ def audit() -> None:
     """Inventories of many locations: take, compare, export and report them."""
 
 
-def _verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
+def _audit_command(name: str) -> Callable[[Callable[..., None]], click.Command]:
     """A verb of `audit`, which says what to install where its extra is missing."""
 
     def decorate(work: Callable[..., None]) -> click.Command:
@@ -58,16 +58,16 @@ def _verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
             except MissingExtraError as error:
                 raise click.ClickException(str(error)) from None
             except LCPhoneError as error:
-                named = f"{options['rules_file']}: " if _is_of_rule(error) else ""
-                complain(f"{named}{error}")
-                raise click.exceptions.Exit(audit_run.code_of(error)) from None
+                named = f"{options['rules_file']}: " if _is_rule_error(error) else ""
+                print_error(f"{named}{error}")
+                raise click.exceptions.Exit(audit_run.exit_code_of(error)) from None
 
         return audit.command(name)(verb)
 
     return decorate
 
 
-@_verb("run")
+@_audit_command("run")
 @click.argument("location_ids", metavar="[LOCATION]...", nargs=-1)
 @click.option(
     "--locations",
@@ -114,7 +114,7 @@ def _verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
     help="How long to wait for a new worker if all of them died; 60 by default.",
 )
 @_json
-@of_service
+@with_service
 def run(
     service: Service,
     *,
@@ -149,7 +149,7 @@ def run(
     given = {name: value for name, value in options.items() if value is not None}
     try:
         with shown_progress() as show:
-            summary = audit_run.take(
+            summary = audit_run.run_audit(
                 service,
                 scheduler,
                 (redis_url, redis_wait),
@@ -158,7 +158,7 @@ def run(
                 **given,
             )
     except click.exceptions.Exit:
-        complain("interrupted: what is done is kept, and --resume goes on")
+        print_error("interrupted: what is done is kept, and --resume goes on")
         raise
     if as_json:
         click.echo(json_lines([summary]), nl=False)
@@ -168,14 +168,14 @@ def run(
         console.print(f"{summary.numbers:,} numbers in run {summary.run_id}")
     for place in summary.incomplete:
         if place.reason is not None:
-            tell = _mention if place.coverage.is_final else complain
-            tell(f"{place.location_id}: {place.coverage}: {place.reason}")
+            report_line = _print_note if place.coverage.is_final else print_error
+            report_line(f"{place.location_id}: {place.coverage}: {place.reason}")
     if code := audit_run.exit_code(summary):
-        complain(audit_run.ending(summary))
+        print_error(audit_run.outcome(summary))
         raise click.exceptions.Exit(code)
 
 
-@_verb("export")
+@_audit_command("export")
 @_store
 @click.option(
     "--format",
@@ -208,11 +208,11 @@ def export(store: Path, format_: Any, out: Path, table: Any, run_id: int | None)
 
     out = _STDOUT if str(out) == "-" else out
     rows = write_export(store, out, format_, table=table, run_id=run_id)
-    click.echo(plain(f"{rows:,} rows in {out}"), err=True)
-    _mention_gaps(store, run_id)
+    click.echo(one_line(f"{rows:,} rows in {out}"), err=True)
+    _note_gaps(store, run_id)
 
 
-@_verb("diff")
+@_audit_command("diff")
 @click.argument("old", required=False)
 @click.argument("new", required=False)
 @click.option(
@@ -243,20 +243,20 @@ def diff(
     """
     from ..audit import StoreError, compare
 
-    runs = audit_diff.two_runs(old, new, store)
+    runs = audit_diff.compared_runs(old, new, store)
     runs["only"] = audit_diff.kinds("--only", only)
     runs["ignore"] = audit_diff.kinds("--ignore", ignore)
     try:
         with compare(**runs) as comparison:
             code = audit_diff.show(comparison, as_json=as_json)
     except (StoreError, ValueError) as error:
-        complain(error)
+        print_error(error)
         raise click.exceptions.Exit(_CANNOT_COMPARE) from None
     if code:
         raise click.exceptions.Exit(code)
 
 
-@_verb("findings")
+@_audit_command("findings")
 @_store
 @_run
 @_rules
@@ -278,16 +278,16 @@ def findings(
 
     rules = _read_rules(rules_file)
     counts = dict.fromkeys((rule.name for rule in rules), 0)
-    for found in look(store, rules=rules, run_id=run_id, **_countries(regulated)):
+    for found in look(store, rules=rules, run_id=run_id, **_regulated_argument(regulated)):
         counts[found.rule] += 1
         if as_json:
             click.echo(json_lines([found]), nl=False)
     if not as_json:
         new_console().print(tables.findings((rule, counts[rule.name]) for rule in rules))
-    _mention_gaps(store, run_id)
+    _note_gaps(store, run_id)
 
 
-@_verb("costs")
+@_audit_command("costs")
 @_store
 @_run
 @_prices
@@ -313,11 +313,11 @@ def costs(store: Path, run_id: int | None, prices: Path | None, *, as_json: bool
         console = new_console()
         console.print(tables.costs(estimated))
         for assumption in estimated.assumptions:
-            console.print(f"- {plain(assumption)}")
-    _mention_gaps(store, run_id)
+            console.print(f"- {one_line(assumption)}")
+    _note_gaps(store, run_id)
 
 
-@_verb("report")
+@_audit_command("report")
 @_store
 @click.option("--out", type=_PATH, required=True, help="An HTML file.")
 @_run
@@ -353,9 +353,9 @@ def report(
         since=since,
         rules=rules,
         prices=prices,
-        **_countries(regulated),
+        **_regulated_argument(regulated),
     )
-    click.echo(plain(f"{out}: {out.stat().st_size / 1024:,.0f} KiB"), err=True)
+    click.echo(one_line(f"{out}: {out.stat().st_size / 1024:,.0f} KiB"), err=True)
 
 
 def _read_rules(path: Path | None) -> list[Rule]:
@@ -364,32 +364,32 @@ def _read_rules(path: Path | None) -> list[Rule]:
     try:
         return [*RULES, *(read_rules(path) if path else ())]
     except ValueError as error:
-        complain(error)
-        raise click.exceptions.Exit(audit_run.FILE_WRONG) from None
+        print_error(error)
+        raise click.exceptions.Exit(audit_run.BAD_FILE) from None
 
 
-def _is_of_rule(error: LCPhoneError) -> bool:
+def _is_rule_error(error: LCPhoneError) -> bool:
     from ..audit import RuleError
 
     return isinstance(error, RuleError)
 
 
-def _countries(codes: str | None) -> dict[str, list[str]]:
+def _regulated_argument(codes: str | None) -> dict[str, list[str]]:
     return {} if codes is None else {"regulated": [code.strip() for code in codes.split(",")]}
 
 
-def _mention_gaps(store: Path, run_id: int | None) -> None:
+def _note_gaps(store: Path, run_id: int | None) -> None:
     """Says on stderr where a run is not whole, so that nobody takes its numbers for all."""
     from ..audit import coverage
 
     found = coverage(store, run_id=run_id)
     missing = sum(n for kind, n in found.items() if not kind.is_whole)
     if missing:
-        _mention(
+        _print_note(
             f"{missing:,} of {sum(found.values()):,} locations were not seen whole:"
             " `lcphone audit run --resume` tries all but the inactive ones again"
         )
 
 
-def _mention(what: str) -> None:
-    click.echo(f"Note: {plain(what)}", err=True)
+def _print_note(text: str) -> None:
+    click.echo(f"Note: {one_line(text)}", err=True)

@@ -13,16 +13,16 @@ import click
 
 from . import tables
 from .output import json_lines, new_console
-from .service import complain
+from .service import print_error
 
 if TYPE_CHECKING:
     from ..audit import Comparison, NotCompared
 
 _CHANGED, _NOT_COMPARED = 1, 3
-_ROWS_AT_ONCE = 500
+_ROWS_PER_TABLE = 500
 
 
-def two_runs(old: str | None, new: str | None, store: Path | None) -> dict[str, Any]:
+def compared_runs(old: str | None, new: str | None, store: Path | None) -> dict[str, Any]:
     """The arguments of `compare`; raises `UsageError`."""
     if store is None:
         if old is None or new is None:
@@ -52,34 +52,34 @@ def kinds(option: str, text: str | None) -> list[str]:
 
 def show(comparison: Comparison, *, as_json: bool) -> int:
     """Prints the changes and the locations that were not compared; returns the exit code."""
-    counts, unseen = comparison.counts(), comparison.not_compared()
+    counts, not_compared = comparison.counts(), comparison.not_compared()
     if as_json:
         for change in comparison.changes():
             click.echo(json_lines([change]), nl=False)
-        click.echo(_json_of(unseen), nl=False)
+        click.echo(_json_of(not_compared), nl=False)
     else:
         console = new_console()
         titles = (f"Run {comparison.old.run_id} to run {comparison.new.run_id}", "Changes")
         console.print(tables.counts(titles, counts.items()))
         changes, header = comparison.changes(), True
-        while some := list(islice(changes, _ROWS_AT_ONCE)):
+        while some := list(islice(changes, _ROWS_PER_TABLE)):
             console.print(tables.changes(some, header=header))
             header = False
     compared = comparison.compared
-    for one in unseen:
-        complain(f"{one.location_id}: not compared: {one.before}, then {one.after}")
-    if unseen or not compared:
-        complain(
+    for one in not_compared:
+        print_error(f"{one.location_id}: not compared: {one.before}, then {one.after}")
+    if not_compared or not compared:
+        print_error(
             f"{compared:,} locations were compared,"
-            f" {len(unseen):,} were not seen whole in both runs"
+            f" {len(not_compared):,} were not seen whole in both runs"
         )
         return _NOT_COMPARED
     return _CHANGED if counts else 0
 
 
-def _json_of(unseen: Iterable[NotCompared]) -> str:
+def _json_of(not_compared: Iterable[NotCompared]) -> str:
     """A line for each location that was not compared."""
-    rows = ({"kind": "not compared", **attrs.asdict(one)} for one in unseen)
+    rows = ({"kind": "not compared", **attrs.asdict(one)} for one in not_compared)
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 

@@ -16,12 +16,12 @@ from ..errors import (
     TokenUnavailableError,
 )
 from ..models import Location
-from .service import Service, finish
+from .service import Service, run_until_signal
 
 if TYPE_CHECKING:
     from ..audit import AuditSummary
 
-FILE_WRONG, _INCOMPLETE, _TOKEN_REFUSED, _DAY_SPENT, _STORE_UNUSABLE = 2, 3, 4, 5, 6
+BAD_FILE, _INCOMPLETE, _TOKEN_REFUSED, _DAY_SPENT, _STORE_UNUSABLE = 2, 3, 4, 5, 6
 
 
 def listed(path: Path | None) -> list[Location]:
@@ -46,11 +46,11 @@ def installed(service: Service, company: str | None, app_id: str | None) -> list
     return service.run(find)
 
 
-def take(
+def run_audit(
     service: Service,
     scheduler: str | None,
     redis: tuple[str | None, float],
-    what: Any,
+    arguments: Any,
     **options: Any,
 ) -> AuditSummary:
     """Audits here or on a cluster; raises `UsageError`."""
@@ -58,16 +58,18 @@ def take(
         from ..audit import audit
 
         options.pop("worker_wait", None)
-        return service.run(lambda client: audit(client, *what, **options))
+        return service.run(lambda client: audit(client, *arguments, **options))
     redis_url, redis_wait = redis
     if redis_url is None:
         raise click.UsageError("--dask: name with --redis where the workers share their budgets")
     from ..audit import audit_on_dask
-    from . import workers
+    from . import dask_worker
 
-    workers.silence_dask()
-    client_of_worker = functools.partial(workers.client, service.options, redis_url, redis_wait)
-    return finish(audit_on_dask(scheduler, client_of_worker, *what, **options))
+    dask_worker.silence_dask()
+    make_client = functools.partial(
+        dask_worker.worker_client, service.options, redis_url, redis_wait
+    )
+    return run_until_signal(audit_on_dask(scheduler, make_client, *arguments, **options))
 
 
 def exit_code(summary: AuditSummary) -> int:
@@ -79,10 +81,10 @@ def exit_code(summary: AuditSummary) -> int:
             return _DAY_SPENT if summary.days_spent else _INCOMPLETE
         case AuthenticationError() | TokenUnavailableError():
             return _TOKEN_REFUSED
-    return code_of(summary.error)
+    return exit_code_of(summary.error)
 
 
-def code_of(error: Exception) -> int:
+def exit_code_of(error: Exception) -> int:
     """How a verb ends that raised an error: 1 unless the code says what the error is of."""
     from ..audit import PriceListError, RuleError, StoreError
 
@@ -90,11 +92,11 @@ def code_of(error: Exception) -> int:
         case StoreError() | LocalResourceError():  # this machine's
             return _STORE_UNUSABLE
         case PriceListError() | RuleError():
-            return FILE_WRONG
+            return BAD_FILE
     return 1
 
 
-def ending(summary: AuditSummary) -> str:
+def outcome(summary: AuditSummary) -> str:
     """Why an audit is not complete, and what to do."""
     if summary.error is not None:
         return f"stopped: {summary.error}: what is done is kept, and --resume goes on"

@@ -18,11 +18,18 @@ from ..models import AvailableNumber
 from . import tables
 from .account import locations, login, whoami
 from .audit import audit
-from .journals import journal_option, kept_in, opened
-from .output import json_lines, new_console, plain, reason_of, write, write_rich
+from .journals import journal_option, open_journal, read_journal
+from .output import json_lines, new_console, one_line, os_error_text, write, write_rich
 from .purchase import look_up, purchase, reconcile
 from .sandbox import sandbox
-from .service import INTERRUPTED, Service, complain, finish, of_location, of_service
+from .service import (
+    INTERRUPTED,
+    Service,
+    print_error,
+    run_until_signal,
+    with_location,
+    with_service,
+)
 
 
 def _price(text: str) -> Decimal:
@@ -58,7 +65,7 @@ def demo() -> None:
     """
     from .demo import demo as story
 
-    finish(story(new_console()))
+    run_until_signal(story(new_console()))
 
 
 @lcphone.command()
@@ -66,7 +73,7 @@ def demo() -> None:
 @click.option("--pools/--no-pools", default=None, help="With or without the numbers in pools.")
 @click.option("--page-size", type=int, default=1000, show_default=True, help="Numbers a request.")
 @_json
-@of_location
+@with_location
 def numbers(
     service: Service,
     *,
@@ -114,7 +121,7 @@ def numbers(
 @click.option("--mms", "mms_enabled", is_flag=True, default=None, help="It must carry MMS.")
 @click.option("--voice", "voice_enabled", is_flag=True, default=None, help="It must carry calls.")
 @_json
-@of_location
+@with_location
 def search(
     service: Service,
     *,
@@ -143,7 +150,7 @@ def search(
                     await write_rich(console, tables.found(search.country_code, search.result))
                 if search.error:
                     failed = True
-                    complain(f"{search.country_code}: {search.error}")
+                    print_error(f"{search.country_code}: {search.error}")
         if failed:
             raise click.exceptions.Exit(1)
 
@@ -152,7 +159,7 @@ def search(
 
 @lcphone.command()
 @_json
-@of_location
+@with_location
 def pools(service: Service, *, location_id: str, as_json: bool) -> None:
     """List the number pools of a location."""
 
@@ -183,7 +190,7 @@ def pools(service: Service, *, location_id: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Buy it without asking.")
 @_json
 @journal_option
-@of_location
+@with_location
 def buy(
     service: Service,
     *,
@@ -205,7 +212,7 @@ def buy(
         raise click.ClickException(
             "there is no terminal to ask on: say --yes to buy without asking"
         )
-    with opened(path) as journal:
+    with open_journal(path) as journal:
         offer, found_in = service.run(lambda client: look_up(client, location_id, number, country))
         new_console(stderr=True).print(tables.offer(offer, location_id))
         if yes and offer == AvailableNumber(number):
@@ -229,7 +236,7 @@ def buy(
 @click.option("--settle", "settling", is_flag=True, help="First find out about the open ones.")
 @_json
 @journal_option
-@of_service
+@with_service
 def purchases(service: Service, *, path: Path | None, settling: bool, as_json: bool) -> None:
     """List the purchases that `lcphone buy` made, and what became of them.
 
@@ -238,18 +245,18 @@ def purchases(service: Service, *, path: Path | None, settling: bool, as_json: b
     """
     all_known = True
     if settling:
-        with opened(path) as journal:
+        with open_journal(path) as journal:
             all_known = service.run(reconcile, journal)
-    records, file = kept_in(path)
+    records, file = read_journal(path)
 
     async def show() -> None:
         if as_json:
             await write(json_lines(records))
         else:
             await write_rich(new_console(), tables.purchases(records))
-            await write(f"\n{len(records):,} purchases in {plain(file)}\n")
+            await write(f"\n{len(records):,} purchases in {one_line(file)}\n")
 
-    finish(show())
+    run_until_signal(show())
     if not all_known:
         raise click.exceptions.Exit(1)
 
@@ -266,8 +273,8 @@ def run() -> int:
     except click.Abort:
         return INTERRUPTED
     except OSError as error:
-        complain(reason_of(error))
+        print_error(os_error_text(error))
         return 1
     except (LCPhoneError, ValueError) as error:
-        complain(error)
+        print_error(error)
         return 1

@@ -22,7 +22,7 @@ _NUMBERS = 2_500
 _PAGE_SIZE = 100
 _COUNTRIES = ("US", "CA", "GB")
 _TYPES = ("local", "tollFree", "mobile")
-_SHOWN = 4
+_MAX_ROWS = 4
 
 
 async def demo(console: Console) -> None:
@@ -30,11 +30,11 @@ async def demo(console: Console) -> None:
     started = perf_counter()
     sandbox = Sandbox(locations={_LOCATION: LocationSettings(numbers=_NUMBERS)})
     async with sandbox, LCPhoneClient("demo-token", base_url=sandbox.url) as client:
-        _show(console, Text(f"A local LC Phone service answers at {sandbox.url}"))
+        _print(console, Text(f"A local LC Phone service answers at {sandbox.url}"))
         streamed = await _stream(console, client)
         found = await _search(console, client)
         bought = await _buy(console, client, found[_COUNTRIES[0]])
-        listed = await _look(console, client, bought)
+        listed = await _find_bought(console, client, bought)
     numbers = streamed + sum(len(result.numbers) for result in found.values()) + listed
     seconds = perf_counter() - started
     ending = f"Done: {len(sandbox.requests)} requests, {numbers:,} numbers, {seconds:.1f} seconds."
@@ -57,7 +57,7 @@ async def _stream(console: Console, client: LCPhoneClient) -> int:
         (country, n, traits[country, "sms"], traits[country, "user"])
         for country, n in countries.most_common()
     ]
-    _show(console, tables.counts(("Country", "Numbers", "With SMS", "With a user"), rows))
+    _print(console, tables.counts(("Country", "Numbers", "With SMS", "With a user"), rows))
     return countries.total()
 
 
@@ -70,7 +70,7 @@ async def _search(console: Console, client: LCPhoneClient) -> dict[str, Availabl
         async for search in searches:
             match search:
                 case CountrySearch(country, AvailableNumbers() as result):
-                    _show(console, tables.found(country, result, show=_SHOWN))
+                    _print(console, tables.found(country, result, show=_MAX_ROWS))
                     found[country] = result
                 case CountrySearch(error=LCPhoneError() as error):
                     raise error
@@ -84,16 +84,16 @@ async def _buy(console: Console, client: LCPhoneClient, found: AvailableNumbers)
     purchase = await client.purchase(
         _LOCATION, number, fingerprint_id=found.fingerprint_id, max_price=2
     )
-    _show(console, tables.offer(number, _LOCATION))
-    _show(console, Text(f"Bought, for account {purchase.id}.", "green"))
+    _print(console, tables.offer(number, _LOCATION))
+    _print(console, Text(f"Bought, for account {purchase.id}.", "green"))
     return purchase.number
 
 
-async def _look(console: Console, client: LCPhoneClient, phone_number: str) -> int:
+async def _find_bought(console: Console, client: LCPhoneClient, phone_number: str) -> int:
     """Looks for the number in the location's list; gives how many there were."""
     _heading(console, "4. There it is, in the inventory")
     page = await client.active_numbers_page(_LOCATION, search_filter=phone_number)
-    _show(console, tables.active_numbers(page.numbers))
+    _print(console, tables.active_numbers(page.numbers))
     return len(page.numbers)
 
 
@@ -101,8 +101,8 @@ def _heading(console: Console, title: str) -> None:
     console.print(Text(f"{title}\n", "bold magenta"))
 
 
-def _show(console: Console, what: RenderableType) -> None:
-    console.print(what)
+def _print(console: Console, renderable: RenderableType) -> None:
+    console.print(renderable)
     console.print()
 
 

@@ -14,7 +14,7 @@ import click
 from ..errors import JournalUnavailableError
 from ..journal import PurchaseJournal, PurchaseRecord, read_records
 from .folders import user_folder
-from .output import plain
+from .output import one_line
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,7 +47,7 @@ journal_option: Callable[[F], F] = click.option(
 
 
 @contextmanager
-def opened(path: Path | None) -> Iterator[CommandJournal]:
+def open_journal(path: Path | None) -> Iterator[CommandJournal]:
     """The journal of `--journal`, to be written to."""
     file = path or _usual_path()
     try:
@@ -63,7 +63,7 @@ def opened(path: Path | None) -> Iterator[CommandJournal]:
             raise _unusable(file, f"{error.reason}: nothing was sent") from None
 
 
-def kept_in(path: Path | None) -> tuple[list[PurchaseRecord], Path]:
+def read_journal(path: Path | None) -> tuple[list[PurchaseRecord], Path]:
     """The purchases of the journal of `--journal`, which is only read, and where it is."""
     file = path or _usual_path()
     try:
@@ -91,4 +91,4 @@ def _reason(error: Exception) -> str:
 
 
 def _unusable(path: Path, reason: object) -> click.ClickException:
-    return click.ClickException(plain(f"journal {path}: {reason}"))
+    return click.ClickException(one_line(f"journal {path}: {reason}"))

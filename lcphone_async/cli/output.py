@@ -41,14 +41,15 @@ def new_console(*, stderr: bool = False) -> Console:
     return console
 
 
-def plain(text: object) -> str:
+def one_line(text: object) -> str:
     """Text on one line, in which what could steer a terminal is written out as an escape."""
     return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(text)
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in str(text)
     )
 
 
-def reason_of(error: OSError) -> str:
+def os_error_text(error: OSError) -> str:
     """What the system said of a file, after the file's name."""
     if error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
@@ -58,11 +59,11 @@ def reason_of(error: OSError) -> str:
 def json_lines(values: Iterable[Any]) -> str:
     """A line of JSON for each model, in ASCII, with the names of its fields."""
     return "".join(
-        json.dumps(attrs.asdict(value, value_serializer=_serialized)) + "\n" for value in values
+        json.dumps(attrs.asdict(value, value_serializer=_json_value)) + "\n" for value in values
     )
 
 
-def _serialized(_model: object, _field: object, value: Any) -> Any:
+def _json_value(_model: object, _field: object, value: Any) -> Any:
     match value:
         case Decimal():
             return str(value)
@@ -78,19 +79,19 @@ def _serialized(_model: object, _field: object, value: Any) -> Any:
 async def write(text: str) -> None:
     """Writes to stdout as fast as it is read, and lets the event loop run meanwhile."""
     for start in range(0, len(text), _CHUNK):
-        await _until_writable(sys.stdout.fileno())
+        await _wait_until_writable(sys.stdout.fileno())
         sys.stdout.write(text[start : start + _CHUNK])
         sys.stdout.flush()
 
 
-async def write_rich(console: Console, what: RenderableType) -> None:
+async def write_rich(console: Console, renderable: RenderableType) -> None:
     """The same for what rich draws."""
     with console.capture() as drawn:
-        console.print(what)
+        console.print(renderable)
     await write(drawn.get())
 
 
-async def _until_writable(stdout: int) -> None:
+async def _wait_until_writable(stdout: int) -> None:
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     try:

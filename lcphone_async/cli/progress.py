@@ -28,11 +28,14 @@ def shown_progress() -> Iterator[Callable[[Progress], None]]:
         yield _lines()
         return
     with _bar(console) as bar:
-        task = bar.add_task("locations", total=None, told="")
+        task = bar.add_task("locations", total=None, text="")
 
         def show(progress: Progress) -> None:
             bar.update(
-                task, total=progress.locations, completed=progress.done, told=_told(progress)
+                task,
+                total=progress.locations,
+                completed=progress.done,
+                text=_progress_text(progress),
             )
 
         yield show
@@ -43,7 +46,7 @@ def _bar(console: Console) -> Bar:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[text]}"),
         console=console,
     )
 
@@ -56,20 +59,20 @@ def _lines() -> Callable[[Progress], None]:
         if time.monotonic() >= due:
             due = time.monotonic() + _SECONDS_BETWEEN_LINES
             done = f"{progress.done:,} of {progress.locations:,} locations"
-            click.echo(f"{done}, {_told(progress)}", err=True)
+            click.echo(f"{done}, {_progress_text(progress)}", err=True)
 
     return show
 
 
-def _told(progress: Progress) -> str:
-    told = (
+def _progress_text(progress: Progress) -> str:
+    text = (
         f"{progress.numbers:,} numbers, {progress.rate:,.0f} a second, {progress.errors:,} errors"
     )
     left = progress.seconds_left
-    return told if left is None else f"{told}, {_clock(left)} left"
+    return text if left is None else f"{text}, {_duration(left)} left"
 
 
-def _clock(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

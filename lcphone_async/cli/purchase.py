@@ -17,8 +17,8 @@ from ..errors import (
 )
 from ..models import AvailableNumber, Purchase
 from .journals import CommandJournal
-from .output import plain
-from .service import complain
+from .output import one_line
+from .service import print_error
 
 
 async def look_up(
@@ -51,18 +51,18 @@ async def purchase(
     try:
         return await client.purchase(location_id, offer, **options)
     except asyncio.CancelledError:
-        complain(_in_doubt(number, "interrupted", journal))
+        print_error(_in_doubt_message(number, "interrupted", journal))
         raise
     except PurchaseOutcomeUnknownError as error:
         lost = isinstance(error.__cause__, JournalUnavailableError)
         where = f"journal {journal.path}: " if lost else ""
-        problem = _in_doubt(number, where + error.reason, journal)
+        problem = _in_doubt_message(number, where + error.reason, journal)
     except PurchaseInProgressError:
         problem = (
             f"{number} is being bought already, or was and is not reconciled: nothing was sent. "
             f"`{journal.reconciling}` finds out what became of it"
         )
-    complain(problem)
+    print_error(problem)
     raise click.exceptions.Exit(1)
 
 
@@ -72,11 +72,11 @@ async def reconcile(client: LCPhoneClient) -> bool:
     for record in records:
         later = "look again later" if record.is_open else None
         outcome = ": ".join(filter(None, (record.state, record.reason, later)))
-        click.echo(plain(f"{record.phone_number} for {record.location_id}: {outcome}"), err=True)
+        click.echo(one_line(f"{record.phone_number} for {record.location_id}: {outcome}"), err=True)
     return not any(record.is_open for record in records)
 
 
-def _in_doubt(phone_number: str, reason: str, journal: CommandJournal) -> str:
+def _in_doubt_message(phone_number: str, reason: str, journal: CommandJournal) -> str:
     return (
         f"{phone_number} may be bought or not ({reason}). Do not buy it again: "
         f"`{journal.reconciling}` finds out"

@@ -23,15 +23,17 @@ from ..auth import TokenSource
 from ..auth.sources import checked_token
 from ..client import LCPhoneClient
 from ..journal import Journal
-from .output import plain
-from .token_files import Login
+from .logins import Login
+from .output import one_line
 
 T = TypeVar("T")
 
 INTERRUPTED = 128 + signal.SIGINT
 
 # The signals of docker stop, systemd and a closing terminal. Windows has no SIGHUP.
-_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_TERMINATING_SIGNALS = [
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 @frozen
@@ -56,7 +58,7 @@ class Service:
             async with LCPhoneClient(tokens, journal=journal, **self.options) as client:
                 return await work(client)
 
-        return finish(call())
+        return run_until_signal(call())
 
     @property
     def base_url(self) -> str:
@@ -83,23 +85,23 @@ class Service:
         )
 
 
-def finish(work: Coroutine[Any, Any, T]) -> T:
+def run_until_signal(work: Coroutine[Any, Any, T]) -> T:
     """Runs it to its end, or until Ctrl-C, SIGTERM or SIGHUP: these cancel it.
 
     The client is closed then, which lets a refresh of tokens finish.
     """
-    received: list[int] = []
+    received_signals: list[int] = []
 
     async def until_a_signal() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
         def end(number: int) -> None:
-            received.append(number)
+            received_signals.append(number)
             if task is not None:
                 task.cancel()
 
         with suppress(NotImplementedError):  # Windows
-            for number in _ENDING:
+            for number in _TERMINATING_SIGNALS:
                 if signal.getsignal(number) is signal.SIG_DFL:  # nohup has SIGHUP ignored
                     loop.add_signal_handler(number, end, number)
         return await work
@@ -109,17 +111,17 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
     except KeyboardInterrupt:
         raise click.exceptions.Exit(INTERRUPTED) from None
     except asyncio.CancelledError:
-        if not received:
+        if not received_signals:
             raise
-        raise click.exceptions.Exit(128 + received[0]) from None
+        raise click.exceptions.Exit(128 + received_signals[0]) from None
 
 
-def complain(problem: object) -> None:
+def print_error(problem: object) -> None:
     """Says on stderr what went wrong, on one line."""
-    click.echo(f"Error: {plain(problem)}", err=True)
+    click.echo(f"Error: {one_line(problem)}", err=True)
 
 
-def of_location(verb: Callable[..., None]) -> Callable[..., None]:
+def with_location(verb: Callable[..., None]) -> Callable[..., None]:
     """Gives a verb its `Service`, and the location that its calls are for."""
     return click.option(
         "--location",
@@ -129,10 +131,10 @@ def of_location(verb: Callable[..., None]) -> Callable[..., None]:
         envvar="LCPHONE_LOCATION_ID",
         show_envvar=True,
         help="The location whose numbers they are.",
-    )(of_service(verb))
+    )(with_service(verb))
 
 
-def of_service(verb: Callable[..., None]) -> Callable[..., None]:
+def with_service(verb: Callable[..., None]) -> Callable[..., None]:
     """Gives a verb the options that all calls share, as its `Service`."""
 
     @click.option(

@@ -23,7 +23,7 @@ from ..models import (
     Price,
     Purchase,
 )
-from .output import plain
+from .output import one_line
 
 if TYPE_CHECKING:
     from ..audit import Change, Costs, Rule
@@ -55,7 +55,7 @@ def found(country_code: str, result: AvailableNumbers, *, show: int | None = Non
     shown = result.numbers[:show]
     more = len(result.numbers) - len(shown)
     return Group(
-        Text(plain(title), "bold"),
+        Text(one_line(title), "bold"),
         _table(_AVAILABLE, shown),
         Text(f"... and {more} more" if more else "", "dim"),
     )
@@ -80,7 +80,7 @@ def facts(rows: Iterable[tuple[str, object]]) -> Table:
     """Names and values, one a line."""
     table = Table.grid(padding=(0, 2))
     for name, value in rows:
-        table.add_row(Text(f"  {name}", "dim"), Text(plain(value or "not known")))
+        table.add_row(Text(f"  {name}", "dim"), Text(one_line(value or "not known")))
     return table
 
 
@@ -142,7 +142,7 @@ def counts(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
         table.add_column(title, justify="right" if index else "left", min_width=8)
     for row in rows:
         table.add_row(
-            *(Text(f"{cell:,}" if isinstance(cell, int) else plain(cell)) for cell in row)
+            *(Text(f"{cell:,}" if isinstance(cell, int) else one_line(cell)) for cell in row)
         )
     return table
 
@@ -260,4 +260,4 @@ def _empty_table(*, header: bool, expand: bool) -> Table:
 
 
 def _cell(value: object) -> Text:
-    return Text("" if value is None else plain(value))
+    return Text("" if value is None else one_line(value))

@@ -31,7 +31,7 @@ from lcphone_async._internal.secrets import Secret
 from lcphone_async.auth import MemoryTokenStore
 from lcphone_async.auth.tokens import Grant, TokenPair
 from lcphone_async.cli.commands import lcphone
-from lcphone_async.cli.token_files import Login
+from lcphone_async.cli.logins import Login
 from lcphone_async.redis import RedisTokenStore
 from lcphone_async.sandbox import Fault, Sandbox
 from support.oauth_app import CLIENT_SECRET, COMPANY

@@ -20,17 +20,17 @@ def silence_dask() -> None:
     for name in ("distributed", *logging.root.manager.loggerDict):
         if name.split(".")[0] in {"distributed", "tornado"}:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    logging.getLogger("asyncio").addFilter(_is_not_of_dask)
+    logging.getLogger("asyncio").addFilter(_is_not_from_dask)
 
 
-def _is_not_of_dask(record: logging.LogRecord) -> bool:
+def _is_not_from_dask(record: logging.LogRecord) -> bool:
     """Whether it is no exception of a task that Dask made and forgot."""
     error = record.exc_info[0] if record.exc_info else None
     return error is None or not error.__module__.startswith("distributed")
 
 
 @asynccontextmanager
-async def client(
+async def worker_client(
     options: dict[str, Any], redis_url: str, redis_wait: float
 ) -> AsyncIterator[LCPhoneClient]:
     """A client as the command's own, that shares what is to be shared with the other workers.

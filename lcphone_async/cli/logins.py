@@ -21,17 +21,17 @@ from attrs import frozen
 from .._internal.secrets import Secret
 from ..auth import AgencyTokens, FileTokenStore, OAuthTokens, TokenSource, TokenStore
 from .folders import user_folder
-from .output import plain, reason_of
+from .output import one_line, os_error_text
 
 _SERVICE = "lcphone"
 _SECRETS = {"token", "client_secret"}
 
-_ELSEWHERE = "set HOME to a folder that can be written, or give the token in LCPHONE_TOKEN"
+_KEEP_ELSEWHERE = "set HOME to a folder that can be written, or give the token in LCPHONE_TOKEN"
 
-_TRIAL = "no login, but a trial whether one can be kept here"
+_PROBE_TEXT = "no login, but a trial whether one can be kept here"
 
 # No login and no tokens take more of a disk. A keyring may take less, and is tried with less.
-_ROOM = 16_384
+_PROBE_SIZE = 16_384
 
 
 @frozen
@@ -48,35 +48,35 @@ class Login:
     @classmethod
     def load(cls, base_url: str) -> Login | None:
         """The login that was kept last; `None` where there is none."""
-        for keeper in _keepers(base_url):
+        for place in _places(base_url):
             text = None
             with suppress(NotADirectoryError):  # there is no folder to keep it in
-                text = asyncio.run(keeper.login.load())
+                text = asyncio.run(place.login.load())
             if text is not None:
-                return cls(str(keeper), _read(text, keeper), keeper.tokens)
+                return cls(str(place), _read(text, place), place.tokens)
         return None
 
     @staticmethod
     @contextmanager
-    def keeping() -> Iterator[None]:
+    def explaining_errors() -> Iterator[None]:
         """Says what to do if a login cannot be kept in a file."""
         try:
             yield
         except OSError as error:
             if error.filename is None:
                 raise  # the keyring's, which says so
-            problem = reason_of(error)
+            problem = os_error_text(error)
         else:
             return
-        raise click.ClickException(plain(f"no login can be kept: {problem}: {_ELSEWHERE}"))
+        raise click.ClickException(one_line(f"no login can be kept: {problem}: {_KEEP_ELSEWHERE}"))
 
     @staticmethod
-    def try_out(base_url: str) -> None:
+    def probe(base_url: str) -> None:
         """Writes where a login would be kept, and leaves it as it was; raises `OSError`."""
-        keeper = _keepers(base_url)[0]
+        place = _places(base_url)[0]
 
         async def write() -> None:
-            async with _tried_out(keeper.login), _tried_out(keeper.tokens):
+            async with _probed(place.login), _probed(place.tokens):
                 pass  # there is room for both
 
         asyncio.run(write())
@@ -84,11 +84,11 @@ class Login:
     @classmethod
     def keep(cls, base_url: str, fields: dict[str, Any], tokens: str | None) -> Login:
         """Keeps a login, with the tokens of its app, in the place of any other."""
-        first, *others = _keepers(base_url)
+        first, *others = _places(base_url)
 
         async def write() -> None:
-            await _put(first.tokens, tokens)
-            await _put(first.login, Secret(json.dumps(fields)))
+            await _replace(first.tokens, tokens)
+            await _replace(first.login, Secret(json.dumps(fields)))
             for other in others:
                 other.login.forget()
                 other.tokens.forget()
@@ -134,29 +134,29 @@ class _Keyring:
         return self._lock.lock()
 
     async def load(self) -> str | None:
-        text = await asyncio.to_thread(self._do, "get_password")
+        text = await asyncio.to_thread(self._call, "get_password")
         return None if text is None else Secret(text)
 
     async def replace(self, old: str | None, new: str) -> bool:
         if await self.load() != old:
             return False
-        await asyncio.to_thread(self._do, "set_password", Secret(new))
+        await asyncio.to_thread(self._call, "set_password", Secret(new))
         return True
 
     def forget(self) -> None:
-        if self._do("get_password") is not None:
-            self._do("delete_password")
+        if self._call("get_password") is not None:
+            self._call("delete_password")
 
-    def _do(self, what: str, *values: str) -> Any:
+    def _call(self, operation: str, *values: str) -> Any:
         try:
-            return getattr(self._keyring, what)(_SERVICE, self._name, *values)
+            return getattr(self._keyring, operation)(_SERVICE, self._name, *values)
         except Exception as error:  # noqa: BLE001  # a backend raises what it likes
             problem = f"the keyring: {str(error) or type(error).__name__}"
         raise OSError(problem)
 
 
 @frozen
-class _Keeper:
+class _Place:
     """One of the places for a base URL's login."""
 
     name: str
@@ -167,16 +167,16 @@ class _Keeper:
         return self.name
 
 
-def _keepers(base_url: str) -> list[_Keeper]:
+def _places(base_url: str) -> list[_Place]:
     """The places for a login, the best one first."""
     folder = user_folder() / "logins"
     stem = f"{urlsplit(base_url).hostname}-{hashlib.sha256(base_url.encode()).hexdigest()[:8]}"
-    login, tokens = (_File(folder / f"{stem}.{what}.json") for what in ("login", "tokens"))
-    keepers = [_Keeper(str(login.path), login, tokens)]
+    login, tokens = (_File(folder / f"{stem}.{purpose}.json") for purpose in ("login", "tokens"))
+    places = [_Place(str(login.path), login, tokens)]
     if (keyring := _usable_keyring()) is not None:
         held = _Keyring(keyring, base_url, login), _Keyring(keyring, f"{base_url} tokens", tokens)
-        keepers.insert(0, _Keeper("the keyring", *held))
-    return keepers
+        places.insert(0, _Place("the keyring", *held))
+    return places
 
 
 def _usable_keyring() -> ModuleType | None:
@@ -190,25 +190,25 @@ def _usable_keyring() -> ModuleType | None:
     except Exception as error:  # noqa: BLE001  # a backend raises what it likes
         problem = f"the keyring cannot be used: {str(error) or type(error).__name__}"
     raise click.ClickException(
-        plain(f"{problem}: check PYTHON_KEYRING_BACKEND, or set LCPHONE_TOKEN")
+        one_line(f"{problem}: check PYTHON_KEYRING_BACKEND, or set LCPHONE_TOKEN")
     )
 
 
 @asynccontextmanager
-async def _tried_out(store: _File | _Keyring) -> AsyncIterator[None]:
+async def _probed(store: _File | _Keyring) -> AsyncIterator[None]:
     """Keeps a trial for a while, or what is kept once more."""
-    trial = _TRIAL.ljust(_ROOM) if isinstance(store, _File) else _TRIAL
+    probe_text = _PROBE_TEXT.ljust(_PROBE_SIZE) if isinstance(store, _File) else _PROBE_TEXT
     async with store.lock():
-        kept = await store.load()
-        await store.replace(kept, trial if kept is None else kept)
+        stored = await store.load()
+        await store.replace(stored, probe_text if stored is None else stored)
         try:
             yield
         finally:
-            if kept is None:
+            if stored is None:
                 store.forget()
 
 
-async def _put(store: _File | _Keyring, text: str | None) -> None:
+async def _replace(store: _File | _Keyring, text: str | None) -> None:
     async with store.lock():
         if text is None:
             store.forget()
@@ -216,7 +216,7 @@ async def _put(store: _File | _Keyring, text: str | None) -> None:
             await store.replace(await store.load(), text)
 
 
-def _read(text: str, keeper: _Keeper) -> dict[str, Any]:
+def _read(text: str, place: _Place) -> dict[str, Any]:
     fields: Any = None
     with suppress(ValueError, RecursionError):
         fields = json.loads(text)
@@ -224,7 +224,7 @@ def _read(text: str, keeper: _Keeper) -> dict[str, Any]:
         return {
             name: Secret(value) if name in _SECRETS else value for name, value in fields.items()
         }
-    raise click.ClickException(f"{keeper} holds no login: run `lcphone login` again")
+    raise click.ClickException(f"{place} holds no login: run `lcphone login` again")
 
 
 def _is_login(fields: Any) -> bool:
