@@ -1,4 +1,4 @@
-"""Clients of the raw server, on both contracts."""
+"""Clients of the raw server, under both contracts."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -15,7 +15,7 @@ NewClient = Callable[..., LCPhoneClient]
 
 @pytest_asyncio.fixture
 async def new_client(raw_server: RawServer) -> AsyncIterator[NewClient]:
-    """Makes clients of the raw server that try once; they are closed when the test ends."""
+    """Creates clients of the raw server without retries; the end of the test closes them."""
     async with AsyncExitStack() as stack:
 
         def new(token: str = TOKEN, **options: Any) -> LCPhoneClient:
@@ -33,7 +33,7 @@ async def new_client(raw_server: RawServer) -> AsyncIterator[NewClient]:
 
 @pytest_asyncio.fixture
 async def client(new_client: NewClient, contract: str) -> LCPhoneClient:
-    """A client that tries once, on each contract."""
+    """A client without retries, under each contract."""
     return new_client(api_version=contract)
 
 

@@ -1,4 +1,4 @@
-"""Where the token goes: a base URL that could be understood in two ways is refused."""
+"""Base URLs: an ambiguous one is refused, so that the token reaches only its service."""
 
 import pytest
 import pytest_asyncio
@@ -143,11 +143,11 @@ NOT_IN_AN_ENVIRONMENT = {"", "https://evil.test\x00", "https://evil.test/\ud800"
 
 @pytest.fixture(params=TAKERS)
 def take(request, monkeypatch):
-    """Makes a client of a base URL, wherever that comes from."""
+    """Creates a client with a base URL from an argument, the environment or a token source."""
 
     def taken(url):
         if request.param == "environment" and url in NOT_IN_AN_ENVIRONMENT:
-            pytest.skip("no environment holds it")
+            pytest.skip("not possible in an environment variable")
         return TAKERS[request.param](url, monkeypatch)
 
     return taken
@@ -155,22 +155,22 @@ def take(request, monkeypatch):
 
 @pytest_asyncio.fixture
 async def elsewhere():
-    """Another service, to which nothing may come."""
+    """Another server, which must receive no request."""
     async with RawServer() as server:
         yield server
 
 
 @pytest.mark.parametrize("url", NO_SECOND_PARTY)
 def test_credentials_queries_and_fragments(take, url):
-    """Refuses them, also the empty ones, and does not repeat them."""
+    """Refuses them, even empty ones, and does not repeat them in the error."""
     with pytest.raises(ValueError, match="base_url must have no credentials") as caught:
         take(url)
     assert "evil" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", NO_SUCH_URL, ids=lambda url: ascii(url)[:50])
-def test_what_is_no_url_of_a_service(take, url):
-    """Refuses other schemes, and hosts, ports and paths that are none or could be another's."""
+def test_invalid_urls(take, url):
+    """Refuses other schemes, and invalid or ambiguous hosts, ports and paths."""
     with pytest.raises(ValueError, match="base_url") as caught:
         take(url)
     assert "allow_http" not in str(caught.value)
@@ -178,7 +178,7 @@ def test_what_is_no_url_of_a_service(take, url):
 
 @pytest.mark.parametrize("url", ELSEWHERE)
 def test_http_is_refused(take, url):
-    """Refuses to send a token in the clear, unless that is allowed by name."""
+    """Refuses to send a token unencrypted, unless the caller allows it explicitly."""
     with pytest.raises(ValueError, match="allow_http=True"):
         take(url)
     LCPhoneClient("t", base_url=url, allow_http=True)
@@ -186,7 +186,7 @@ def test_http_is_refused(take, url):
 
 @pytest.mark.parametrize("url", THIS_MACHINE)
 def test_http_on_this_machine(take, url):
-    """Takes `http://` where it does not leave the machine."""
+    """Accepts `http://` for loopback addresses."""
     take(url)
 
 
@@ -202,14 +202,14 @@ def test_http_on_this_machine(take, url):
         "https://[2001:db8::1]:8443",
     ],
 )
-def test_what_is_a_url_of_a_service(take, url):
-    """Takes names, addresses, ports and paths as they are."""
+def test_valid_urls(take, url):
+    """Accepts names, addresses, ports and paths unchanged."""
     take(url)
 
 
 @pytest.mark.parametrize("path", ["", "/", "///", "/proxy", "/proxy/", "/a%2Fb/...;c=%2e%2e%2e"])
 async def test_a_base_url_may_have_a_path(raw_server, path):
-    """Puts the paths of the API below a base URL's own, as it is, but for slashes at its end."""
+    """Appends the API's paths to the base URL's own path, without its trailing slashes."""
     raw_server.reply(http_json({"numbers": []}))
     async with LCPhoneClient("t", base_url=raw_server.url + path) as client:
         await client.active_numbers_page("a")
@@ -217,7 +217,7 @@ async def test_a_base_url_may_have_a_path(raw_server, path):
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_the_token_endpoints_lead_nowhere(raw_server, elsewhere, contract, status):
+async def test_token_endpoints_follow_no_redirect(raw_server, elsewhere, contract, status):
     """Follows no redirect with a refresh, a code or an agency's token."""
     raw_server.reply(http(status=status, headers={"Location": f"{elsewhere.url}/oauth/token"}))
     app = {"client_id": "app", "client_secret": "the-secret"}

@@ -67,8 +67,8 @@ async def test_the_active_list_has_many_shapes(client: LCPhoneClient, raw_server
 
 
 @pytest.mark.parametrize("wrap", [lambda b: b, lambda b: {"data": b}], ids=["flat", "wrapped"])
-async def test_the_empty_answer_may_be_short(client: LCPhoneClient, raw_server: RawServer, wrap):
-    """The empty answer may be just `{"numbers": [], "total": 0}`."""
+async def test_an_empty_list_may_be_short(client: LCPhoneClient, raw_server: RawServer, wrap):
+    """An empty list may be just `{"numbers": [], "total": 0}`."""
     page = await read_page(client, raw_server, wrap({"numbers": [], "total": 0}))
     assert page == ActiveNumbersPage(numbers=(), page=0, total=0)
     assert [n async for n in client.active_numbers(LOCATION)] == []
@@ -100,20 +100,18 @@ async def test_dates_are_iso_8601_or_rfc_2822(
 
 
 @ABSENT
-async def test_date_created_stands_in_for_date_added(
+async def test_date_created_replaces_date_added(
     client: LCPhoneClient, raw_server: RawServer, absent
 ):
-    """`dateCreated` is a legacy twin of `dateAdded`."""
+    """`dateCreated` is an older name of `dateAdded`."""
     added = {"dateAdded": absent["value"]} if absent else {}
     number = await read_number(client, raw_server, dateCreated="2023-01-15T10:30:00Z", **added)
     assert number.date_added == DATES["2023-01-15T10:30:00Z"]
 
 
 @pytest.mark.parametrize("created", ["2001-01-01T00:00:00Z", None, ""])
-async def test_date_added_goes_before_its_twin(
-    client: LCPhoneClient, raw_server: RawServer, created
-):
-    """`dateCreated` is a legacy twin of `dateAdded`, whichever of them comes first."""
+async def test_date_added_takes_precedence(client: LCPhoneClient, raw_server: RawServer, created):
+    """`dateAdded` takes precedence over `dateCreated`, in either order."""
     for fields in (
         {"dateAdded": "2023-01-15T10:30:00Z", "dateCreated": created},
         {"dateCreated": created, "dateAdded": "2023-01-15T10:30:00Z"},
@@ -123,18 +121,18 @@ async def test_date_added_goes_before_its_twin(
 
 
 @pytest.mark.parametrize("sent", ["yesterday", "2023-13-45T10:30:00Z", 1673778600, True, [], {}])
-async def test_what_is_no_date_is_named(client: LCPhoneClient, raw_server: RawServer, sent):
-    """What does not fit is a `ResponseFormatError` that names the path."""
+async def test_an_invalid_date_is_located(client: LCPhoneClient, raw_server: RawServer, sent):
+    """An invalid date is a `ResponseFormatError` with its path."""
     with pytest.raises(ResponseFormatError) as caught:
         await read_number(client, raw_server, dateAdded=sent)
     assert caught.value.where == "$.data.numbers[0].dateAdded"
 
 
 @ABSENT
-async def test_a_twin_that_does_not_fit_is_named(
+async def test_an_invalid_older_date_is_located(
     client: LCPhoneClient, raw_server: RawServer, absent
 ):
-    """The path is that of the twin that was read."""
+    """The path is that of the field that was decoded."""
     added = {"dateAdded": absent["value"]} if absent else {}
     with pytest.raises(ResponseFormatError) as caught:
         await read_number(client, raw_server, dateCreated=5, **added)
@@ -142,14 +140,14 @@ async def test_a_twin_that_does_not_fit_is_named(
 
 
 async def test_search_spells_capabilities_in_capitals(client: LCPhoneClient, raw_server: RawServer):
-    """`{SMS, MMS, voice}` in search."""
+    """A search has `{SMS, MMS, voice}`."""
     sent = {"MMS": False, "SMS": True, "voice": True}
     number = await read_available(client, raw_server, capabilities=sent)
     assert number.capabilities == Capabilities(voice=True, sms=True, mms=False, fax=None)
 
 
 async def test_the_list_spells_capabilities_in_small(client: LCPhoneClient, raw_server: RawServer):
-    """`{voice, sms, mms, fax}` in the active list."""
+    """The active list has `{voice, sms, mms, fax}`."""
     sent = {"voice": False, "sms": True, "mms": False, "fax": True}
     number = await read_number(client, raw_server, capabilities=sent)
     assert number.capabilities == Capabilities(voice=False, sms=True, mms=False, fax=True)
@@ -157,8 +155,8 @@ async def test_the_list_spells_capabilities_in_small(client: LCPhoneClient, raw_
 
 @pytest.mark.parametrize("read", [read_number, read_available])
 @pytest.mark.parametrize("sent", [{}, {"capabilities": None}, {"capabilities": {}}], ids=str)
-async def test_capabilities_may_be_unsaid(client: LCPhoneClient, raw_server: RawServer, read, sent):
-    """Absent means: key missing, `null`."""
+async def test_capabilities_may_be_absent(client: LCPhoneClient, raw_server: RawServer, read, sent):
+    """Absent means a missing key or `null`."""
     assert (await read(client, raw_server, **sent)).capabilities == Capabilities()
 
 
@@ -175,23 +173,21 @@ async def test_capabilities_may_be_unsaid(client: LCPhoneClient, raw_server: Raw
 async def test_number_types_of_the_list(
     client: LCPhoneClient, raw_server: RawServer, sent, expected
 ):
-    """`local`, `toll-free`, `mobile`, `national` in the active list, `tollFree` there too."""
+    """`local`, `toll-free`, `mobile`, `national` in the active list, and `tollFree` too."""
     number = await read_number(client, raw_server, type=sent)
     assert number.type is expected
 
 
 @pytest.mark.parametrize("sent", ["local", "tollFree", "mobile"])
 async def test_number_types_of_a_search(client: LCPhoneClient, raw_server: RawServer, sent):
-    """`local`, `tollFree`, `mobile` in search."""
+    """`local`, `tollFree`, `mobile` in a search."""
     number = await read_available(client, raw_server, price={"number_type": sent})
     assert number.price.number_type is NumberType(sent)
 
 
 @pytest.mark.parametrize("sent", ["shortCode", "LOCAL", "premium rate"])
-async def test_new_number_types_come_as_they_are(
-    client: LCPhoneClient, raw_server: RawServer, sent
-):
-    """New ones may come: an unknown type comes through as the string that it is."""
+async def test_unknown_number_types_are_kept(client: LCPhoneClient, raw_server: RawServer, sent):
+    """An unknown number type is returned as the string that was sent."""
     assert (await read_number(client, raw_server, type=sent)).type == sent
     found = await read_available(client, raw_server, price={"number_type": sent})
     assert found.price.number_type == sent
@@ -218,7 +214,7 @@ OPTIONAL = {
 @ABSENT
 @pytest.mark.parametrize("name", OPTIONAL)
 async def test_absent_has_three_forms(client: LCPhoneClient, raw_server: RawServer, name, absent):
-    """Absent means: key missing, `null`, or `""`."""
+    """Absent means a missing key, `null` or `""`."""
     fields = {name: absent["value"]} if absent else {}
     number = await read_number(client, raw_server, **fields)
     assert getattr(number, OPTIONAL[name]) is None
@@ -244,7 +240,7 @@ AVAILABLE_OPTIONAL = {
 @ABSENT
 @pytest.mark.parametrize("name", AVAILABLE_OPTIONAL)
 async def test_absent_in_a_search(client: LCPhoneClient, raw_server: RawServer, name, absent):
-    """Absent means: key missing, `null`, or `""`."""
+    """Absent means a missing key, `null` or `""`."""
     fields = {name: absent["value"]} if absent else {}
     number = await read_available(client, raw_server, **fields)
     assert getattr(number, AVAILABLE_OPTIONAL[name]) is None
@@ -266,7 +262,7 @@ POOL_OPTIONAL = {
 @ABSENT
 @pytest.mark.parametrize("name", POOL_OPTIONAL)
 async def test_absent_in_a_pool(client: LCPhoneClient, raw_server: RawServer, name, absent):
-    """Absent means: key missing, `null`, or `""`."""
+    """Absent means a missing key, `null` or `""`."""
     fields = {name: absent["value"]} if absent else {}
     raw_server.reply(http_json({"success": True, "data": [{"id": "p1", **fields}], "total": 1}))
     (pool,) = await client.number_pools(LOCATION)
@@ -276,8 +272,8 @@ async def test_absent_in_a_pool(client: LCPhoneClient, raw_server: RawServer, na
 
 
 @pytest.mark.parametrize("sent", [{}, {"linkedRingAllUsers": None}, {"linkedRingAllUsers": []}])
-async def test_absent_users_are_none(client: LCPhoneClient, raw_server: RawServer, sent):
-    """Absent means: key missing, `null`; a list is then empty."""
+async def test_absent_users(client: LCPhoneClient, raw_server: RawServer, sent):
+    """A missing key or `null` is an empty list."""
     assert (await read_number(client, raw_server, **sent)).linked_ring_all_users == ()
 
 
@@ -293,7 +289,7 @@ PAGE_OPTIONAL = {
 @ABSENT
 @pytest.mark.parametrize("name", PAGE_OPTIONAL)
 async def test_absent_in_a_page(client: LCPhoneClient, raw_server: RawServer, name, absent):
-    """Absent means: key missing, `null`, or `""`."""
+    """Absent means a missing key, `null` or `""`."""
     fields = {name: absent["value"]} if absent else {}
     page = await read_page(client, raw_server, {"numbers": [], **fields})
     assert getattr(page, PAGE_OPTIONAL[name]) is None
@@ -307,8 +303,10 @@ async def test_inbound_call_service_has_a_type(client: LCPhoneClient, raw_server
     assert number.inbound_call_service == InboundCallService(type=kind, value="v")
 
 
-async def test_inbound_call_service_may_say_more(client: LCPhoneClient, raw_server: RawServer):
-    """Further keys allowed."""
+async def test_inbound_call_service_may_have_more_keys(
+    client: LCPhoneClient, raw_server: RawServer
+):
+    """Further keys are kept."""
     more = {"flowVersion": 3, "nested": {"a": [1, None]}}
     sent = {"type": "ivr", "value": "flow-1", **more}
     number = await read_number(client, raw_server, inboundCallService=sent)
@@ -318,20 +316,20 @@ async def test_inbound_call_service_may_say_more(client: LCPhoneClient, raw_serv
 
 @pytest.mark.parametrize("sent", ["twilio", "hosted", "ported", "something_new"])
 async def test_origins_may_be_new(client: LCPhoneClient, raw_server: RawServer, sent):
-    """`origin`: twilio, hosted, ported, …"""
+    """`origin`: `twilio`, `hosted`, `ported` and unknown ones."""
     assert (await read_number(client, raw_server, origin=sent)).origin == sent
 
 
 @pytest.mark.parametrize("sent", ["active", "suspended", "closed", "something_new"])
 async def test_account_states_may_be_new(client: LCPhoneClient, raw_server: RawServer, sent):
-    """`accountStatus`: active, suspended, closed, …"""
+    """`accountStatus`: `active`, `suspended`, `closed` and unknown ones."""
     page = await read_page(client, raw_server, {"numbers": [], "accountStatus": sent})
     assert page.account_status == sent
 
 
 @pytest.mark.parametrize("text", [b"%d", b"%d.0", b"%d.00", b"%de0"])
 async def test_counts_may_have_a_fraction(client: LCPhoneClient, raw_server: RawServer, text):
-    """`number` with or without a fraction (`page: 0` or `0.0`)."""
+    """Counts come with or without a fraction (`page: 0` or `0.0`)."""
     body = b'{"numbers": [], "page": P, "pageSize": S, "total": T}'
     for name, value in ((b"P", 0), (b"S", 50), (b"T", 12)):
         body = body.replace(b": " + name, b": " + text % value)
@@ -343,8 +341,10 @@ async def test_counts_may_have_a_fraction(client: LCPhoneClient, raw_server: Raw
 
 @pytest.mark.parametrize("sent", [0.5, "0", True, [], {}])
 @pytest.mark.parametrize("name", ["page", "pageSize", "total"])
-async def test_what_is_no_count_is_named(client: LCPhoneClient, raw_server: RawServer, name, sent):
-    """A count is a whole number: refuse to guess."""
+async def test_an_invalid_count_is_located(
+    client: LCPhoneClient, raw_server: RawServer, name, sent
+):
+    """A count that is not a whole number is an error with its path."""
     with pytest.raises(ResponseFormatError) as caught:
         await read_page(client, raw_server, {"data": {"numbers": [], name: sent}})
     assert caught.value.where == f"$.data.{name}"
@@ -352,7 +352,7 @@ async def test_what_is_no_count_is_named(client: LCPhoneClient, raw_server: RawS
 
 @pytest.mark.parametrize("sent", ["1.15", "1", "0.0075", "1.150", "0", "1234567.89", "1e2"])
 async def test_a_price_is_a_decimal(client: LCPhoneClient, raw_server: RawServer, sent):
-    """`{number_type, price: 1.15, price_unit: "USD"}`: money as `Decimal`, to the digit."""
+    """A price is an exact `Decimal`."""
     price = b'{"number_type": "local", "price": %s, "price_unit": "USD"}' % sent.encode()
     raw_server.reply(http(b'{"numbers": [{"phoneNumber": "+18305551234", "price": %s}]}' % price))
     (number,) = (await client.search_available(LOCATION, "US")).numbers
@@ -361,15 +361,15 @@ async def test_a_price_is_a_decimal(client: LCPhoneClient, raw_server: RawServer
 
 
 @pytest.mark.parametrize("missing", ["number_type", "price", "price_unit"])
-async def test_a_price_may_say_less(client: LCPhoneClient, raw_server: RawServer, missing):
-    """Price is optional, and so is each of its parts."""
+async def test_a_price_may_be_incomplete(client: LCPhoneClient, raw_server: RawServer, missing):
+    """The price and each of its parts are optional."""
     sent = {"number_type": "local", "price": 1.15, "price_unit": "USD"}
     del sent[missing]
     assert getattr((await read_available(client, raw_server, price=sent)).price, missing) is None
 
 
 async def test_coordinates_are_strings(client: LCPhoneClient, raw_server: RawServer):
-    """`latitude`/`longitude` are strings."""
+    """`latitude` and `longitude` are strings."""
     number = await read_available(client, raw_server, latitude="35.241800", longitude="-90.846000")
     assert (number.latitude, number.longitude) == ("35.241800", "-90.846000")
 
@@ -396,7 +396,7 @@ async def test_coordinates_are_strings(client: LCPhoneClient, raw_server: RawSer
     ],
 )
 async def test_nothing_is_guessed(client: LCPhoneClient, raw_server: RawServer, name, sent):
-    """`null` is never `"None"`, `"false"` never `True`: the path of what does not fit is named."""
+    """A value of the wrong type is an error with its path, never converted."""
     with pytest.raises(ResponseFormatError) as caught:
         await read_number(client, raw_server, **{name: sent})
     assert caught.value.where == f"$.data.numbers[0].{name}"
@@ -411,10 +411,8 @@ async def test_nothing_is_guessed(client: LCPhoneClient, raw_server: RawServer, 
         ({"linkedRingAllUsers": ["u1", "u2", 3]}, "linkedRingAllUsers[2]"),
     ],
 )
-async def test_the_path_goes_all_the_way_down(
-    client: LCPhoneClient, raw_server: RawServer, fields, where
-):
-    """What does not fit is named by its whole path."""
+async def test_the_path_is_complete(client: LCPhoneClient, raw_server: RawServer, fields, where):
+    """The path of an invalid value includes every level."""
     with pytest.raises(ResponseFormatError) as caught:
         await read_number(client, raw_server, **fields)
     assert caught.value.where == f"$.data.numbers[0].{where}"
@@ -431,7 +429,7 @@ async def test_the_path_goes_all_the_way_down(
         (2, [], "[2]: expected an object, got an array"),
     ],
 )
-async def test_the_error_says_where_and_what(
+async def test_the_error_has_path_and_types(
     client: LCPhoneClient, raw_server: RawServer, at, sent, text
 ):
     """E.g. `$.data.numbers[17].phoneNumber: expected a string, got null`."""
@@ -461,14 +459,14 @@ async def test_the_error_says_where_and_what(
     ids=str,
 )
 async def test_each_shape_has_its_path(client: LCPhoneClient, raw_server: RawServer, body, where):
-    """The path is that of the answer as it was sent, in every shape."""
+    """The path is that of the response as sent, in every shape."""
     with pytest.raises(ResponseFormatError) as caught:
         await read_page(client, raw_server, body)
     assert caught.value.where == where
 
 
 async def test_unknown_fields_are_kept_at_every_level(client: LCPhoneClient, raw_server: RawServer):
-    """Unknown fields kept in `extra`."""
+    """Unknown fields are kept in `extra`."""
     number = {
         **NUMBER,
         "new": 1,
@@ -488,7 +486,7 @@ async def test_unknown_fields_are_kept_at_every_level(client: LCPhoneClient, raw
 async def test_unknown_fields_of_a_search_and_a_pool_are_kept(
     client: LCPhoneClient, raw_server: RawServer
 ):
-    """Unknown fields kept in `extra`."""
+    """Unknown fields are kept in `extra`."""
     found = {**NUMBER, "new": 1, "capabilities": {"fax2": True}, "price": {"setup": 2}}
     raw_server.reply(http_json({"fingerprintId": "f", "numbers": [found], "more": 1}))
     search = await client.search_available(LOCATION, "US")

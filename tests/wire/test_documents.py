@@ -1,4 +1,4 @@
-"""The vendor's OpenAPI documents: their examples decode, and what we send is valid by them."""
+"""The vendor's OpenAPI documents: their examples decode, and requests are valid by them."""
 
 import json
 from typing import Any
@@ -55,9 +55,11 @@ PURCHASE_FIELDS = {
 
 
 def known_fields(path: str) -> frozenset[str]:
-    """What the models have a name for: all that either contract declares, but for a purchase."""
+    """The fields of both contracts that the models have an attribute for."""
     if path.endswith("/purchase"):
-        return frozenset(PURCHASE_FIELDS)  # the rest of the account record is of no use
+        return frozenset(
+            PURCHASE_FIELDS
+        )  # the client does not return the rest of the account record
     return frozenset().union(*(response_fields(document(c), path) for c in CONTRACTS))
 
 
@@ -65,7 +67,7 @@ def all_examples(*, wrappable: bool = False) -> list[Any]:
     if needs_documents.args[0]:
         return []
     found = [(contract, *e) for contract in CONTRACTS for e in examples(document(contract))]
-    # v3 declares no answer for the pools and the search: expect the 2021 body.
+    # v3 declares no response for pools and searches: expect the 2021 body.
     found += [
         ("v3", path, method, status, body)
         for path, method, status, body in examples(document("2021-07-28"))
@@ -79,7 +81,7 @@ def all_examples(*, wrappable: bool = False) -> list[Any]:
 
 
 def purchased(body: Any) -> str:
-    """The number that must have been asked for to be answered with `body`."""
+    """The number whose purchase has `body` as its response."""
     body = body.get("data") or body if isinstance(body, dict) else {}
     return body.get("number") or next(iter(body.get("numbers") or ["+18305551234"]))
 
@@ -97,7 +99,7 @@ def call_of(client: LCPhoneClient, path: str, body: Any) -> Any:
 
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_no_example_is_forgotten(contract: str):
-    """Every `example` of a response, however deep, is in one of the documents that are served."""
+    """The served documents contain every `example` of a response, at any depth."""
     served = json.dumps([body for *_, body in examples(document(contract))], sort_keys=True)
     values = list(example_values(document(contract)))
     assert len(values) > 40
@@ -109,18 +111,18 @@ def test_no_example_is_forgotten(contract: str):
 async def test_every_example_decodes(
     raw_server: RawServer, new_client, version, path, method, status, body
 ):
-    """The vendor's examples decode through the public client, on both contracts."""
+    """The vendor's examples decode through the public client, under both contracts."""
     client = new_client(api_version=version)
     raw_server.reply(http(status=status) if body is None else http_json(body, status))
     if status >= 400:
         spent = path.endswith("/purchase") and status >= 500
         with pytest.raises(PurchaseOutcomeUnknownError if spent else ERRORS[status]) as caught:
             await call_of(client, path, body)
-        assert_told(caught.value, body, status)
+        assert_error_is_complete(caught.value, body, status)
         return
     read = await call_of(client, path, body)
     assert raw_server.request.method.lower() == method
-    assert_read(read, path, body)
+    assert_value_is_complete(read, path, body)
 
 
 @pytest.mark.parametrize(
@@ -129,23 +131,23 @@ async def test_every_example_decodes(
 async def test_every_good_example_decodes_wrapped(
     raw_server: RawServer, new_client, version, path, method, status, body
 ):
-    """V3 wraps what 2021-07-28 gives bare: either contract reads both."""
+    """V3 wraps the bare bodies of 2021-07-28; the client decodes both under either contract."""
     envelope = {"status": "success", "data": body, "message": "OK", "statusCode": status}
     raw_server.reply(http_json(envelope, status))
-    assert_read(await call_of(new_client(api_version=version), path, body), path, body)
+    assert_value_is_complete(await call_of(new_client(api_version=version), path, body), path, body)
     assert raw_server.request.method.lower() == method
 
 
-def assert_told(error: Exception, body: Any, status: int) -> None:
-    """An error tells what its document says."""
+def assert_error_is_complete(error: Exception, body: Any, status: int) -> None:
+    """The error has the message, error and trace id of its body."""
     if isinstance(error, APIError):
         assert error.status == status
         said = (body or {}).get("message") or (body or {}).get("msg")
         assert error.message == said if isinstance(said, str) else error.message
 
 
-def assert_read(read: Any, path: str, body: Any) -> None:
-    """A model holds all of its document."""
+def assert_value_is_complete(read: Any, path: str, body: Any) -> None:
+    """The model holds its whole body."""
     known = known_fields(path)
     if path == POOLS:
         pools = body["data"] or []
@@ -162,7 +164,7 @@ def assert_read(read: Any, path: str, body: Any) -> None:
 
 
 class Sent:
-    """A raw request as openapi-core wants to see it."""
+    """A raw request in the form that openapi-core requires."""
 
     def __init__(self, request: RawRequest, contract: str) -> None:
         self.host_url = document(contract)["servers"][0]["url"]
@@ -216,22 +218,22 @@ ANSWER = {"data": {"numbers": [], "number": NUMBER, "id": "a", "locationId": LOC
 
 
 async def sent_by(raw_server: RawServer, call: Any) -> RawRequest:
-    """The request that a call sends, whatever becomes of it."""
+    """The request that a call sends, regardless of its outcome."""
     raw_server.reply(lambda r: http_json([] if r.path == POOLS else ANSWER))
     await call
     return raw_server.request
 
 
 @pytest.mark.parametrize("operation", FULL)
-async def test_what_is_sent_is_valid(raw_server: RawServer, new_client, contract, operation):
-    """What the client sends with every parameter set validates against the document."""
+async def test_full_requests_are_valid(raw_server: RawServer, new_client, contract, operation):
+    """A request with every parameter is valid by its document."""
     _, call = FULL[operation]
     request = await sent_by(raw_server, call(new_client(api_version=contract), contract == "v3"))
     OpenAPI.from_dict(corrected(contract)).validate_request(Sent(request, contract))
 
 
 @pytest.mark.parametrize("operation", MINIMAL)
-async def test_the_least_that_is_sent_is_valid(raw_server: RawServer, v2021, operation):
+async def test_minimal_requests_are_valid(raw_server: RawServer, v2021, operation):
     """2021-07-28 requires only `countryCode` and `phoneNumber`: a short call is valid too."""
     request = await sent_by(raw_server, MINIMAL[operation](v2021))
     OpenAPI.from_dict(corrected("2021-07-28")).validate_request(Sent(request, "2021-07-28"))
@@ -241,7 +243,7 @@ async def test_the_least_that_is_sent_is_valid(raw_server: RawServer, v2021, ope
 async def test_every_documented_parameter_can_be_sent(
     raw_server: RawServer, new_client, contract, operation
 ):
-    """Every parameter of both documents is there, and none that they do not have."""
+    """The client has every parameter of both documents, and no other."""
     path, call = FULL[operation]
     request = await sent_by(raw_server, call(new_client(api_version=contract), contract == "v3"))
     (documented,) = [found for at, _, found in operations(corrected(contract)) if at == path]
@@ -255,7 +257,7 @@ async def test_every_documented_parameter_can_be_sent(
 
 
 async def test_number_types_are_read_as_a_list(raw_server: RawServer, v3):
-    """`numberTypes` is one comma-separated value: it comes apart into the types."""
+    """`numberTypes` is one comma-separated value, which decodes to the types."""
     request = await sent_by(raw_server, FULL["search"][1](v3, True))
     read = OpenAPI.from_dict(corrected("v3")).unmarshal_request(Sent(request, "v3"))
     assert not read.errors

@@ -1,4 +1,4 @@
-"""What a caller passes stays where it belongs on the wire, or is refused."""
+"""Values of the caller stay within their path segment, parameter or header, or are refused."""
 
 from urllib.parse import unquote
 
@@ -60,7 +60,7 @@ HOSTILE = [
 async def test_a_location_never_leaves_its_segment(
     v3: LCPhoneClient, raw_server: RawServer, call, location_id
 ):
-    """Every path part is escaped so that no value leaves its segment, or refused."""
+    """A location is encoded as one path segment, or refused."""
     call, rest = IN_PATH[call]
     raw_server.reply(http_json({"data": {"numbers": [], **BOUGHT}}))
     try:
@@ -82,7 +82,7 @@ async def test_a_location_never_leaves_its_segment(
 async def test_a_location_never_leaves_its_parameter(
     v3: LCPhoneClient, raw_server: RawServer, location_id
 ):
-    """Every value is escaped so that it stays one parameter, or refused."""
+    """A location is encoded as one parameter, or refused."""
     raw_server.reply(http_json([]))
     try:
         await v3.number_pools(location_id)

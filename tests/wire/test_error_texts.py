@@ -1,4 +1,4 @@
-"""`docs/wire.md`: Errors: what their texts and other keys mean."""
+"""`docs/wire.md`, Errors: the meaning of their messages and further keys."""
 
 import json
 import pickle
@@ -60,7 +60,7 @@ WRONG_KIND = [
 async def test_a_token_of_the_wrong_kind_is_explained(
     client: LCPhoneClient, raw_server: RawServer, call, status, message
 ):
-    """An agency's token where a sub-account's is wanted; adding scopes does not help."""
+    """An agency's token instead of a sub-account's; more scopes do not help."""
     body = {"message": message, "error": "No", "statusCode": status}
     error = await refused(client, raw_server, http_json(body, status), call)
     assert type(error) is CLASSES[status]
@@ -74,7 +74,7 @@ async def test_a_token_of_the_wrong_kind_is_explained(
 async def test_a_refused_scope_has_two_causes(
     client: LCPhoneClient, raw_server: RawServer, call, status
 ):
-    """Often "not authorized for this scope" too: the token is of the wrong kind."""
+    """ "not authorized for this scope" can mean a token of the wrong kind, too."""
     body = {"statusCode": status, "message": "The token is not authorized for this scope."}
     error = await refused(client, raw_server, http_json(body, status), call)
     assert f"lacks the scope {SCOPES[call]}" in error.hint
@@ -82,7 +82,7 @@ async def test_a_refused_scope_has_two_causes(
 
 
 async def test_an_agency_s_call_wants_an_agency_s_token(v3: LCPhoneClient, raw_server: RawServer):
-    """The list of an app's locations is the other way round: it wants the agency's token."""
+    """The list of an app's locations requires the agency's token."""
     raw_server.reply(http_json({"message": "Forbidden resource", "statusCode": 403}, 403))
     with pytest.raises(PermissionDeniedError) as caught:
         [location async for location in v3.locations("company", "app")]
@@ -100,7 +100,7 @@ async def test_an_agency_s_call_wants_an_agency_s_token(v3: LCPhoneClient, raw_s
 async def test_a_code_of_the_wrong_kind_is_explained(
     raw_server: RawServer, contract, user_type, kinds
 ):
-    """A code is of the other kind than the tokens that it was sent for."""
+    """The user type of a code differs from the one that was requested."""
     body = {"message": "Token's user type mismatch!", "statusCode": 401}
     raw_server.reply(http_json(body, 401))
     async with LCPhoneClient("t", base_url=raw_server.url, api_version=contract) as client:
@@ -116,7 +116,7 @@ async def test_a_code_of_the_wrong_kind_is_explained(
 async def test_an_error_may_have_no_message(
     client: LCPhoneClient, raw_server: RawServer, call, status, told, extra
 ):
-    """Only `error` and no `message`; a status in the body that differs from HTTP's."""
+    """Only `error` without `message`; a status in the body that differs from HTTP's."""
     body = {"error": "Conversation provider not found", "status": told}
     error = await refused(client, raw_server, http_json(body, status), call)
     assert type(error) is CLASSES[status]
@@ -129,7 +129,7 @@ async def test_an_error_may_have_no_message(
 async def test_v3_s_common_documents_have_no_error(
     v3: LCPhoneClient, raw_server: RawServer, status
 ):
-    """V3's common documents have 403 and 404 as `{message, statusCode}`."""
+    """V3 documents 403 and 404 as `{message, statusCode}`."""
     error = await refused(v3, raw_server, http_json({"message": "m", "statusCode": status}, status))
     assert type(error) is CLASSES[status]
     assert (error.message, error.error, error.extra) == ("m", None, {})
@@ -147,7 +147,7 @@ AIP_EXTRA = {
 async def test_other_keys_of_an_error_are_kept(
     client: LCPhoneClient, raw_server: RawServer, is_wrapped, code
 ):
-    """An AIP envelope with `resolution` and `canonicalCode`."""
+    """`resolution` and `canonicalCode` are kept in `extra`."""
     told = {"message": "No such location", "code": code, **AIP_EXTRA}
     outer = {"traceId": "trace-1", "success": False}
     body = {"error": told, **outer} if is_wrapped else {**told, "error": code, **outer}
@@ -160,8 +160,8 @@ async def test_other_keys_of_an_error_are_kept(
 
 
 @pytest.mark.parametrize("shown", [NUMBER, TOKEN, "+1 (830) 555-1234"])
-async def test_what_is_kept_of_an_error_holds_no_secret(raw_server: RawServer, new_client, shown):
-    """Never a token and never a phone number: nor one in another key."""
+async def test_extra_keys_hold_no_secret(raw_server: RawServer, new_client, shown):
+    """The other keys hold neither the token nor a phone number."""
     body = {"message": "m", shown: 1, "a": shown, "b": [{"c": f"of {shown}", f"x{shown}": [shown]}]}
     error = await refused(new_client(TOKEN), raw_server, http_json(body, 400))
     kept = json.dumps(error.extra)
@@ -170,8 +170,8 @@ async def test_what_is_kept_of_an_error_holds_no_secret(raw_server: RawServer, n
     assert len(error.extra) == 3
 
 
-async def test_what_is_kept_of_an_error_has_bounds(v3: LCPhoneClient, raw_server: RawServer):
-    """Deep values and long bodies take neither the stack nor the event loop's time."""
+async def test_extra_keys_are_bounded(v3: LCPhoneClient, raw_server: RawServer):
+    """Deep values and long bodies exhaust neither the stack nor the event loop's time."""
     deep = b'{"message": "m", "a": ' + b"[" * 500 + b"]" * 500 + b"}"
     error = await refused(v3, raw_server, http(deep, 400))
     assert (error.message, error.extra) == ("m", {"a": [[[[[[[None]]]]]]]})
@@ -189,10 +189,10 @@ async def test_what_is_kept_of_an_error_has_bounds(v3: LCPhoneClient, raw_server
         (403, "Gateway Timeout"),
     ],
 )
-async def test_a_timeout_under_another_status_passes(
+async def test_a_timeout_under_another_status_is_retried(
     raw_server: RawServer, new_client, status, message
 ):
-    """401 "Command timed out": not a word about the token; it passes by itself."""
+    """401 "Command timed out" passes by itself and is unrelated to the token."""
     client = new_client(retry=RetryPolicy(max_tries=2, initial_wait=0))
     raw_server.reply(http_json({"message": message, "statusCode": status}, status), http_json([]))
     assert await client.number_pools(LOCATION) == []
@@ -202,8 +202,8 @@ async def test_a_timeout_under_another_status_passes(
 @pytest.mark.parametrize(
     "message", [*HINTS_401, WRONG_KIND[0][1], WRONG_KIND[1][1], "Unauthorized", "jwt expired"]
 )
-async def test_a_401_about_the_token_is_not_tried_again(raw_server: RawServer, new_client, message):
-    """401 covers a bad token, a wrong version, a wrong location and a missing scope."""
+async def test_a_401_about_the_token_is_not_retried(raw_server: RawServer, new_client, message):
+    """401 for a bad token, version, location or scope is final."""
     client = new_client(retry=RetryPolicy(max_tries=3, initial_wait=0))
     await refused(client, raw_server, http_json({"message": message, "statusCode": 401}, 401))
     assert len(raw_server.requests) == 1

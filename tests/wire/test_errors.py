@@ -46,7 +46,7 @@ from support.refused_calls import (
 async def test_each_status_has_its_class(
     client: LCPhoneClient, raw_server: RawServer, call, status
 ):
-    """Body `{message, error, statusCode}`; `traceId` may be there."""
+    """The body is `{message, error, statusCode}`, and `traceId` may follow."""
     body = {"message": "It is so", "error": "Name", "statusCode": status, "traceId": "trace-1"}
     error = await refused(client, raw_server, http_json(body, status), call)
     assert type(error) is CLASSES[status]
@@ -62,7 +62,7 @@ async def test_each_status_has_its_class(
 async def test_a_refused_purchase_has_the_same_classes(
     client: LCPhoneClient, raw_server: RawServer, status
 ):
-    """What the service refuses it has not done: a purchase then fails with the plain error."""
+    """A refused purchase was not made: it raises the plain error."""
     message = "No token was sent"
     body = {"message": message, "error": "Name", "statusCode": status}
     error = await refused(client, raw_server, http_json(body, status), "purchase")
@@ -83,7 +83,7 @@ async def test_a_message_may_be_a_list(client: LCPhoneClient, raw_server: RawSer
 async def test_no_more_than_a_mebibyte_of_an_error_is_read(
     client: LCPhoneClient, raw_server: RawServer, status
 ):
-    """A body that no error can be is not looked through: tells only what its beginning is."""
+    """Of a body larger than any error, only the beginning is decoded."""
     told = http_json({"message": "No " * 2**20}, status)
     error = await refused(client, raw_server, told)
     assert isinstance(error, CLASSES[status])
@@ -93,15 +93,15 @@ async def test_no_more_than_a_mebibyte_of_an_error_is_read(
 
 
 async def test_a_trace_id_may_be_missing(client: LCPhoneClient, raw_server: RawServer):
-    """`traceId` may be there."""
+    """`traceId` is optional."""
     error = await refused(client, raw_server, http_json({"message": "No", "statusCode": 400}, 400))
     assert (error.trace_id, error.error) == (None, None)
     assert "None" not in str(error)
 
 
 @pytest.mark.parametrize("status_in_text", ["suspended", "active", None])
-async def test_a_500_may_say_msg(client: LCPhoneClient, raw_server: RawServer, status_in_text):
-    """500 may be `{msg, accountStatus}`."""
+async def test_a_500_may_have_msg(client: LCPhoneClient, raw_server: RawServer, status_in_text):
+    """A 500 may be `{msg, accountStatus}`."""
     body = {"msg": "Internal server error", "accountStatus": status_in_text}
     error = await refused(client, raw_server, http_json(body, 500))
     assert type(error) is ServerError
@@ -109,10 +109,8 @@ async def test_a_500_may_say_msg(client: LCPhoneClient, raw_server: RawServer, s
 
 
 @pytest.mark.parametrize("around", ["data", "message", "error"])
-async def test_a_500_may_wrap_what_it_says(
-    client: LCPhoneClient, raw_server: RawServer, around: str
-):
-    """`{msg, accountStatus}` is read within v3's envelope, too."""
+async def test_a_500_may_be_wrapped(client: LCPhoneClient, raw_server: RawServer, around: str):
+    """`{msg, accountStatus}` is decoded within v3's envelope, too."""
     body = {"statusCode": 500, around: {"msg": "Failed", "accountStatus": "suspended"}}
     error = await refused(client, raw_server, http_json(body, 500))
     assert (error.message, error.extra["accountStatus"]) == ("Failed", "suspended")
@@ -124,10 +122,10 @@ async def test_a_500_may_wrap_what_it_says(
 @pytest.mark.parametrize(
     "body", [b"", b"  \r\n", b"<html><head><title>Oops</title></head><body>1</body></html>"]
 )
-async def test_a_proxy_can_answer_html_or_nothing(
+async def test_a_proxy_can_send_html_or_nothing(
     v3: LCPhoneClient, raw_server: RawServer, call, status, body
 ):
-    """A proxy in front can answer HTML, an empty body."""
+    """A proxy in front can send HTML or an empty body."""
     error = await refused(v3, raw_server, http(body, status), call)
     assert isinstance(error, CLASSES[status])
     assert error.status == status
@@ -162,7 +160,7 @@ async def test_cloudflare_1010_is_explained(
 
 @EVERY_CALL
 async def test_the_user_agent_is_our_own(client: LCPhoneClient, raw_server: RawServer, call):
-    """A default Python User-Agent is turned away: send one of our own."""
+    """Sends its own User-Agent, as Python's default is refused."""
     await refused(client, raw_server, http(status=400), call)
     agent = raw_server.request.headers["user-agent"]
     assert re.match(r"lcphone[-_]async/\d", agent, re.IGNORECASE)
@@ -184,7 +182,7 @@ async def test_401_covers_four_mistakes(
 
 
 async def test_the_four_mistakes_have_four_hints(client: LCPhoneClient, raw_server: RawServer):
-    """The text adds the hint: each mistake its own."""
+    """Each of the four has its own hint."""
     hints = {}
     for message in HINTS_401:
         body = {"statusCode": 401, "message": message, "error": "Unauthorized"}
@@ -194,7 +192,7 @@ async def test_the_four_mistakes_have_four_hints(client: LCPhoneClient, raw_serv
 
 @EVERY_CALL
 async def test_a_missing_scope_is_named(client: LCPhoneClient, raw_server: RawServer, call):
-    """The hint says which scope is missing."""
+    """The hint names the missing scope."""
     body = {"statusCode": 401, "message": "The token is not authorized for this scope."}
     error = await refused(client, raw_server, http_json(body, 401), call)
     assert SCOPES[call] in error.hint
@@ -232,8 +230,8 @@ async def test_422_is_a_list_of_messages(client: LCPhoneClient, raw_server: RawS
     assert error.message == "Unprocessable Entity"
 
 
-async def test_a_spent_day_is_not_a_spent_burst(raw_server: RawServer, new_client):
-    """429: `X-RateLimit-Daily-Remaining: 0` tells a spent day from a spent burst."""
+async def test_an_exhausted_day_is_not_an_exhausted_burst(raw_server: RawServer, new_client):
+    """`X-RateLimit-Daily-Remaining: 0` distinguishes the daily quota from the burst limit."""
     burst = await refused(
         new_client(),
         raw_server,
@@ -249,8 +247,8 @@ async def test_a_spent_day_is_not_a_spent_burst(raw_server: RawServer, new_clien
     assert "within 24 hours" in str(day)
 
 
-async def test_a_spent_day_says_when_it_resets(raw_server: RawServer, new_client):
-    """429: `X-RateLimit-Daily-Reset` is milliseconds until the day's limit resets."""
+async def test_the_daily_reset(raw_server: RawServer, new_client):
+    """429: `X-RateLimit-Daily-Reset` is in milliseconds until the daily limit resets."""
     headers = {
         "X-RateLimit-Daily-Remaining": "0",
         "X-RateLimit-Daily-Reset": "86343000",
@@ -268,7 +266,7 @@ async def test_a_spent_day_says_when_it_resets(raw_server: RawServer, new_client
 async def test_a_wait_may_have_a_fraction(
     v3: LCPhoneClient, raw_server: RawServer, status, sent, seconds
 ):
-    """`Retry-After` comes in seconds, with a fraction or without."""
+    """`Retry-After` is in seconds, with or without a fraction."""
     error = await refused(v3, raw_server, http_json({}, status, {"Retry-After": sent}))
     assert error.retry_after == seconds
 
@@ -302,7 +300,7 @@ ODD_ERRORS = [
 async def test_odd_error_bodies_keep_their_status(
     v3: LCPhoneClient, raw_server: RawServer, status, body
 ):
-    """Whatever the body, the status says which error it is, and it has a text."""
+    """The status determines the class whatever the body, and the error has a text."""
     error = await refused(v3, raw_server, http(body, status))
     assert isinstance(error, CLASSES[status])
     assert error.status == status
@@ -336,10 +334,10 @@ CUT_OFF = {
 
 @READS
 @pytest.mark.parametrize("answer", CUT_OFF.values(), ids=CUT_OFF.keys())
-async def test_a_cut_off_answer_is_a_transport_error(
+async def test_a_truncated_response_is_a_transport_error(
     v3: LCPhoneClient, raw_server: RawServer, call, answer
 ):
-    """No whole answer came back."""
+    """The response is incomplete."""
     raw_server.reply(answer)
     with pytest.raises(TransportError) as caught:
         await CALLS[call](v3)
@@ -350,7 +348,7 @@ async def test_a_cut_off_answer_is_a_transport_error(
 
 @EVERY_CALL
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 20", http(b"", length=9), http(status=503)])
-async def test_one_try_is_one_request(v3: LCPhoneClient, raw_server: RawServer, call, answer):
+async def test_one_attempt_is_one_request(v3: LCPhoneClient, raw_server: RawServer, call, answer):
     """Each attempt takes one slot and sends once: `max_tries` counts every request."""
     raw_server.reply(answer)
     with pytest.raises(LCPhoneError):
@@ -359,10 +357,10 @@ async def test_one_try_is_one_request(v3: LCPhoneClient, raw_server: RawServer, 
 
 
 @pytest.mark.parametrize("answer", CUT_OFF.values(), ids=CUT_OFF.keys())
-async def test_a_cut_off_answer_to_a_purchase_leaves_it_unknown(
+async def test_a_truncated_response_leaves_a_purchase_unknown(
     v3: LCPhoneClient, raw_server: RawServer, answer
 ):
-    """No whole answer came back: the number may be bought or not."""
+    """The response is incomplete: the number may be bought or not."""
     raw_server.reply(answer)
     with pytest.raises(PurchaseOutcomeUnknownError):
         await v3.purchase(LOCATION, NUMBER)
@@ -388,7 +386,7 @@ NOT_JSON = {
 async def test_a_200_that_is_not_json_is_a_format_error(
     v3: LCPhoneClient, raw_server: RawServer, call, body, text
 ):
-    """HTML, empty and cut-off bodies too."""
+    """HTML, empty and truncated bodies."""
     raw_server.reply(http(body))
     with pytest.raises(ResponseFormatError) as caught:
         await CALLS[call](v3)
@@ -400,7 +398,7 @@ async def test_a_200_that_is_not_json_is_a_format_error(
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @EVERY_CALL
 async def test_redirects_are_not_followed(v3: LCPhoneClient, raw_server: RawServer, call, status):
-    """Redirects not followed: a token goes to no other place."""
+    """The token is sent to no other place."""
     raw_server.reply(http(b"", status, {"Location": raw_server.url + "/elsewhere"}))
     with pytest.raises(LCPhoneError):
         await CALLS[call](v3)
@@ -408,8 +406,8 @@ async def test_redirects_are_not_followed(v3: LCPhoneClient, raw_server: RawServ
 
 
 @pytest.mark.parametrize("status", [206, 304])
-async def test_other_answers_are_still_our_errors(v3: LCPhoneClient, raw_server: RawServer, status):
-    """Everything that goes wrong is an `LCPhoneError`."""
+async def test_other_statuses_raise_our_errors(v3: LCPhoneClient, raw_server: RawServer, status):
+    """Every failure is an `LCPhoneError`."""
     raw_server.reply(http(b"", status))
     with pytest.raises(LCPhoneError):
         await v3.number_pools(LOCATION)
@@ -417,7 +415,7 @@ async def test_other_answers_are_still_our_errors(v3: LCPhoneClient, raw_server:
 
 @pytest.mark.parametrize("token", ["pit-1\n", "\npit-1", " pit-1 ", "pit-1\r\n", "\tpit-1\t\n"])
 async def test_a_stray_newline_is_stripped(raw_server: RawServer, new_client, token):
-    """A token with a stray newline gives 401: strip it."""
+    """The service refuses a token with a stray newline, so the client strips it."""
     raw_server.reply(http_json([]))
     await new_client(token).number_pools(LOCATION)
     assert raw_server.request.headers["authorization"] == "Bearer pit-1"
@@ -427,7 +425,7 @@ async def test_a_stray_newline_is_stripped(raw_server: RawServer, new_client, to
     "token", ["pit\n1", "pit\r\nX-Evil: 1", "pit\x001", "pit\x7f1", "pit\x1b1", "pít-1", "", " \n"]
 )
 async def test_a_token_that_cannot_be_a_header_is_refused(raw_server: RawServer, new_client, token):
-    """Refuse what cannot be a header."""
+    """Raises `ValueError` before anything is sent."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         await new_client(token).number_pools(LOCATION)
     assert not token.strip() or token not in str(caught.value)
@@ -451,7 +449,7 @@ async def test_a_token_that_cannot_be_a_header_is_refused(raw_server: RawServer,
 async def test_an_echoed_token_is_not_shown(
     raw_server: RawServer, new_client, call, status, template
 ):
-    """Never a token: also when the service echoes it."""
+    """No error text has the token, even if the service echoes it."""
     raw_server.reply(http(json.dumps(template).replace("SECRET", TOKEN).encode(), status))
     with pytest.raises(LCPhoneError) as caught:
         await CALLS[call](new_client(TOKEN))
@@ -461,8 +459,8 @@ async def test_an_echoed_token_is_not_shown(
 @EVERY_CALL
 @pytest.mark.parametrize("status", [200, 403, 502])
 @pytest.mark.parametrize("secret", [TOKEN, NUMBER])
-async def test_a_page_shows_no_secret(raw_server: RawServer, new_client, call, status, secret):
-    """Never a token and never a phone number: nor one in a proxy's HTML."""
+async def test_html_shows_no_secret(raw_server: RawServer, new_client, call, status, secret):
+    """No error text has a token or a phone number from a proxy's HTML."""
     page = f"<html><title>Bad {secret}</title><body>{secret}</body></html>"
     raw_server.reply(http(page.encode(), status))
     with pytest.raises(LCPhoneError) as caught:
@@ -477,10 +475,10 @@ async def test_a_page_shows_no_secret(raw_server: RawServer, new_client, call, s
     ["SECRET\r\n\r\n", "HTTP/1.1 SECRET\r\n\r\n", "HTTP/1.1 200 OK\r\nSECRET\r\n\r\n"],
     ids=repr,
 )
-async def test_what_is_not_http_shows_no_secret(
+async def test_invalid_http_shows_no_secret(
     raw_server: RawServer, new_client, call, secret, answer
 ):
-    """Never a token and never a phone number: nor one in an answer that is not HTTP."""
+    """No error text has a token or a phone number from a response that is not HTTP."""
     raw_server.reply(answer.replace("SECRET", secret).encode())
     with pytest.raises(LCPhoneError) as caught:
         await CALLS[call](new_client(TOKEN))
@@ -503,7 +501,7 @@ async def test_what_is_not_http_shows_no_secret(
 async def test_an_echoed_phone_number_is_not_shown(
     v3: LCPhoneClient, raw_server: RawServer, call, status, shown, template
 ):
-    """Never a phone number in the text of an error."""
+    """No error text has a phone number."""
     raw_server.reply(http(json.dumps(template).replace("PHONE", shown).encode(), status))
     with pytest.raises(LCPhoneError) as caught:
         await CALLS[call](v3)
@@ -521,7 +519,7 @@ async def test_an_echoed_phone_number_is_not_shown(
 async def test_an_echoed_friendly_name_is_not_shown(
     v3: LCPhoneClient, raw_server: RawServer, call, shown
 ):
-    """Never a phone number: nor one written as `friendlyName` writes it."""
+    """No error text has a phone number in the format of `friendlyName`."""
     raw_server.reply(http_json({"message": f"Number {shown} is no longer available"}, 400))
     with pytest.raises(LCPhoneError) as caught:
         await CALLS[call](v3)
@@ -529,7 +527,7 @@ async def test_an_echoed_friendly_name_is_not_shown(
 
 
 async def test_a_number_in_utf_16_is_not_shown(v3: LCPhoneClient, raw_server: RawServer):
-    """Never a phone number: nor one whose digits are apart in a charset that was not named."""
+    """No error text has a phone number from a body in an undeclared charset."""
     raw_server.reply(http(f"Number {NUMBER} is gone".encode("utf-16"), 400))
     with pytest.raises(LCPhoneError) as caught:
         await v3.purchase(LOCATION, NUMBER)
@@ -537,7 +535,7 @@ async def test_a_number_in_utf_16_is_not_shown(v3: LCPhoneClient, raw_server: Ra
 
 
 async def test_a_phone_number_that_was_sent_is_not_shown(v3: LCPhoneClient, raw_server: RawServer):
-    """Never a phone number: nor one that stands in the query."""
+    """No error text has a phone number from the query."""
     for answer in (http(status=500), http(status=404), http(b"<html>"), b""):
         raw_server.reply(answer)
         with pytest.raises(LCPhoneError) as caught:
@@ -548,7 +546,7 @@ async def test_a_phone_number_that_was_sent_is_not_shown(v3: LCPhoneClient, raw_
 async def test_a_phone_number_that_is_a_key_is_not_shown(
     v2021: LCPhoneClient, raw_server: RawServer
 ):
-    """Never a phone number: nor one that is a key of what did not fit."""
+    """No error text has a phone number that is the key of an invalid value."""
     for numbers in ({"+18305559999": None}, {"+18305559999": 1, NUMBER: None}, {}, []):
         raw_server.reply(http_json({"id": None, "numbers": numbers, "under_ghl_account": 5}, 201))
         with pytest.raises(LCPhoneError) as caught:
@@ -559,8 +557,8 @@ async def test_a_phone_number_that_is_a_key_is_not_shown(
 
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, *range(520, 528), 530])
-async def test_a_read_is_tried_again(raw_server: RawServer, new_client, status):
-    """Reads are tried again; 520 to 527 and 530 are Cloudflare's own words, as 502 to 504 are."""
+async def test_a_read_is_retried(raw_server: RawServer, new_client, status):
+    """Reads are retried after 502 to 504 and after Cloudflare's 520 to 527 and 530."""
     client = new_client(retry=RetryPolicy(max_tries=2, initial_wait=0))
     headers = {"Retry-After": "0"}
     raw_server.reply(http(b"<html>", status, headers), http_json([]))
@@ -569,15 +567,15 @@ async def test_a_read_is_tried_again(raw_server: RawServer, new_client, status):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
-async def test_what_is_wrong_is_not_tried_again(raw_server: RawServer, new_client, status):
-    """What the service refuses it will refuse again."""
+async def test_a_refusal_is_not_retried(raw_server: RawServer, new_client, status):
+    """The service would refuse the same request again."""
     client = new_client(retry=RetryPolicy(max_tries=3, initial_wait=0))
     await refused(client, raw_server, http(status=status))
     assert len(raw_server.requests) == 1
 
 
-def test_the_classes_stand_as_the_design_draws_them():
-    """The tree of `design.md`."""
+def test_the_error_tree():
+    """The hierarchy of the error classes."""
     assert issubclass(NumberUnavailableError, BadRequestError)
     assert issubclass(PhoneSystemNotConnectedError, NotFoundError)
     assert issubclass(DailyQuotaExhaustedError, RateLimitedError)

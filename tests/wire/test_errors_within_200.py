@@ -55,7 +55,7 @@ def client_of(server):
     ids=["active", "pools", "search"],
 )
 async def test_a_read(read, body, error):
-    """Raises the error that the body is, and returns no empty list."""
+    """Raises the error in the body, and returns no empty list."""
     async with RawServer() as server, client_of(server) as client:
         server.reply(http_json(body))
         with pytest.raises(error) as caught:
@@ -64,8 +64,8 @@ async def test_a_read(read, body, error):
 
 
 @pytest.mark.parametrize("body", [{"error": "x", **EMPTY}, {"errors": ["x", "y"], **EMPTY}])
-async def test_its_text(body):
-    """Is the message of the error."""
+async def test_its_message(body):
+    """The message in the body is the error's message."""
     async with RawServer() as server, client_of(server) as client:
         server.reply(http_json(body))
         with pytest.raises(APIError) as caught:
@@ -74,7 +74,7 @@ async def test_its_text(body):
 
 
 async def test_a_purchase_beside_an_error():
-    """Is a purchase if the response has the number."""
+    """A purchase whose response has the number succeeds."""
     bought = {"number": "+12125550001", "id": "n1", "locationId": "loc", "error": "no webhook"}
     async with RawServer() as server, client_of(server) as client:
         server.reply(http_json({"status": "success", "data": bought}, status=201))
@@ -82,7 +82,7 @@ async def test_a_purchase_beside_an_error():
     assert purchase.number == "+12125550001"
 
 
-async def test_it_is_tried_again():
+async def test_it_is_retried():
     """Repeats a read after a 500 within a 200, as after any 500."""
     retry = RetryPolicy(max_tries=2, initial_wait=0.01)
     async with (
@@ -107,7 +107,7 @@ async def test_it_is_tried_again():
     ],
 )
 async def test_a_purchase(body):
-    """Is in doubt, as the service may have acted: it is sent once, and is no success."""
+    """A purchase is in doubt, as the service may have acted: it is sent once and fails."""
     async with RawServer() as server, client_of(server) as client:
         server.reply(http_json(body))
         with pytest.raises(PurchaseOutcomeUnknownError):
@@ -132,8 +132,8 @@ async def test_a_purchase(body):
         {"phoneNumbers": [], "total": 0, "accountStatus": "suspended"},
     ],
 )
-async def test_what_is_no_error(body):
-    """Is read as the page that it is."""
+async def test_similar_pages(body):
+    """A page that resembles an error is decoded as a page."""
     async with RawServer() as server, client_of(server) as client:
         server.reply(http_json(body))
         page = await client.active_numbers_page("loc")

@@ -1,4 +1,4 @@
-"""The quick way of reading and the slow one: the same, whatever comes."""
+"""The fast decoder and the converter: the same results for every input."""
 
 import gc
 import json
@@ -41,8 +41,8 @@ FOUND = {
 @pytest.mark.parametrize("decode", [decode_list, decode_search])
 @settings(FAST, max_examples=500)
 @given(body=bent)
-def test_both_ways_read_anything_alike(decode, body):
-    """The quick way and the slow one give the same for every input, bad ones included."""
+def test_any_input(decode, body):
+    """Both return the same for every input, invalid ones included."""
     assert outcome(decode, body) == slowly(decode, body)
 
 
@@ -50,10 +50,10 @@ def test_both_ways_read_anything_alike(decode, body):
 @pytest.mark.parametrize("wrap", [True, False])
 @settings(FAST, max_examples=200)
 @given(document=st.one_of(page_v3, page_2021))
-def test_both_ways_read_a_list_alike(document, wrap):
-    """The quick way and the slow one give the same list, also with keys that nobody knows."""
+def test_lists(document, wrap):
+    """Both return the same list, even with unknown keys."""
     body = encoded(document, wrap=wrap)
-    for _ in range(2):  # the second time the unknown keys are known
+    for _ in range(2):  # the second time the fast decoder knows the new keys
         assert outcome(decode_list, body) == slowly(decode_list, body)
 
 
@@ -61,8 +61,8 @@ def test_both_ways_read_a_list_alike(document, wrap):
 @pytest.mark.parametrize("wrap", [True, False])
 @settings(FAST, max_examples=200)
 @given(document=search)
-def test_both_ways_read_a_search_alike(document, wrap):
-    """The quick way and the slow one give the same search, also with keys that nobody knows."""
+def test_searches(document, wrap):
+    """Both return the same search, even with unknown keys."""
     body = encoded(document, wrap=wrap)
     for _ in range(2):
         assert outcome(decode_search, body) == slowly(decode_search, body)
@@ -93,16 +93,16 @@ ODD_DATES = [
 
 
 @pytest.mark.parametrize("sent", ODD_DATES)
-def test_both_ways_read_odd_dates_alike(sent):
-    """A date is the same one, whichever way it is read."""
+def test_odd_dates(sent):
+    """Both decode a date to the same time."""
     body = encoded({**PAGE, "numbers": [{**NUMBER, "dateAdded": sent}]})
     assert outcome(decode_list, body) == slowly(decode_list, body)
 
 
 @pytest.mark.parametrize("date", ["2024-01-01T00:00:00.123Z", "Mon, 23 Feb 2026 22:00:52 +0000"])
 @pytest.mark.parametrize("wrap", [True, False])
-def test_what_the_documents_say_is_read_quickly(wrap, date):
-    """Reads both contracts' lists and searches without the slow way, dates in both formats."""
+def test_documented_bodies_are_decoded_fast(wrap, date):
+    """Decodes both contracts' lists and searches without the converter, dates in both formats."""
     page = {**PAGE, "numbers": [{**NUMBER, "dateAdded": date}]}
     pages = QuickReader(ActiveNumbersPage, "numbers", "page")
     assert exactly(pages.read(encoded(page, wrap=wrap))) == slowly(decode_list, encoded(page))
@@ -116,8 +116,8 @@ UNKNOWN = {"new": [1, {"a": None}], "x-y": 1.0, "class": "c", "extra": {}, "unkn
 
 
 @pytest.mark.parametrize("wrap", [True, False])
-def test_unknown_keys_are_read_quickly_the_next_time(wrap):
-    """Keeps keys that nobody knows, wherever they stand, and need not go the slow way for long."""
+def test_unknown_keys_are_learned(wrap):
+    """Keeps unknown keys at any level, and decodes them without the converter the next time."""
     service = {"type": "ivr", "value": "v", **UNKNOWN}
     number = {**NUMBER, **UNKNOWN, "capabilities": UNKNOWN, "inboundCallService": service}
     body = encoded({**PAGE, **UNKNOWN, "numbers": [number, NUMBER]}, wrap=wrap)
@@ -133,8 +133,8 @@ def test_unknown_keys_are_read_quickly_the_next_time(wrap):
     assert page.numbers[1].extra == {}
 
 
-def test_few_unknown_keys_are_remembered():
-    """Stays bounded where a service uses ever new keys, and does not stumble over odd ones."""
+def test_learned_keys_are_bounded():
+    """Learns a bounded number of keys, and copes with odd ones."""
     reader = QuickReader(ActiveNumbersPage, "numbers", "page")
     assert reader.read(encoded(PAGE)) is not None
     for index in range(50):
@@ -144,8 +144,8 @@ def test_few_unknown_keys_are_remembered():
     assert reader.read(encoded(PAGE)) is not None
 
 
-def test_the_collector_is_left_alone():
-    """Reads with the collector as the caller has it."""
+def test_the_garbage_collector_is_unchanged():
+    """Leaves the garbage collector as the caller configured it."""
     for switch in (gc.disable, gc.enable):
         switch()
         was = gc.isenabled()

@@ -1,4 +1,4 @@
-"""What the fuzzer found (`fuzz.py`), with its bytes: each of these once broke a rule."""
+"""The inputs with which `support/fuzz.py` found a bug, byte for byte."""
 
 import pytest
 
@@ -23,5 +23,5 @@ FINDINGS = {
 
 @pytest.mark.parametrize("text", FINDINGS.values(), ids=FINDINGS.keys())
 def test_findings(text):
-    """Only `LCPhoneError` comes out, both ways read alike, and no error tells what is secret."""
+    """Only `LCPhoneError` is raised, both decoders agree, and no error has a secret."""
     assert_good(*from_text(text))

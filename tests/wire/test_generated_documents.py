@@ -1,4 +1,4 @@
-"""Documents that nobody wrote: what fits the schemas is kept whole, what does not is our error."""
+"""Generated responses: valid ones are decoded completely, invalid ones raise our errors."""
 
 from collections.abc import Callable
 from random import Random
@@ -30,31 +30,31 @@ from support.lossless import assert_lossless
 @pytest.mark.exhaustive
 @FAST
 @given(page_v3)
-def test_v3_lists_are_kept_whole(document):
-    """What v3's list schema allows arrives; what it does not know is in `extra`."""
+def test_v3_lists_are_complete(document):
+    """A list that v3's schema allows is decoded completely; unknown fields are in `extra`."""
     assert_lossless(decode_list(encoded(document, wrap=True)), document, known=FIELDS)
 
 
 @pytest.mark.exhaustive
 @FAST
 @given(page_2021)
-def test_2021_lists_are_kept_whole(document):
-    """What the 2021-07-28 list schema allows arrives; what it does not know is in `extra`."""
+def test_2021_lists_are_complete(document):
+    """A list that 2021-07-28 allows is decoded completely; unknown fields are in `extra`."""
     assert_lossless(decode_list(encoded(document)), document, known=FIELDS)
 
 
 @pytest.mark.exhaustive
 @FAST
 @given(search, st.booleans())
-def test_searches_are_kept_whole(document, wrap):
-    """What the search's schema allows arrives, bare or wrapped."""
+def test_searches_are_complete(document, wrap):
+    """A search that the schema allows is decoded completely, bare or wrapped."""
     assert_lossless(decode_search(encoded(document, wrap=wrap)), document, known=FIELDS)
 
 
 @FAST
 @given(st.lists(pool, max_size=3), st.booleans())
-def test_pools_are_kept_whole(pools, wrap):
-    """What the pools' schema allows arrives, bare or wrapped."""
+def test_pools_are_complete(pools, wrap):
+    """Pools that the schema allows are decoded completely, bare or wrapped."""
     document = {"success": True, "data": pools, "total": len(pools)}
     read = decode_pools(encoded(document, wrap=wrap))
     assert len(read) == len(pools)
@@ -66,7 +66,7 @@ def test_pools_are_kept_whole(pools, wrap):
     "value", [2**63, 2**64, -(2**63) - 1, 10**30, 1e308, 0.1, -0.0, "\u2028", "\x00", "😀"]
 )
 def test_extreme_values_are_kept(value):
-    """A field that nobody knows is kept as it was sent."""
+    """An unknown field keeps its value."""
     page = decode_list(encoded({"numbers": [], "new": value}))
     assert page.extra == {"new": value}
     assert type(page.extra["new"]) is type(value)
@@ -82,8 +82,8 @@ headers = st.lists(
 @pytest.mark.parametrize("operation", OPERATIONS)
 @FAST
 @given(body=bent, status=statuses, headers=headers)
-def test_only_our_errors_come_out(operation, body, status, headers):
-    """Whatever an answer holds, only `LCPhoneError` ever comes out, and a value is good for use."""
+def test_only_our_errors_are_raised(operation, body, status, headers):
+    """Any response raises only `LCPhoneError`, or returns a usable value."""
     assert_good(operation, Answer(status, headers, body))
     assert_good(operation, Answer(200, headers, body))
 
@@ -103,8 +103,8 @@ def with_other_bytes(chance: Random) -> Callable[[bytes, int], bytes]:
 @pytest.mark.exhaustive
 @settings(FAST, max_examples=500)
 @given(st.sampled_from(SAMPLES), st.randoms(use_true_random=False), st.integers(1, 5))
-def test_answers_that_were_changed(sample, chance, times):
-    """The same of what the documents show, changed here and there as the fuzzer does it."""
+def test_mutated_samples(sample, chance, times):
+    """The same of sample documents that were mutated as by the fuzzer."""
     text = to_text(*sample)
     for _ in range(times):
         text = mutated(text, chance, with_other_bytes(chance), len(text))

@@ -1,4 +1,4 @@
-"""Answers that mean harm or are badly broken: a clear error, or a value that is good for use."""
+"""Hostile and badly damaged responses: a clear error, or a usable value."""
 
 import codecs
 import io
@@ -25,7 +25,7 @@ from lcphone_async.limiter.budget import Budget
 from support.any_response import NUMBER, OPERATIONS, TOKEN, assert_good, assert_usable, receive
 from support.generated_documents import FAST
 
-# Their tokens are kept, whatever stands beside them: the answer may be the only one.
+# Their tokens are kept despite invalid fields beside them: they cannot be fetched again.
 GRANTS = {"refresh", "exchange", "location token"}
 EVERY_OPERATION = pytest.mark.parametrize("operation", OPERATIONS)
 
@@ -71,7 +71,7 @@ DEEP = {
 
 
 def deep(shape: str, levels: int) -> list[bytes]:
-    """A body that is nested, and one that is so in an unknown field."""
+    """A nested body, and a body with a nested unknown field."""
     start, end = DEEP[shape]
     body = start * levels + b"1" + end * levels
     return [
@@ -83,10 +83,10 @@ def deep(shape: str, levels: int) -> list[bytes]:
 @pytest.mark.sample(1)
 @EVERY_OPERATION
 @pytest.mark.parametrize("shape", DEEP)
-def test_deep_answers(operation, shape):
-    """Refuses what is nested 100,000 deep, whatever it is that is nested, and says so.
+def test_deeply_nested_responses(operation, shape):
+    """Refuses a nesting of 100,000 levels, and names the reason.
 
-    Tokens are kept if they stand beside it.
+    Tokens beside the nested field are kept.
     """
     body, unknown = deep(shape, 100_000)
     assert "nested too deeply" in problem(operation, body).problem
@@ -103,8 +103,8 @@ def test_deep_answers(operation, shape):
 @EVERY_OPERATION
 @pytest.mark.parametrize("shape", DEEP)
 @pytest.mark.parametrize("levels", [1_000, 10_000])
-def test_answers_that_some_interpreters_take(operation, levels, shape):
-    """Raises, or leaves out what is nested: Python 3.14 decodes more than 3.11 before it ends."""
+def test_nesting_within_some_interpreters_limits(operation, levels, shape):
+    """Raises, or leaves out the nested value: Python 3.14 decodes deeper levels than 3.11."""
     body, unknown = deep(shape, levels)
     problem(operation, body)
     assert_good(operation, answer(unknown))
@@ -119,8 +119,8 @@ def test_answers_that_some_interpreters_take(operation, levels, shape):
         (b'{"phoneNumber": "+1", "linkedRingAllUsers": [', "$.numbers[0].linkedRingAllUsers[0]"),
     ],
 )
-def test_only_the_first_mismatch_is_looked_for(start, where):
-    """Takes no memory for each of many items that do not fit."""
+def test_only_the_first_mismatch_is_reported(start, where):
+    """Uses no memory for each of many invalid items."""
     body = b'{"numbers": [' + start + b"0," * 200_000 + b"0" + (b"]}" if start else b"") + b"]}"
     tracemalloc.start()
     try:
@@ -133,8 +133,8 @@ def test_only_the_first_mismatch_is_looked_for(start, where):
 
 @pytest.mark.parametrize("levels", [98, 99, 100, 101, 300])
 @pytest.mark.parametrize("place", ["new", "value", "page"])
-def test_what_is_kept_has_a_hundred_levels_at_most(levels, place):
-    """Keeps unknown values as deep as Python can show, copy and compare them, and no deeper."""
+def test_unknown_values_have_a_hundred_levels_at_most(levels, place):
+    """Keeps unknown values only up to the depth that Python can print, copy and compare."""
     value = nested(levels)
     body = {
         "new": {"numbers": [number(new=value)]},
@@ -147,8 +147,8 @@ def test_what_is_kept_has_a_hundred_levels_at_most(levels, place):
         assert problem("list", body).problem.startswith("expected at most 100 levels")
 
 
-def test_half_a_pair_of_surrogates():
-    """One name that was cut within an emoji does not cost the page: U+FFFD stands in for it."""
+def test_lone_surrogates():
+    """A name that was cut within an emoji does not fail the page: U+FFFD replaces the surrogate."""
     sent = [number(friendlyName="Ann \ud83d"), number(friendlyName="Bob 😀"), number()]
     page = read("list", {"numbers": sent})
     names = [each.friendly_name for each in page.numbers]
@@ -171,16 +171,16 @@ def test_half_a_pair_of_surrogates():
     ],
 )
 @pytest.mark.parametrize("operation", ["list", "search"])
-def test_each_half_is_replaced_and_nothing_else(operation, sent, kept):
-    """Whole pairs and escaped backslashes stay what they are, also beside half a pair."""
+def test_only_lone_surrogates_are_replaced(operation, sent, kept):
+    """Pairs and escaped backslashes stay unchanged, even beside a lone surrogate."""
     body = rb'{"numbers": [{"phoneNumber": "+1", "friendlyName": "%s"}], "\ud83d": 1}' % sent
     found = read(operation, body)
     assert found.numbers[0].friendly_name == kept
     assert found.extra == {"\ufffd": 1}
 
 
-def test_half_a_pair_in_an_error():
-    """Reads the message of an error that holds half a pair."""
+def test_a_lone_surrogate_in_an_error():
+    """Decodes the message of an error with a lone surrogate."""
     with pytest.raises(BadRequestError) as caught:
         receive("list", answer(rb'{"message": "No \ud83d", "traceId": "t\ude00"}', 400))
     assert (caught.value.message, caught.value.trace_id) == ("No \ufffd", "t\ufffd")
@@ -190,7 +190,7 @@ def test_half_a_pair_in_an_error():
 @pytest.mark.parametrize("charset", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
 @pytest.mark.parametrize("header", ["application/json", "application/json; charset={}"])
 def test_other_charsets(operation, charset, header):
-    """Says that a text is not UTF-8, which JSON is, whatever the header says of it.
+    """Raises an error that names UTF-8, regardless of the charset in the header.
 
     Tokens are kept if only a field beside them is not UTF-8.
     """
@@ -205,8 +205,8 @@ def test_other_charsets(operation, charset, header):
 
 @pytest.mark.parametrize("charset", ["utf-16", "latin-1", "nonsense", "\x80"])
 @pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
-def test_a_charset_that_lies(charset, mark):
-    """Reads UTF-8, with or without its mark, whatever charset the header names."""
+def test_a_wrong_charset_header(charset, mark):
+    """Decodes UTF-8, with or without a byte order mark, whatever charset the header names."""
     body = mark + '{"numbers": [], "name": "Zoë"}'.encode()
     assert read("list", body, **{"Content-Type": f"text/html; charset={charset}"}).extra == {
         "name": "Zoë"
@@ -217,10 +217,10 @@ def test_a_charset_that_lies(charset, mark):
 @pytest.mark.parametrize(
     "sent", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999", b"1" * 5000, b"01", b"1."]
 )
-def test_what_is_no_number(operation, sent):
-    """Refuses a number that JSON or Python does not have, also where nobody reads it.
+def test_invalid_json_numbers(operation, sent):
+    """Refuses a number that JSON or Python does not have, even in an unknown field.
 
-    Tokens are kept if they stand beside it.
+    Tokens beside it are kept.
     """
     body = b'{"numbers": [], "items": [], "pools": [], "access_token": "a", "new": %s}' % sent
     if operation in GRANTS:
@@ -237,21 +237,21 @@ def test_what_is_no_number(operation, sent):
 @pytest.mark.parametrize("field", ["page", "pageSize", "total"])
 @pytest.mark.parametrize("sent", [2**63, -(2**63) - 1, 10**400, 1e300])
 def test_a_count_of_more_than_64_bits(field, sent):
-    """Names a count that no store and no list has."""
+    """Refuses a count beyond 64 bits, with its path."""
     error = problem("list", {"numbers": [], field: sent})
     assert (error.where, error.problem) == (f"$.{field}", "expected a whole number, got a number")
 
 
-def test_large_numbers_that_nobody_knows():
-    """Keeps a number of any size to the digit where the model does not know what it counts."""
+def test_large_numbers_in_unknown_fields():
+    """Keeps an unknown number of any size exactly."""
     page = read("list", {"numbers": [number(new=10**400)], "total": 2**63 - 1, "new": -0.0})
     assert page.numbers[0].extra == {"new": 10**400}
     assert page.total == 2**63 - 1
     assert str(page.extra["new"]) == "-0.0"
 
 
-def test_a_key_that_comes_twice():
-    """Takes the last value of a key that stands in an object twice, both ways."""
+def test_repeated_keys():
+    """Both decoders use the last value of a repeated key."""
     body = b'{"page": 1, "numbers": 5, "page": 2, "numbers": [{"phoneNumber": "a", "new": 1,'
     page = read("list", body + b' "phoneNumber": "b", "new": 2}]}')
     assert (page.page, page.numbers[0].phone_number) == (2, "b")
@@ -262,8 +262,8 @@ def test_a_key_that_comes_twice():
 @pytest.mark.parametrize(
     "lives", [10**400, -(10**400), 1e308, 10**15, "soon", "1e400", "NaN", None, True, {}]
 )
-def test_a_lifetime_that_cannot_be_one(operation, lives):
-    """Keeps the tokens, which were given once, and takes their lifetime as not known."""
+def test_an_invalid_lifetime(operation, lives):
+    """Keeps the tokens, which are issued once, with an unknown lifetime."""
     grant = read(operation, {"access_token": "a", "refresh_token": "r", "expires_in": lives})
     assert (grant.access_token, grant.refresh_token, grant.expires_in) == ("a", "r", None)
 
@@ -273,7 +273,7 @@ def test_a_lifetime_that_cannot_be_one(operation, lives):
     "token", ["5ecre7\r\nX: y", "5ecre7 5ecre7", "5ecre7é", "5ecre7\ud800", " "]
 )
 def test_a_token_that_cannot_be_a_header(operation, token):
-    """Refuses as an answer, not as an argument, a token with which nothing can be sent."""
+    """Raises a response error, not an argument error, for a token that cannot be sent."""
     error = problem(operation, {"accessToken": token, "refresh_token": "r"})
     assert error.problem == "expected a token that can be sent in a header, got another"
     assert "5ecre7" not in repr(error)
@@ -288,8 +288,8 @@ def test_a_token_that_cannot_be_a_header(operation, token):
         *("Mon, 23 Feb 2026 99:00:52 GMT", "Mon, 23 Foo 2026 22:00:52 GMT", "\x00", ",", "GMT"),
     ],
 )
-def test_a_wait_that_cannot_be_read(sent):
-    """Says nothing where `Retry-After` is neither seconds nor a date."""
+def test_an_invalid_retry_after(sent):
+    """Ignores a `Retry-After` that is neither seconds nor a date."""
     assert retry_after(CIMultiDict({"Retry-After": sent})) is None
 
 
@@ -308,22 +308,22 @@ def test_a_wait_that_cannot_be_read(sent):
         ("Fri, 31 Dec 9999 23:59:59 -2359", 10**11, 10**12),
     ],
 )
-def test_a_wait_that_is_odd(sent, least, most):
-    """Reads any seconds and any date; one that has passed is no wait."""
+def test_an_odd_retry_after(sent, least, most):
+    """Accepts any seconds and any date; a past date means no wait."""
     seconds = retry_after(CIMultiDict({"Retry-After": sent}))
     assert seconds is not None
     assert least <= seconds <= most
 
 
-def test_a_wait_that_is_said_twice():
-    """Believes a `Retry-After` that comes twice only where it is the same."""
+def test_a_repeated_retry_after():
+    """Accepts a repeated `Retry-After` only if the values are equal."""
     same, other = [("Retry-After", "7")] * 3, [("Retry-After", "7"), ("retry-after", "8")]
     assert retry_after(CIMultiDict(same)) == 7
     assert retry_after(CIMultiDict(other)) is None
 
 
-def test_a_date_that_is_said_twice():
-    """Does not guess between two dates, as it does not between two counts."""
+def test_a_repeated_date():
+    """Ignores two different dates, as it ignores two different counts."""
     later = datetime.now(UTC) + timedelta(days=1)
     dates = [f"{later + timedelta(days=day):%a, %d %b %Y %H:%M:%S GMT}" for day in (0, 1)]
     headers = CIMultiDict([("Retry-After", date) for date in dates])
@@ -342,15 +342,15 @@ counts = st.sampled_from(["0", "1", "100", "9" * 15, "9" * 16, "-1", "1.5", "", 
 
 
 @pytest.mark.parametrize("sent", ["-1", "1.5", "1e3", "9" * 16, "9" * 5000, "\xb2", "", "many"])
-def test_limits_that_are_no_counts(sent):
-    """Says nothing of a limit whose header is no count."""
+def test_invalid_limits(sent):
+    """Ignores a limit header that is not a count."""
     assert rate_limit(CIMultiDict(dict.fromkeys(LIMITS, sent))) == RateLimitStatus()
 
 
 @FAST
 @given(st.lists(st.tuples(st.sampled_from(LIMITS), counts), max_size=8), st.booleans())
 def test_absurd_limits(headers, refused):
-    """No limit headers stop a location for longer than a day, or loosen its budget."""
+    """No limit headers block a location for longer than a day, or raise its budget."""
     budget = Budget(100, 10.0, 0)
     status = rate_limit(CIMultiDict(headers))
     budget.learn(status, number=1, ours=1, now=0.0, refused=refused)
@@ -374,13 +374,13 @@ def test_absurd_limits_that_are_followed(headers, refused):
     [("86343000", 86_343), ("86400000", 86_400), ("86400001", None), ("0", None), ("-1", None)],
 )
 def test_the_day_s_reset(sent, seconds):
-    """Reads milliseconds; what is no time of the next 24 hours says nothing."""
+    """Accepts milliseconds within the next 24 hours, and ignores other values."""
     headers = CIMultiDict({"X-RateLimit-Daily-Reset": sent})
     assert rate_limit(headers).daily_reset == seconds
 
 
 def test_thousands_of_headers():
-    """Reads the headers it knows among any number of others."""
+    """Finds the known headers among any number of others."""
     headers = CIMultiDict([(f"X-{index}", "x" * 100) for index in range(20_000)])
     headers.extend([("X-RateLimit-Max", "5")] * 20_000)
     assert rate_limit(headers).max_requests == 5
@@ -399,15 +399,15 @@ def test_thousands_of_headers():
     ],
 )
 @pytest.mark.parametrize("field", ["message", "error", "traceId", "msg", "accountStatus"])
-def test_a_number_with_unseen_signs_is_not_shown(shown, field):
-    """Never a phone number: nor one between whose digits something stands that nobody sees."""
+def test_a_number_with_invisible_characters_is_not_shown(shown, field):
+    """No error text has a phone number with invisible characters between its digits."""
     with pytest.raises(LCPhoneError) as caught:
         receive("list", answer({field: f"Number {shown} is gone"}, 400))
     assert "5551234" not in "".join(filter(str.isdigit, str(caught.value)))
 
 
-def test_an_error_is_one_line_that_steers_nothing():
-    """Leaves out of an error's text what would move a terminal's cursor or forge a log's line."""
+def test_an_error_text_has_no_control_characters():
+    """An error's text cannot move a terminal's cursor or forge a log line."""
     text = "No\r\n2026-01-01 all is well \x1b[2J\x9b\u202e\x07!"
     with pytest.raises(BadRequestError) as caught:
         receive("list", answer({"message": text, "error": text, "traceId": text}, 400))
@@ -419,14 +419,14 @@ def test_an_error_is_one_line_that_steers_nothing():
     "trace_id", ["18305551234", "4f1c2d3e-0000-1111-2222-333344445555", "a.b:1"]
 )
 def test_a_trace_id_is_whole(trace_id):
-    """Shows a trace id that is one word as it came: support asks for it."""
+    """Shows a trace id that is one word unchanged, as support asks for it."""
     with pytest.raises(BadRequestError) as caught:
         receive("list", answer({"message": "m", "traceId": trace_id}, 400))
     assert caught.value.trace_id == trace_id
 
 
 def test_a_message_of_many_megabytes():
-    """Shows the beginning of an endless message, without what is secret in it."""
+    """Shows the beginning of a very long message, without its secrets."""
     for part in (f"Bearer {TOKEN} {NUMBER} ", "\x1b", "8 ", "(+1)", "\ufffd\ud800"):
         with pytest.raises(BadRequestError) as caught:
             receive("list", answer({"message": part * (4_000_000 // len(part))}, 400))
@@ -452,7 +452,7 @@ NASTY = {
 
 
 def test_odd_values_can_be_printed():
-    """The command shows any value that came through, and nothing in it steers the terminal."""
+    """The command prints any decoded value without control characters."""
     page = read("list", NASTY)
     console = Console(file=io.StringIO(), width=200)
     console.print(cli_tables.active_numbers(page.numbers))
@@ -463,7 +463,7 @@ def test_odd_values_can_be_printed():
 
 
 def test_odd_values_can_be_stored():
-    """The audit's store takes any value that came through, and gives it back."""
+    """The audit's store keeps any decoded value and returns it."""
     page = read("list", NASTY)
     batch = tables.numbers(1, "loc", page.numbers)
     with duckdb.connect() as store:
@@ -477,7 +477,7 @@ def test_odd_values_can_be_stored():
 
 
 def test_a_value_that_is_an_object_can_be_hashed():
-    """Numbers go into sets and dicts, whatever stands for their call service."""
+    """Numbers are hashable, whatever the value of their call service."""
     page = read("list", {"numbers": [number(inboundCallService={"value": {"to": [1]}})]})
     assert len({page.numbers[0], read("list", {"numbers": [number()]}).numbers[0]}) == 2
     assert hash(page) == hash(

@@ -22,7 +22,7 @@ def number(n: int) -> str:
 
 
 def pages(page_of: PageOf, **more: object) -> Callable[[RawRequest], bytes]:
-    """A service that gives `page_of(page)`, and `more` with every page."""
+    """A service that returns `page_of(page)`, and `more` with every page."""
 
     def answer(request: RawRequest) -> bytes:
         numbers = [{"phoneNumber": number(n)} for n in page_of(int(request.parameters["page"]))]
@@ -32,7 +32,7 @@ def pages(page_of: PageOf, **more: object) -> Callable[[RawRequest], bytes]:
 
 
 def slices(count: int, size: int) -> PageOf:
-    """The pages of an honest service that holds `count` numbers."""
+    """The pages of a correct service with `count` numbers."""
     return lambda page: list(range(count))[page * size : (page + 1) * size]
 
 
@@ -43,7 +43,7 @@ async def walk(client: LCPhoneClient, **options: object) -> list[str]:
 async def walk_until(
     error: type[Exception], client: LCPhoneClient, **options: object
 ) -> tuple[list[str], Exception]:
-    """The numbers that came before `error`, and the error."""
+    """Returns the numbers before `error`, and the error."""
     seen = []
     with pytest.raises(error) as caught:
         async for n in client.active_numbers(LOCATION, **options):
@@ -51,19 +51,19 @@ async def walk_until(
     return seen, caught.value
 
 
-def asked(raw_server: RawServer) -> list[int]:
+def requested(raw_server: RawServer) -> list[int]:
     return [int(request.parameters["page"]) for request in raw_server.requests]
 
 
 async def test_a_walk_sends_page_and_page_size(client: LCPhoneClient, raw_server: RawServer):
-    """`page` is zero-based, `pageSize` is 1000: always send both."""
+    """A walk sends `page`, which starts at 0, and a `pageSize` of 1000."""
     raw_server.reply(http_json({"numbers": []}))
     assert await walk(client) == []
     assert raw_server.request.parameters == {"page": "0", "pageSize": "1000"}
 
 
 async def test_one_page_sends_page_and_page_size(client: LCPhoneClient, raw_server: RawServer):
-    """The default is given as 50 in the text: always send both."""
+    """A single page sends both as well; the documented default is 50."""
     raw_server.reply(http_json({"numbers": []}))
     await client.active_numbers_page(LOCATION)
     assert raw_server.request.parameters == {"page": "0", "pageSize": "50"}
@@ -71,16 +71,16 @@ async def test_one_page_sends_page_and_page_size(client: LCPhoneClient, raw_serv
 
 @pytest.mark.parametrize("page_size", [1, 2, 999, 1000])
 async def test_page_size_is_1_to_1000(client: LCPhoneClient, raw_server: RawServer, page_size):
-    """`pageSize` 1 to 1000."""
+    """`pageSize` is 1 to 1000."""
     raw_server.reply(http_json({"numbers": []}))
     await client.active_numbers_page(LOCATION, page=7, page_size=page_size)
     assert raw_server.request.parameters == {"page": "7", "pageSize": str(page_size)}
 
 
-async def test_a_page_that_does_not_say_is_the_one_asked_for(
+async def test_a_response_without_page_is_the_requested_page(
     client: LCPhoneClient, raw_server: RawServer
 ):
-    """`page` is zero-based; an answer may leave it out."""
+    """A response may leave `page` out."""
     raw_server.reply(http_json({"numbers": []}))
     assert (await client.active_numbers_page(LOCATION, page=4)).page == 4
 
@@ -88,10 +88,10 @@ async def test_a_page_that_does_not_say_is_the_one_asked_for(
 @PREFETCH
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 7])
 @pytest.mark.parametrize("with_total", [True, False])
-async def test_a_walk_gives_every_number_once_in_order(
+async def test_a_walk_yields_every_number_once_in_order(
     v3: LCPhoneClient, raw_server: RawServer, count, prefetch, with_total
 ):
-    """A walk ends on `total`, or on a short or empty page."""
+    """A walk ends by `total`, or at a short or empty page."""
     more = {"total": count} if with_total else {}
     raw_server.reply(pages(slices(count, 2), **more))
     assert await walk(v3, page_size=2, prefetch=prefetch) == [number(n) for n in range(count)]
@@ -99,24 +99,24 @@ async def test_a_walk_gives_every_number_once_in_order(
 
 @pytest.mark.parametrize(("count", "last"), [(0, 0), (1, 0), (2, 0), (4, 1), (5, 2)])
 async def test_total_ends_a_walk(v3: LCPhoneClient, raw_server: RawServer, count, last):
-    """With `total` no page beyond the last is asked for."""
+    """With `total`, no page beyond the last is requested."""
     raw_server.reply(pages(slices(count, 2), total=count))
     await walk(v3, page_size=2)
-    assert sorted(asked(raw_server)) == list(range(last + 1))
+    assert sorted(requested(raw_server)) == list(range(last + 1))
 
 
 async def test_a_short_page_ends_a_walk(v2021: LCPhoneClient, raw_server: RawServer):
-    """Without `total` a short page is the last."""
+    """Without `total`, a short page is the last."""
     raw_server.reply(pages(slices(5, 2)))
     await walk(v2021, page_size=2, prefetch=0)
-    assert asked(raw_server) == [0, 1, 2]
+    assert requested(raw_server) == [0, 1, 2]
 
 
 async def test_an_empty_page_ends_a_walk(v2021: LCPhoneClient, raw_server: RawServer):
-    """Without `total` an empty page is the end."""
+    """Without `total`, an empty page is the end."""
     raw_server.reply(pages(slices(4, 2)))
     await walk(v2021, page_size=2, prefetch=0)
-    assert asked(raw_server) == [0, 1, 2]
+    assert requested(raw_server) == [0, 1, 2]
 
 
 @PREFETCH
@@ -125,7 +125,7 @@ async def test_an_empty_page_ends_a_walk(v2021: LCPhoneClient, raw_server: RawSe
 async def test_a_service_may_count_from_one(
     v3: LCPhoneClient, raw_server: RawServer, prefetch, count, with_total
 ):
-    """Clients that start at 1 still get numbers: page 1 is like page 0, the walk goes on from 2."""
+    """If page 1 equals page 0, the service counts from 1 and the walk continues with page 2."""
     honest = slices(count, 2)
     more = {"total": count} if with_total else {}
     raw_server.reply(pages(lambda page: honest(max(page, 1) - 1), **more))
@@ -138,7 +138,7 @@ async def test_a_service_may_count_from_one(
 async def test_a_service_that_ignores_page_ends_the_walk(
     v3: LCPhoneClient, raw_server: RawServer, prefetch, more, page_named
 ):
-    """A page that repeats the one before it must end the walk with an error."""
+    """A page that repeats the page before it ends the walk with an error."""
     more = {**more, "page": 0} if page_named else more
     raw_server.reply(pages(lambda _page: [0, 1], **more))
     seen, _ = await walk_until(RepeatedPageError, v3, page_size=2, prefetch=prefetch)
@@ -151,7 +151,7 @@ async def test_a_service_that_ignores_page_ends_the_walk(
 async def test_a_service_that_clamps_page_ends_the_walk(
     v3: LCPhoneClient, raw_server: RawServer, prefetch, more
 ):
-    """A service that gives its last page for ever does not make the walk loop for ever."""
+    """A service that repeats its last page for ever ends the walk."""
     raw_server.reply(pages(lambda page: slices(4, 2)(min(page, 1)), **more))
     seen, _ = await walk_until(RepeatedPageError, v3, page_size=2, prefetch=prefetch)
     assert seen == [number(n) for n in range(4)]
@@ -163,7 +163,7 @@ async def test_a_service_that_clamps_page_ends_the_walk(
 async def test_pages_that_go_in_a_circle_end_the_walk(
     v3: LCPhoneClient, raw_server: RawServer, prefetch, more
 ):
-    """Pages that come again and again must not make the walk loop for ever, whatever the total."""
+    """Pages in a cycle end the walk, whatever `total` is."""
     raw_server.reply(pages(lambda page: slices(4, 2)(page % 2), **more))
     seen, _ = await walk_until(RepeatedPageError, v3, page_size=2, prefetch=prefetch)
     assert seen == [number(n) for n in range(4)]
@@ -171,8 +171,10 @@ async def test_pages_that_go_in_a_circle_end_the_walk(
 
 
 @PREFETCH
-async def test_a_long_shift_ends_no_walk(v3: LCPhoneClient, raw_server: RawServer, prefetch):
-    """Many numbers bought at once shift many pages, which bring nothing new."""
+async def test_a_long_shift_does_not_end_the_walk(
+    v3: LCPhoneClient, raw_server: RawServer, prefetch
+):
+    """If many numbers are bought at once, many pages shift and hold no new numbers."""
     first, rest = slices(60, 2), slices(70, 2)
     raw_server.reply(pages(lambda page: first(page) if page < 30 else rest(page - 30), total=130))
     seen, error = await walk_until(IncompleteListError, v3, page_size=2, prefetch=prefetch)
@@ -181,10 +183,10 @@ async def test_a_long_shift_ends_no_walk(v3: LCPhoneClient, raw_server: RawServe
 
 
 @PREFETCH
-async def test_a_bought_number_gives_no_number_twice(
+async def test_a_purchase_during_a_walk_causes_no_duplicates(
     v2021: LCPhoneClient, raw_server: RawServer, prefetch
 ):
-    """A number bought during a walk shifts pages: duplicates must not come out twice."""
+    """A number that is bought during a walk shifts the pages; no number is yielded twice."""
     shifted = [[0, 1], [1, 2], [3, 4], [5]]
     raw_server.reply(pages(lambda page: shifted[page] if page < len(shifted) else []))
     seen = await walk(v2021, page_size=2, prefetch=prefetch)
@@ -192,10 +194,8 @@ async def test_a_bought_number_gives_no_number_twice(
 
 
 @PREFETCH
-async def test_a_bought_number_that_slipped_by_is_told(
-    v3: LCPhoneClient, raw_server: RawServer, prefetch
-):
-    """A number bought onto a page that was already walked: with `total` this is detectable."""
+async def test_a_missed_purchase_is_reported(v3: LCPhoneClient, raw_server: RawServer, prefetch):
+    """If a number is bought on a page before, `total` reveals that it was missed."""
     shifted = {0: [0, 1], 1: [1, 2], 2: [3, 4], 3: [5]}
 
     def answer(request: RawRequest) -> bytes:
@@ -210,10 +210,10 @@ async def test_a_bought_number_that_slipped_by_is_told(
 
 @PREFETCH
 @pytest.mark.parametrize("with_total", [True, False])
-async def test_a_released_number_ends_no_walk(
+async def test_a_released_number_does_not_end_the_walk(
     v3: LCPhoneClient, raw_server: RawServer, prefetch, with_total
 ):
-    """A number released during a walk shifts pages the other way."""
+    """A number that is released during a walk shifts the pages the other way."""
     shifted = {0: [0, 1], 1: [3, 4], 2: [5]}
 
     def answer(request: RawRequest) -> bytes:
@@ -227,13 +227,13 @@ async def test_a_released_number_ends_no_walk(
 
 
 async def test_a_page_holds_no_number_twice(client: LCPhoneClient, raw_server: RawServer):
-    """Duplicates must not come out twice, nor within one page."""
+    """A page yields no number twice."""
     raw_server.reply(pages(lambda _page: [0, 1, 0]))
     assert await walk(client, page_size=10) == [number(0), number(1)]
 
 
 async def test_pages_hold_no_number_twice(client: LCPhoneClient, raw_server: RawServer):
-    """The pages of `active_number_pages` are as free of duplicates as the numbers."""
+    """The pages of `active_number_pages` have no duplicates either."""
     shifted = [[0, 1], [1, 2], [3]]
     raw_server.reply(pages(lambda page: shifted[page]))
     walked = client.active_number_pages(LOCATION, page_size=2, prefetch=0)
@@ -245,8 +245,8 @@ async def test_pages_hold_no_number_twice(client: LCPhoneClient, raw_server: Raw
 @pytest.mark.parametrize(
     "given", [[[0, 1], [2]], [[0, 1], [2], []], [[0, 1], [1, 2], [], []], [[0, 1, 2]]], ids=str
 )
-async def test_a_short_walk_is_told(v3: LCPhoneClient, raw_server: RawServer, prefetch, given):
-    """With `total` a short walk hands out what it has and raises `IncompleteListError`."""
+async def test_a_short_walk_is_reported(v3: LCPhoneClient, raw_server: RawServer, prefetch, given):
+    """With `total`, a short walk yields its numbers and raises `IncompleteListError`."""
     raw_server.reply(pages(lambda page: given[page] if page < len(given) else [], total=9))
     size = len(given[0])
     seen, error = await walk_until(IncompleteListError, v3, page_size=size, prefetch=prefetch)
@@ -255,7 +255,7 @@ async def test_a_short_walk_is_told(v3: LCPhoneClient, raw_server: RawServer, pr
 
 
 async def test_the_last_total_counts(v3: LCPhoneClient, raw_server: RawServer):
-    """A walk is short only if it saw fewer numbers than the last page promised."""
+    """A walk is short only by the `total` of the last page."""
     totals = [4, 3, 3]
     raw_server.reply(
         lambda r: pages(slices(3, 2), total=totals[int(r.parameters["page"])])(r),
@@ -274,7 +274,7 @@ async def test_the_last_total_counts(v3: LCPhoneClient, raw_server: RawServer):
 async def test_flags_are_sent_when_set(
     v3: LCPhoneClient, raw_server: RawServer, name, wire_name, value, sent
 ):
-    """`skipNumberPool` defaults to true at the service: `false` must be sent."""
+    """`skipNumberPool` is true by default at the service, so `false` is sent."""
     raw_server.reply(http_json({"numbers": []}))
     await v3.active_numbers_page(LOCATION, **{name: value})
     await walk(v3, **{name: value})
@@ -282,8 +282,8 @@ async def test_flags_are_sent_when_set(
 
 
 @pytest.mark.parametrize("value", ["+91", "+1813", "", "%2B91", "9 1", "9&page=3", "#9", "٩"])
-async def test_search_filter_arrives_as_it_is(client: LCPhoneClient, raw_server: RawServer, value):
-    """`searchFilter` is a partial match on the whole number (`+91`)."""
+async def test_search_filter_is_sent_unchanged(client: LCPhoneClient, raw_server: RawServer, value):
+    """`searchFilter` matches a part of the whole number (`+91`)."""
     raw_server.reply(http_json({"numbers": []}))
     await walk(client, search_filter=value)
     sent = {"page": "0", "pageSize": "1000", "searchFilter": value}
@@ -291,8 +291,8 @@ async def test_search_filter_arrives_as_it_is(client: LCPhoneClient, raw_server:
     assert "+" not in raw_server.request.target.replace("9+1", "")
 
 
-async def test_every_page_carries_the_same_filters(v3: LCPhoneClient, raw_server: RawServer):
-    """Each page of a walk is asked for with the same parameters."""
+async def test_every_page_has_the_same_filters(v3: LCPhoneClient, raw_server: RawServer):
+    """Each page of a walk is requested with the same parameters."""
     raw_server.reply(pages(slices(6, 2), total=6))
     await walk(
         v3, page_size=2, search_filter="+1", skip_number_pool=False, include_rcs_sender_ids=True
@@ -308,9 +308,9 @@ async def test_every_page_carries_the_same_filters(v3: LCPhoneClient, raw_server
 
 
 def capped(count: int, cap: int, *, counts_by_asked: bool = False, first: int = 0, **more: object):
-    """A service that gives at most `cap` numbers a page, and echoes the size that was asked.
+    """A service with at most `cap` numbers a page, which echoes the requested size.
 
-    Its pages begin at multiples of the cap, or of the size that was asked.
+    Its pages begin at multiples of the cap, or of the requested size.
     """
 
     def answer(request: RawRequest) -> bytes:
@@ -333,34 +333,34 @@ CAPS += [384, 500, 512, 750]
 async def test_a_service_may_cap_its_pages(
     client: LCPhoneClient, raw_server: RawServer, cap, counts_by_asked
 ):
-    """The default is 50, the most 1000: without `total` a short page may be one that was cut."""
+    """Without `total`, a short page may be one that the service capped."""
     count = 2 * cap + 3
     raw_server.reply(capped(count, cap, counts_by_asked=counts_by_asked))
     assert await walk(client, prefetch=0) == [number(n) for n in range(count)]
-    assert asked(raw_server) == [0, 1, 2]
+    assert requested(raw_server) == [0, 1, 2]
 
 
 @PREFETCH
 @pytest.mark.parametrize("count", [50, 51, 100, 101, 340])
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("with_total", [True, False])
-async def test_a_capped_list_is_whole(
+async def test_a_capped_list_is_complete(
     v3: LCPhoneClient, raw_server: RawServer, prefetch, count, first, with_total
 ):
-    """However far ahead a walk asks, if the service counts from one, and if it tells its total."""
+    """With any prefetch, if the service counts from 1, and if it sends its total."""
     more = {"total": count} if with_total else {}
     raw_server.reply(capped(count, 50, first=first, **more))
     assert await walk(v3, prefetch=prefetch) == [number(n) for n in range(count)]
 
 
 @pytest.mark.parametrize("counts_by_asked", [True, False])
-async def test_a_capped_list_with_a_total_is_whole(
+async def test_a_capped_list_with_a_total_is_complete(
     v3: LCPhoneClient, raw_server: RawServer, counts_by_asked
 ):
-    """The next pages begin where the first one ended, wherever the service would begin them."""
+    """Each page begins at the end of the page before, wherever the service's pages begin."""
     raw_server.reply(capped(340, 100, counts_by_asked=counts_by_asked, total=340))
     assert await walk(v3) == [number(n) for n in range(340)]
-    assert sorted(asked(raw_server)) == [0, 1, 2, 3]
+    assert sorted(requested(raw_server)) == [0, 1, 2, 3]
 
 
 @PREFETCH
@@ -368,10 +368,10 @@ async def test_a_capped_list_with_a_total_is_whole(
 async def test_a_round_count_costs_one_more_page(
     v2021: LCPhoneClient, raw_server: RawServer, prefetch, count
 ):
-    """One more page is asked for, which is empty: so the list was whole."""
+    """One more request returns an empty page, which shows that the list is complete."""
     raw_server.reply(capped(count, 1000))
     assert await walk(v2021, prefetch=prefetch) == [number(n) for n in range(count)]
-    assert asked(raw_server) == [0, 1]
+    assert requested(raw_server) == [0, 1]
 
 
 @PREFETCH
@@ -379,40 +379,40 @@ async def test_a_round_count_costs_one_more_page(
 async def test_an_ordinary_short_page_costs_no_more(
     v2021: LCPhoneClient, raw_server: RawServer, prefetch, count
 ):
-    """Without `total` a short page is the last."""
+    """Without `total`, a short page is the last."""
     raw_server.reply(capped(count, 1000))
     assert await walk(v2021, prefetch=prefetch) == [number(n) for n in range(count)]
-    assert asked(raw_server) == [0]
+    assert requested(raw_server) == [0]
 
 
 async def test_a_round_count_with_its_total_costs_no_more(v3: LCPhoneClient, raw_server: RawServer):
-    """With `total` no page beyond the last is asked for."""
+    """With `total`, no page beyond the last is requested."""
     raw_server.reply(capped(50, 1000, total=50))
     assert await walk(v3) == [number(n) for n in range(50)]
-    assert asked(raw_server) == [0]
+    assert requested(raw_server) == [0]
 
 
 async def test_a_short_page_after_a_full_one_is_the_last(
     v2021: LCPhoneClient, raw_server: RawServer
 ):
-    """A service that gave a full page does not cap it at less."""
+    """A service that returned a full page does not cap its pages."""
     raw_server.reply(capped(150, 1000))
     assert await walk(v2021, page_size=100, prefetch=0) == [number(n) for n in range(150)]
-    assert asked(raw_server) == [0, 1]
+    assert requested(raw_server) == [0, 1]
 
 
 @PREFETCH
-async def test_a_round_count_that_comes_again_is_the_list(
+async def test_a_repeated_round_count_is_the_whole_list(
     v2021: LCPhoneClient, raw_server: RawServer, prefetch
 ):
-    """A service that clamps `page` has no other page than the short one that it repeats."""
+    """A service that clamps `page` repeats the only short page it has."""
     raw_server.reply(pages(lambda _page: list(range(50))))
     assert await walk(v2021, prefetch=prefetch) == [number(n) for n in range(50)]
-    assert asked(raw_server) == [0, 1, 2]
+    assert requested(raw_server) == [0, 1, 2]
 
 
-async def test_a_look_for_a_number_sees_a_capped_list(v2021: LCPhoneClient, raw_server: RawServer):
-    """A list that ignores the filter and caps its pages still shows a number that is owned."""
+async def test_a_lookup_reads_a_capped_list(v2021: LCPhoneClient, raw_server: RawServer):
+    """An owned number is found in a list that ignores the filter and caps its pages."""
     raw_server.look_up_reply = capped(340, 50)
     raw_server.reply(capped(340, 50))
     with pytest.raises(NumberAlreadyOwnedError):

@@ -17,8 +17,8 @@ NUMBER = "+18305551234"
 BOUGHT = {"number": NUMBER, "locationId": LOCATION, "id": "acc1", "underLcAccount": True}
 
 
-async def test_what_is_left_out_is_not_sent(client: LCPhoneClient, raw_server: RawServer):
-    """2021-07-28 requires only `phoneNumber`; what the caller leaves out is not sent."""
+async def test_omitted_parameters_are_not_sent(client: LCPhoneClient, raw_server: RawServer):
+    """2021-07-28 requires only `phoneNumber`; the other parameters are sent only if set."""
     raw_server.reply(http_json({"data": BOUGHT}, 201))
     await client.purchase(LOCATION, NUMBER)
     assert raw_server.request.json == {"phoneNumber": NUMBER}
@@ -62,14 +62,14 @@ async def test_false_is_sent(client: LCPhoneClient, raw_server: RawServer):
 async def test_number_types_are_spelt_as_in_a_search(
     client: LCPhoneClient, raw_server: RawServer, number_type, sent
 ):
-    """`local`, `tollFree`, `mobile` in search and purchase."""
+    """Searches and purchases use `local`, `tollFree` and `mobile`."""
     raw_server.reply(http_json({"data": BOUGHT}, 201))
     await client.purchase(LOCATION, NUMBER, number_type=number_type)
     assert raw_server.request.json["numberType"] == sent
 
 
-async def test_a_found_number_fills_in_what_it_knows(client: LCPhoneClient, raw_server: RawServer):
-    """`number` is an `AvailableNumber`, which fills in what it knows."""
+async def test_an_available_number_sets_parameters(client: LCPhoneClient, raw_server: RawServer):
+    """An `AvailableNumber` sets the parameters that it has values for."""
     number = {
         "phoneNumber": NUMBER,
         "isoCountry": "US",
@@ -92,8 +92,10 @@ async def test_a_found_number_fills_in_what_it_knows(client: LCPhoneClient, raw_
     }
 
 
-async def test_the_caller_has_the_last_word(client: LCPhoneClient, raw_server: RawServer):
-    """What the caller says goes before what the found number knows."""
+async def test_the_caller_s_parameters_take_precedence(
+    client: LCPhoneClient, raw_server: RawServer
+):
+    """The caller's parameters take precedence over those of the available number."""
     number = {"phoneNumber": NUMBER, "isoCountry": "US", "locality": "Austin", "region": "TX"}
     raw_server.reply(
         http_json({"fingerprintId": "f1", "numbers": [number]}), http_json({"data": BOUGHT}, 201)
@@ -109,7 +111,7 @@ GONE = "Phone number is no longer available"
 
 @pytest.mark.parametrize("status", [400, 404, 409, 410])
 async def test_a_number_may_be_gone(client: LCPhoneClient, raw_server: RawServer, status):
-    """A number that is gone: 400 "Phone number is no longer available"; 404, 409, 410."""
+    """400 "Phone number is no longer available", and 404, 409 and 410."""
     raw_server.reply(http_json({"message": GONE, "error": "No", "statusCode": status}, status))
     with pytest.raises(NumberUnavailableError) as caught:
         await client.purchase(LOCATION, NUMBER)
@@ -121,7 +123,7 @@ async def test_a_number_may_be_gone(client: LCPhoneClient, raw_server: RawServer
 async def test_a_number_may_be_gone_without_a_message(
     client: LCPhoneClient, raw_server: RawServer, status
 ):
-    """Only `error` and no `message`."""
+    """A body with `error` but without `message`."""
     raw_server.reply(http_json({"error": GONE, "status": 400}, status))
     with pytest.raises(NumberUnavailableError) as caught:
         await client.purchase(LOCATION, NUMBER)
@@ -144,8 +146,8 @@ async def test_a_number_may_be_gone_without_a_message(
     ],
     ids=lambda answer: (answer[9:12] or b"closed").decode(),
 )
-async def test_no_clear_answer_is_not_tried_again(raw_server: RawServer, new_client, answer):
-    """The service's idempotency is unproven: assume none."""
+async def test_an_unclear_outcome_is_not_retried(raw_server: RawServer, new_client, answer):
+    """The service is not known to be idempotent."""
     client = new_client(retry=RetryPolicy(max_tries=3, initial_wait=0, confirm_timeout=0))
     raw_server.reply(answer)
     with pytest.raises(PurchaseOutcomeUnknownError) as caught:
@@ -173,7 +175,7 @@ SPEAKS_OF_TIME = [
 
 
 async def purchase_error(client: LCPhoneClient, raw_server: RawServer, answer: bytes) -> Exception:
-    """What a purchase ends with whose list shows nothing, before or after."""
+    """The error of a purchase if the list has no such number, before or after."""
     raw_server.reply(answer)
     with pytest.raises((APIError, PurchaseOutcomeUnknownError)) as caught:
         await client.purchase(LOCATION, NUMBER)
@@ -183,10 +185,10 @@ async def purchase_error(client: LCPhoneClient, raw_server: RawServer, answer: b
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422])
 @pytest.mark.parametrize("message", SPEAKS_OF_TIME)
-async def test_a_refusal_that_speaks_of_time_is_in_doubt(
+async def test_a_refusal_that_mentions_a_timeout_is_in_doubt(
     v3: LCPhoneClient, raw_server: RawServer, status, message
 ):
-    """A purchase that took long is answered so though it may have acted; no status was told."""
+    """The service may have acted although it responds that it took too long."""
     answer = http_json({"message": message, "statusCode": status}, status)
     error = await purchase_error(v3, raw_server, answer)
     assert isinstance(error, PurchaseOutcomeUnknownError)
@@ -206,10 +208,10 @@ async def test_a_refusal_that_speaks_of_time_is_in_doubt(
     ],
     ids=str,
 )
-async def test_the_time_may_stand_anywhere_in_a_refusal(
+async def test_the_timeout_may_be_mentioned_anywhere(
     v3: LCPhoneClient, raw_server: RawServer, body
 ):
-    """A list of messages, `error`, `msg`, other keys and a status that differs are read too."""
+    """In a list of messages, `error`, `msg`, other keys, or a status that differs."""
     error = await purchase_error(v3, raw_server, http_json(body, 400))
     assert isinstance(error, PurchaseOutcomeUnknownError)
 
@@ -225,7 +227,7 @@ async def test_the_time_may_stand_anywhere_in_a_refusal(
     ids=str,
 )
 async def test_a_401_without_its_reason_is_in_doubt(v3: LCPhoneClient, raw_server: RawServer, body):
-    """401 "Command timed out": not a word about the token."""
+    """401 "Command timed out" is unrelated to the token."""
     error = await purchase_error(v3, raw_server, http_json(body, 401))
     assert isinstance(error, PurchaseOutcomeUnknownError)
 
@@ -250,7 +252,7 @@ CLEAR_REFUSALS = [
 async def test_a_refused_token_or_budget_is_not_in_doubt(
     v3: LCPhoneClient, raw_server: RawServer, status, message
 ):
-    """401 covers a bad token, a wrong version, a wrong location and a missing scope."""
+    """401 for a bad token, version, location or scope, and 429, are plain errors."""
     answer = http_json({"message": message, "statusCode": status}, status)
     error = await purchase_error(v3, raw_server, answer)
     assert isinstance(error, APIError)

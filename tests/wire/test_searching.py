@@ -47,7 +47,7 @@ async def test_every_filter_is_sent(client: LCPhoneClient, raw_server: RawServer
 async def test_a_country_alone_searches_local_and_toll_free(
     client: LCPhoneClient, raw_server: RawServer
 ):
-    """The document's own default is `local,tollFree`."""
+    """The documented default is `local,tollFree`."""
     raw_server.reply(http_json(EMPTY))
     await client.search_available(LOCATION, "US")
     assert raw_server.request.parameters == {"countryCode": "US", "numberTypes": "local,tollFree"}
@@ -56,7 +56,7 @@ async def test_a_country_alone_searches_local_and_toll_free(
 async def test_number_types_may_be_left_to_the_service(
     client: LCPhoneClient, raw_server: RawServer
 ):
-    """2021-07-28 requires only `countryCode`; what is `None` is not sent."""
+    """2021-07-28 requires only `countryCode`; `None` is not sent."""
     raw_server.reply(http_json(EMPTY))
     await client.search_available(LOCATION, "US", number_types=None)
     assert raw_server.request.parameters == {"countryCode": "US"}
@@ -80,10 +80,10 @@ async def test_an_empty_filter_is_sent(client: LCPhoneClient, raw_server: RawSer
     ],
 )
 @pytest.mark.parametrize(("value", "sent"), [(True, "true"), (False, "false")])
-async def test_bools_go_out_in_lower_case(
+async def test_bools_are_lower_case(
     client: LCPhoneClient, raw_server: RawServer, name, wire_name, value, sent
 ):
-    """Bool parameters go out as `true` and `false`."""
+    """Booleans are sent as `true` and `false`."""
     raw_server.reply(http_json(EMPTY))
     await client.search_available(LOCATION, "US", **{name: value})
     assert raw_server.request.parameters[wire_name] == sent
@@ -109,7 +109,7 @@ NO_DIGITS = [
 @pytest.mark.parametrize("name", ["first_part", "last_part", "anywhere"])
 @pytest.mark.parametrize("value", NO_DIGITS)
 async def test_a_part_is_digits(client: LCPhoneClient, raw_server: RawServer, name, value):
-    """Letters, `*` and the like find nothing: `ValueError` before anything is sent."""
+    """Letters, `*` and the like match nothing: `ValueError` before anything is sent."""
     with pytest.raises(ValueError, match=name):
         await client.search_available(LOCATION, "US", **{name: value})
     with pytest.raises(ValueError, match=name):
@@ -135,7 +135,7 @@ async def test_a_part_is_digits(client: LCPhoneClient, raw_server: RawServer, na
     ],
 )
 async def test_a_part_is_sent_as_digits(client: LCPhoneClient, raw_server: RawServer, name, value):
-    """Spaces, dashes and brackets are taken off."""
+    """Spaces, dashes and brackets are removed."""
     wire_name = {"first_part": "firstPart", "last_part": "lastPart"}.get(name, name)
     raw_server.reply(http_json(EMPTY))
     await client.search_available(LOCATION, "US", number_types=None, **{name: value})
@@ -170,7 +170,7 @@ FIRST_PARTS = [
 
 
 @pytest.mark.parametrize(("country", "given", "sent"), FIRST_PARTS)
-async def test_the_country_s_code_is_taken_off(
+async def test_the_calling_code_is_removed(
     client: LCPhoneClient, raw_server: RawServer, country, given, sent
 ):
     """`firstPart` is national: `813` finds numbers, `1813` and `+1813` find none."""
@@ -195,14 +195,14 @@ async def test_the_country_s_code_is_taken_off(
 async def test_another_country_s_code_is_refused(
     client: LCPhoneClient, raw_server: RawServer, country, given
 ):
-    """A code that is another country's, or nothing but a code, is a `ValueError`."""
+    """Another country's calling code, or only a calling code, is a `ValueError`."""
     with pytest.raises(ValueError, match=r"first_part .* country code"):
         await client.search_available(LOCATION, country, first_part=given)
     assert not raw_server.connections
 
 
 async def test_each_country_has_its_own_first_part(client: LCPhoneClient, raw_server: RawServer):
-    """What is one country's code are another's digits."""
+    """The calling code of one country may be ordinary digits in another."""
     raw_server.reply(http_json(EMPTY))
     searches = client.search_countries(LOCATION, ["US", "CA", "GB"], first_part="1813")
     assert len([search async for search in searches]) == 3
@@ -211,7 +211,7 @@ async def test_each_country_has_its_own_first_part(client: LCPhoneClient, raw_se
 
 
 async def test_a_code_must_suit_each_country(client: LCPhoneClient, raw_server: RawServer):
-    """`+1813` is of the US and not of GB: nothing is sent."""
+    """`+1813` belongs to the US and not to GB: nothing is sent."""
     with pytest.raises(ValueError, match="GB, \\+44"):
         client.search_countries(LOCATION, ["US", "GB"], first_part="+1813")
     assert not raw_server.connections
@@ -219,22 +219,22 @@ async def test_a_code_must_suit_each_country(client: LCPhoneClient, raw_server: 
 
 @pytest.mark.parametrize("given", ["+6721", "+1", "+0"])
 async def test_a_country_without_a_calling_code(client: LCPhoneClient, given):
-    """Antarctica has none of its own: the error says to leave it out, and names no `+0`."""
+    """Antarctica has no calling code: the error says to leave it out, and names no `+0`."""
     with pytest.raises(ValueError, match="AQ has none of its own: leave it out"):
         await client.search_available(LOCATION, "AQ", first_part=given)
 
 
 @pytest.mark.exhaustive
 def test_every_country_takes_digits():
-    """No country's numbering plan makes digits fail with anything but a clear error."""
+    """Digits raise nothing but a clear error, whatever the country's numbering plan."""
     for country in checks.COUNTRY_CODES:
         for start in ("0", "00", "011", "1", "5", "813", "+1813", "0111813", "00441"):
             with suppress(ValueError):
                 assert checks.first_digits("first_part", start, country), country
 
 
-def test_a_number_s_own_beginning_stays():
-    """No digits are taken off that a number of the country begins with, whatever they look like."""
+def test_national_digits_are_kept():
+    """Digits that begin a national number are kept, even if they resemble a calling code."""
     for country in phonenumbers.SUPPORTED_REGIONS:
         for kind in (FIXED_LINE, MOBILE, TOLL_FREE):
             example = phonenumbers.example_number_for_type(country, kind)
@@ -261,14 +261,14 @@ SPELLINGS = {
 async def test_number_types_in_any_known_spelling(
     client: LCPhoneClient, raw_server: RawServer, given, sent
 ):
-    """`local`, `tollFree`, `mobile` in search and purchase; `toll-free` in the list."""
+    """`local`, `tollFree`, `mobile` in searches and purchases; `toll-free` in the list."""
     raw_server.reply(http_json(EMPTY))
     await client.search_available(LOCATION, "US", number_types=[given])
     assert raw_server.request.parameters["numberTypes"] == sent
 
 
 async def test_an_unknown_number_type_is_sent(client: LCPhoneClient, raw_server: RawServer):
-    """New ones may come."""
+    """Other types may follow."""
     raw_server.reply(http_json(EMPTY))
     await client.search_available(LOCATION, "US", number_types=["voIP-New"])
     assert raw_server.request.parameters["numberTypes"] == "voIP-New"
@@ -280,7 +280,7 @@ async def test_an_unknown_number_type_is_sent(client: LCPhoneClient, raw_server:
 async def test_a_country_is_one_of_the_list(
     client: LCPhoneClient, raw_server: RawServer, code, meant
 ):
-    """A code that no country has: `ValueError` before anything is sent, with the code meant."""
+    """An unknown code is a `ValueError` that suggests the right one; nothing is sent."""
     told = f"no country has the code {code.upper()}" + (f": did you mean {meant}" if meant else "$")
     with pytest.raises(ValueError, match=f"country_code: {told}"):
         await client.search_available(LOCATION, code)
@@ -292,19 +292,19 @@ async def test_a_country_is_one_of_the_list(
 
 
 def test_every_country_with_phone_numbers_is_in_the_list():
-    """No country is refused whose numbers the numbering plans know."""
+    """Every country of the numbering plans is accepted."""
     assert phonenumbers.SUPPORTED_REGIONS <= COUNTRY_CODES
 
 
 @pytest.mark.parametrize("body", [EMPTY, {"numbers": []}, {"data": {"numbers": []}}, []], ids=str)
 async def test_a_search_may_find_nothing(client: LCPhoneClient, raw_server: RawServer, body):
-    """A search answers 200 with an empty list."""
+    """A search returns 200 with an empty list."""
     raw_server.reply(http_json(body))
     assert (await client.search_available(LOCATION, "US")).numbers == ()
 
 
 async def test_a_search_is_one_request(client: LCPhoneClient, raw_server: RawServer):
-    """A search is not pageable and is short."""
+    """A search has no pages and is short."""
     numbers = [{"phoneNumber": f"+1830555{n:04}"} for n in range(30)]
     raw_server.reply(http_json({"fingerprintId": "f1", "numbers": numbers}))
     found = await client.search_available(LOCATION, "US")
@@ -313,7 +313,7 @@ async def test_a_search_is_one_request(client: LCPhoneClient, raw_server: RawSer
 
 
 async def test_the_fingerprint_goes_into_the_purchase(client: LCPhoneClient, raw_server: RawServer):
-    """`fingerprintId` identifies the result and goes into the purchase."""
+    """`fingerprintId` identifies the result and is sent with the purchase."""
     bought = {"number": "+18305551234", "locationId": LOCATION, "id": "a", "underLcAccount": True}
     raw_server.reply(http_json(FOUND), http_json({"data": bought}, 201))
     found = await client.search_available(LOCATION, "US")
@@ -322,7 +322,7 @@ async def test_the_fingerprint_goes_into_the_purchase(client: LCPhoneClient, raw
 
 
 async def test_countries_are_each_searched_once(client: LCPhoneClient, raw_server: RawServer):
-    """`search_countries` takes duplicates and lower case in its list."""
+    """`search_countries` accepts duplicates and lower case."""
     raw_server.reply(http_json(EMPTY))
     searches = client.search_countries(LOCATION, ["US", "us", "CA", "US", "ca"], anywhere="1")
     assert sorted([search.country_code async for search in searches]) == ["CA", "US"]
@@ -333,7 +333,7 @@ async def test_countries_are_each_searched_once(client: LCPhoneClient, raw_serve
 async def test_a_failed_country_never_loses_the_others(
     client: LCPhoneClient, raw_server: RawServer
 ):
-    """Each country comes with its result or its error."""
+    """Each country is returned with its result or its error."""
 
     def answer(request: RawRequest) -> bytes:
         if request.parameters["countryCode"] == "CA":
@@ -353,7 +353,7 @@ async def test_a_failed_country_never_loses_the_others(
 
 @pytest.mark.parametrize("code", ["", "U", "USA", "U1", "U ", "12", "U/", "ÜS", "\u017fs"])
 async def test_a_country_code_is_two_letters(client: LCPhoneClient, raw_server: RawServer, code):
-    """A country code that is not two letters: `ValueError` before anything is sent."""
+    """Any other length is a `ValueError` before anything is sent."""
     with pytest.raises(ValueError):  # noqa: PT011
         await client.search_available(LOCATION, code)
     with pytest.raises(ValueError):  # noqa: PT011

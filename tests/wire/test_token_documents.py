@@ -1,4 +1,4 @@
-"""The vendor's OAuth documents: what is sent is valid by them, and their examples decode."""
+"""The vendor's OAuth documents: requests are valid by them, and their examples decode."""
 
 import json
 
@@ -23,7 +23,7 @@ ASKED = Request("POST", "/oauth/token", "/oauth/token", "", None)
 
 
 class Sent:
-    """A raw request as openapi-core wants to see it."""
+    """A raw request in the form that openapi-core requires."""
 
     def __init__(self, request):
         self.host_url = "https://services.leadconnectorhq.com"
@@ -36,7 +36,7 @@ class Sent:
 
 
 async def sent_by(raw_server, contract, call):
-    """The first request that a call sends, whatever becomes of it."""
+    """The first request of a call, regardless of its outcome."""
     raw_server.reply(http_json({"message": "no"}, 400))
     agency = OAuthTokens(client_id="id", client_secret="secret", refresh_token="refresh")
     if call == "refresh":
@@ -58,8 +58,8 @@ async def sent_by(raw_server, contract, call):
 
 
 @pytest.mark.parametrize("call", ["refresh", "location token", "locations"])
-async def test_what_is_sent_is_valid(raw_server, contract, call):
-    """Sends what the document of each contract asks for."""
+async def test_requests_are_valid(raw_server, contract, call):
+    """Sends requests that are valid by the document of each contract."""
     request = await sent_by(raw_server, contract, call)
     OpenAPI.from_dict(corrected(contract, "oauth")).validate_request(Sent(request))
     assert request.headers["version"] == contract
@@ -80,7 +80,7 @@ def grants():
 @pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize("body", grants())
 def test_every_example_of_tokens_decodes(body, wrapped):
-    """Reads the tokens and their lifetime from the examples of both spellings."""
+    """Decodes the tokens and their lifetime from the examples in both spellings."""
     sent = {"data": body, "statusCode": 200} if wrapped else body
     read = token_responses.grant(ASKED, Answer(200, {}, json.dumps(sent).encode()))
     assert read.access_token == "ab12dc0ae1234a7898f9ff06d4f69gh"
@@ -91,7 +91,7 @@ def test_every_example_of_tokens_decodes(body, wrapped):
 
 @pytest.mark.parametrize("contract", ["v3", "2021-07-28"])
 def test_every_example_of_locations_decodes(contract):
-    """Reads each location of the examples, with all that the document says of it."""
+    """Decodes each location of the examples with all its documented fields."""
     bodies = [
         body
         for path, _, status, body in examples(corrected(contract, "oauth"))
@@ -116,6 +116,6 @@ def test_every_example_of_locations_decodes(contract):
     ],
 )
 def test_both_spellings(body):
-    """Takes either spelling of each field, whatever the contract."""
+    """Accepts either spelling of each field under either contract."""
     read = token_responses.grant(ASKED, Answer(200, {}, json.dumps(body).encode()))
     assert attrs.asdict(read) == attrs.asdict(Grant("a", "r", HOUR, "c"))

@@ -1,4 +1,4 @@
-"""`docs/wire.md`: Tokens: what each line of it means for the bytes that are sent and read."""
+"""`docs/wire.md`: Tokens, as bytes that are sent and received."""
 
 import json
 
@@ -43,7 +43,7 @@ def bearers(raw_server):
 
 
 async def test_a_private_integration_token_is_static(raw_server, contract):
-    """Sends it with each call, and asks for no other, though it is called invalid."""
+    """Sends it with each call and never refreshes it, even if the service calls it invalid."""
     refused = http_json({"message": "Invalid token: access token is invalid"}, 401)
     raw_server.reply(EMPTY, EMPTY, refused)
     async with client_of(raw_server, "pit-1", contract) as client:
@@ -73,7 +73,7 @@ async def test_a_refresh_token_is_rotated_at_each_use(raw_server, contract, cloc
 
 
 async def refreshed(raw_server, contract):
-    """The request of a refresh, which carries the version and no token."""
+    """The request of a refresh, which has the version and no token."""
     raw_server.reply(tokens(2), EMPTY)
     async with client_of(raw_server, app(), contract) as client:
         await client.active_numbers_page("loc1")
@@ -85,7 +85,7 @@ async def refreshed(raw_server, contract):
 
 
 async def test_a_refresh_under_2021(raw_server):
-    """Is a form in snake_case, escaped as forms are, without a token of its own."""
+    """The refresh is a form in snake_case, form-encoded, without an Authorization header."""
     refresh = await refreshed(raw_server, "2021-07-28")
     assert refresh.headers["content-type"] == "application/x-www-form-urlencoded"
     assert refresh.body == (
@@ -95,7 +95,7 @@ async def test_a_refresh_under_2021(raw_server):
 
 
 async def test_a_refresh_under_v3(raw_server):
-    """Is JSON in camelCase."""
+    """The refresh is JSON in camelCase."""
     refresh = await refreshed(raw_server, "v3")
     assert refresh.headers["content-type"] == "application/json"
     assert refresh.json == {
@@ -107,7 +107,7 @@ async def test_a_refresh_under_v3(raw_server):
 
 
 async def test_a_code(raw_server, contract):
-    """Is sent in the same way, with the kind of the tokens and the redirect URI."""
+    """A code is sent in the same way, with the user type and the redirect URI."""
     raw_server.reply(tokens(1))
     async with client_of(raw_server, "unused", contract) as client:
         await client.exchange_code(
@@ -140,7 +140,7 @@ async def test_a_code(raw_server, contract):
     ids=["snake_case", "camelCase", "both"],
 )
 async def test_both_spellings(raw_server, contract, answer):
-    """Reads either spelling under either contract."""
+    """Accepts either spelling under either contract."""
     raw_server.reply(http_json(answer))
     async with client_of(raw_server, "unused", contract) as client:
         grant = await client.exchange_code("c", client_id="a", client_secret="b")
@@ -148,8 +148,8 @@ async def test_both_spellings(raw_server, contract, answer):
     assert (grant.location_id, grant.company_id) == ("l", "c")
 
 
-async def test_a_call_of_the_phone_wants_the_location_s_token(raw_server, contract):
-    """`Location-Access`: asks for the location's token as a form, and calls with that alone."""
+async def test_a_phone_call_requires_the_location_s_token(raw_server, contract):
+    """Requests the location's token with a form, and sends calls with that token only."""
     raw_server.reply(tokens("-of-loc1"), EMPTY, tokens("-of-loc2"), EMPTY)
     source = AgencyTokens(company_id="company 1", source="agency-token")
     async with client_of(raw_server, source, contract) as client:
@@ -165,8 +165,8 @@ async def test_a_call_of_the_phone_wants_the_location_s_token(raw_server, contra
     assert bearers(raw_server) == [own, "Bearer a-of-loc1", own, "Bearer a-of-loc2"]
 
 
-async def test_the_locations_of_an_app_want_the_agency_s_token(raw_server):
-    """Names the pages of each contract in its own way."""
+async def test_the_locations_of_an_app_require_the_agency_s_token(raw_server):
+    """Requests the pages with each contract's parameters."""
     source = AgencyTokens(company_id="c", source="agency-token")
     paging = {"pagination": {"hasNextPage": False}}
     for contract in ("v3", "2021-07-28"):
@@ -187,7 +187,7 @@ async def test_the_locations_of_an_app_want_the_agency_s_token(raw_server):
 
 
 async def test_a_location_that_is_not_active(raw_server, contract):
-    """Is final: the refresh token is sent once, and the error says what helps."""
+    """The error is final: the refresh token is sent once, and the error has a hint."""
     raw_server.reply(INACTIVE)
     one = LCPhoneClient(app(), base_url=raw_server.url, api_version=contract)
     async with one as client:
@@ -199,7 +199,7 @@ async def test_a_location_that_is_not_active(raw_server, contract):
 
 
 async def test_a_token_without_a_location(raw_server, contract):
-    """An empty `locationId` and `userType: Company`: the tokens of an agency."""
+    """An empty `locationId` with `userType: Company`: the tokens of an agency."""
     raw_server.reply(tokens(1, locationId="", userType="Company", companyId="c"))
     async with client_of(raw_server, "unused", contract) as client:
         grant = await client.exchange_code("c", client_id="a", client_secret="b")
@@ -214,7 +214,7 @@ WHOSE = [
 
 @pytest.mark.parametrize(("told", "whose"), WHOSE)
 async def test_an_endpoint_that_has_been_removed(raw_server, contract, clock, told, whose):
-    """Tries `/oauth/reconnect` once for a lost refresh token, and says to authorize again."""
+    """Tries `/oauth/reconnect` once for a lost refresh token; the error says to authorize again."""
     raw_server.reply(tokens(2, **told), EMPTY, INVALID, REMOVED)
     async with client_of(raw_server, app(failure_cooldown=0.001), contract) as client:
         await client.active_numbers_page("loc1")
@@ -231,7 +231,7 @@ async def test_an_endpoint_that_has_been_removed(raw_server, contract, clock, to
 
 @pytest.mark.parametrize(("told", "whose"), WHOSE)
 async def test_a_reconnect(raw_server, contract, clock, told, whose):
-    """Sends the code that it returns for new tokens, of the kind that was lost."""
+    """Exchanges the returned code for new tokens of the same user type."""
     code = http_json({"authorizationCode": "code-1"})
     raw_server.reply(tokens(2, **told), EMPTY, INVALID, code, tokens(3), EMPTY)
     async with client_of(raw_server, app(), contract) as client:

@@ -38,14 +38,14 @@ async def test_each_contract_has_its_version_header(
 
 
 async def test_v3_is_the_default(v3: LCPhoneClient, raw_server: RawServer):
-    """`v3` (default here)."""
+    """`v3` is the default."""
     raw_server.reply(http_json({"numbers": []}))
     await v3.active_numbers_page(LOCATION)
     assert raw_server.request.headers["version"] == "v3"
 
 
 async def test_other_versions_are_refused(raw_server: RawServer, new_client):
-    """There are two contracts and no third."""
+    """Only the two contracts are accepted."""
     with pytest.raises(ValueError, match=r"^api_version must be v3 or 2021-07-28$"):
         new_client(api_version="v4")
     assert not raw_server.connections
@@ -81,7 +81,7 @@ async def test_each_operation_has_its_request_line(
 
 
 async def test_v3_wraps_the_purchase(v3: LCPhoneClient, raw_server: RawServer):
-    """V3 wraps purchase (201): `data: {number, locationId, id, underLcAccount}`."""
+    """V3 wraps a purchase (201): `data: {number, locationId, id, underLcAccount}`."""
     data = {"number": NUMBER, "locationId": LOCATION, "id": "acc1", "underLcAccount": False}
     raw_server.reply(http_json(wrapped(data, 201), 201))
     bought = await v3.purchase(LOCATION, NUMBER)
@@ -91,10 +91,8 @@ async def test_v3_wraps_the_purchase(v3: LCPhoneClient, raw_server: RawServer):
     assert bought.extra == {}
 
 
-async def test_2021_answers_a_purchase_with_the_account(
-    v2021: LCPhoneClient, raw_server: RawServer
-):
-    """An account record whose `numbers` is a dict, with its fields in snake_case."""
+async def test_2021_returns_the_account_for_a_purchase(v2021: LCPhoneClient, raw_server: RawServer):
+    """An account record in snake_case, whose `numbers` is an object."""
     raw_server.reply(http_json(ACCOUNT, 201))
     bought = await v2021.purchase(LOCATION, NUMBER)
     assert (bought.number, bought.location_id, bought.id) == (NUMBER, LOCATION, "acc1")
@@ -106,7 +104,7 @@ async def test_2021_answers_a_purchase_with_the_account(
 async def test_the_account_lists_every_number_of_the_location(
     v2021: LCPhoneClient, raw_server: RawServer
 ):
-    """`numbers` is the account's dict: the number bought is the one that was asked for."""
+    """`numbers` holds all numbers of the account; the purchased number is the requested one."""
     numbers = {"+18305550001": "conversation", NUMBER: "conversation", "+18305550002": ""}
     raw_server.reply(http_json({**ACCOUNT, "numbers": numbers}, 201))
     bought = await v2021.purchase(LOCATION, NUMBER)
@@ -117,14 +115,14 @@ async def test_the_account_lists_every_number_of_the_location(
 async def test_either_contract_reads_the_account(
     client: LCPhoneClient, raw_server: RawServer, body
 ):
-    """The account record is read on either contract, bare or wrapped."""
+    """The account record is decoded under either contract, bare or wrapped."""
     raw_server.reply(http_json(body, 201))
     bought = await client.purchase(LOCATION, NUMBER)
     assert (bought.number, bought.id, bought.under_lc_account) == (NUMBER, "acc1", True)
 
 
 async def test_v3_wraps_the_active_numbers(v3: LCPhoneClient, raw_server: RawServer):
-    """V3 wraps active numbers (200): `isUnderLc`, optional `total`, optional `rcsSenderIds`."""
+    """V3 wraps active numbers (200): `isUnderLc`, optional `total` and `rcsSenderIds`."""
     sender = {
         "number": "rcs-1",
         "numberType": "rcsSenderId",
@@ -150,14 +148,14 @@ async def test_v3_wraps_the_active_numbers(v3: LCPhoneClient, raw_server: RawSer
 
 
 async def test_v3_may_leave_out_total_and_senders(v3: LCPhoneClient, raw_server: RawServer):
-    """Optional `total`, optional `rcsSenderIds`."""
+    """`total` and `rcsSenderIds` are optional."""
     raw_server.reply(http_json(wrapped({"numbers": [{"phoneNumber": NUMBER}], "isUnderLc": False})))
     page = await v3.active_numbers_page(LOCATION)
     assert (page.total, page.rcs_sender_ids, page.is_under_lc) == (None, None, False)
 
 
-async def test_2021_answers_flat(v2021: LCPhoneClient, raw_server: RawServer):
-    """`{numbers[], isUnderGhl, pageSize, page, accountStatus}` and no `total`."""
+async def test_2021_is_not_wrapped(v2021: LCPhoneClient, raw_server: RawServer):
+    """`{numbers[], isUnderGhl, pageSize, page, accountStatus}`, without `total`."""
     body = {
         "numbers": [{"phoneNumber": NUMBER}],
         "isUnderGhl": True,
@@ -177,7 +175,7 @@ async def test_2021_answers_flat(v2021: LCPhoneClient, raw_server: RawServer):
 async def test_available_numbers_come_bare_or_wrapped(
     client: LCPhoneClient, raw_server: RawServer, wrap
 ):
-    """Available has no response schema in v3: the 2021 body, bare or wrapped."""
+    """V3 has no response schema for a search: the 2021 body, bare or wrapped."""
     raw_server.reply(http_json(wrap(FOUND)))
     found = await client.search_available(LOCATION, "US")
     assert found.fingerprint_id == "f1"
@@ -202,7 +200,7 @@ async def test_available_numbers_come_bare_or_wrapped(
     ids=str,
 )
 async def test_pools_come_in_four_shapes(client: LCPhoneClient, raw_server: RawServer, body):
-    """`{success, data: [pool], total}`; a bare list, `pools` or `numberPools`."""
+    """`{success, data: [pool], total}`, a bare list, `pools` or `numberPools`."""
     raw_server.reply(http_json(body))
     (pool,) = await client.number_pools(LOCATION)
     assert (pool.id, pool.name) == ("pool1", "Sales")
@@ -221,7 +219,7 @@ async def test_a_location_may_have_no_pools(client: LCPhoneClient, raw_server: R
 
 
 async def test_unknown_keys_beside_the_payload_are_kept(v3: LCPhoneClient, raw_server: RawServer):
-    """A field that the service sends and the model does not know is kept in `extra`."""
+    """Unknown keys are kept in `extra`."""
     raw_server.reply(http_json({**wrapped({"numbers": [], "inner": 1}), "traceId": "t1"}))
     page = await v3.active_numbers_page(LOCATION)
     assert page.extra == {"inner": 1, "traceId": "t1"}

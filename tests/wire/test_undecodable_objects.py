@@ -1,4 +1,4 @@
-"""What can be read of a JSON object that no decoder takes."""
+"""The readable fields of a JSON object that no decoder accepts."""
 
 import json
 
@@ -20,14 +20,14 @@ objects = st.dictionaries(st.text() | st.just("data"), values, max_size=5)
 @FAST
 @given(objects)
 def test_whole_objects(document):
-    """Reads an object that is not broken as a decoder does."""
+    """Reads a valid object as a decoder does."""
     assert legible(json.dumps(document)) == (document, True)
     assert legible(json.dumps(document, ensure_ascii=False, indent=1)) == (document, True)
 
 
 @FAST
 @given(objects, st.sampled_from(["NaN", "01", "1e999", '[{"a": NaN}]']))
-def test_fields_beside_what_is_broken(document, broken):
+def test_fields_beside_a_broken_value(document, broken):
     """Reads every other field of the object, and of the objects within its `data`."""
     document.pop("new", None)
     text = f'{{"new": {broken}, {json.dumps(document)[1:]}'
@@ -41,7 +41,7 @@ def test_fields_beside_what_is_broken(document, broken):
 @FAST
 @given(st.text(st.sampled_from('[]{}:,"\\\\ a1')))
 def test_any_text(text):
-    """Returns something of any text, and the whole of an object only if that has an end."""
+    """Returns a result for any text, and the whole object only if it is complete."""
     fields, is_whole = legible(text)
     assert isinstance(fields, dict)
     assert not is_whole or "}" in text
@@ -49,5 +49,5 @@ def test_any_text(text):
 
 @pytest.mark.parametrize("text", ['{"a":', "{", "[", '{"', '{"\\"', "{[", "}", '{"data":{'])
 def test_long_texts(text):
-    """Takes no more time for a long text than its length warrants."""
+    """Takes time in proportion to the length of the text."""
     legible(text * 100_000)

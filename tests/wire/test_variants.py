@@ -1,6 +1,6 @@
-"""The client's calls over every variant of the wire that the sandbox can speak, on both contracts.
+"""The client's calls over every variant of the wire that the sandbox has, under both contracts.
 
-What a call gives is held against the sandbox's own state, which no variant changes.
+Results are compared with the sandbox's own state, which no variant changes.
 """
 
 from contextlib import asynccontextmanager
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.parametrize("contract", CONTRACTS)
 
 @asynccontextmanager
 async def service(profile, contract, **options):
-    """A sandbox that speaks so, and a client of it."""
+    """A sandbox with these variants, and a client of it."""
     retry = RetryPolicy(max_tries=1, confirm_timeout=5)
     async with (
         Sandbox(profile=profile, **options) as sandbox,
@@ -49,11 +49,11 @@ async def walked(client, **options):
 @pytest.mark.sample(40)
 @every_profile
 @pytest.mark.parametrize("page_size", [7, 40, 1000])
-async def test_a_walk_gives_every_number_once(profile, contract, page_size):
-    """Every number of the location, each once, in the service's order."""
+async def test_a_walk_yields_every_number_once(profile, contract, page_size):
+    """Every number of the location, once, in the service's order."""
     async with service(profile, contract) as (sandbox, client):
         is_stuck = profile == "ignored-pages" and page_size < 120
-        # A full last page that comes again tells nobody that it was the last, without a total.
+        # Without a total, a repeated full page does not show that it is the last.
         is_unclear = profile == "clamped-pages" and contract != "v3" and 120 % page_size == 0
         if is_stuck or is_unclear:
             with pytest.raises(RepeatedPageError):
@@ -64,8 +64,8 @@ async def test_a_walk_gives_every_number_once(profile, contract, page_size):
 
 
 @every_profile
-async def test_a_number_is_what_the_service_holds(profile, contract):
-    """What a number says is what the sandbox knows of it, as far as the variant says it."""
+async def test_a_number_equals_the_sandbox_s(profile, contract):
+    """A number has the sandbox's values, as far as the variant includes them."""
     async with service(profile, contract) as (sandbox, client):
         for number, true in zip(
             await walked(client), sandbox.location(LOCATION).numbers, strict=True
@@ -90,7 +90,7 @@ async def test_a_number_is_what_the_service_holds(profile, contract):
 
 @every_profile
 async def test_one_page(profile, contract):
-    """A page by its number, and an empty list, read well."""
+    """A page by its number, and an empty list, decode."""
     async with service(profile, contract) as (sandbox, client):
         page = await client.active_numbers_page(LOCATION, page_size=10, skip_number_pool=False)
         assert [number.phone_number for number in page.numbers] == listed(sandbox)[:10]
@@ -102,7 +102,7 @@ async def test_one_page(profile, contract):
 
 @every_profile
 async def test_searches(profile, contract):
-    """Searches find numbers that fit, in several countries at once."""
+    """Searches return matching numbers, in several countries at once."""
     async with service(profile, contract) as (_, client):
         found = await client.search_available(LOCATION, "US", first_part="830", sms_enabled=True)
         assert len(found.numbers) == 30
@@ -120,7 +120,7 @@ async def test_searches(profile, contract):
 
 @every_profile
 async def test_pools(profile, contract):
-    """Pools come with their numbers."""
+    """Pools are returned with their numbers."""
     async with service(profile, contract) as (sandbox, client):
         location = sandbox.location(LOCATION)
         pools = await client.number_pools(LOCATION)
@@ -133,7 +133,7 @@ async def test_pools(profile, contract):
 
 @every_profile
 async def test_a_purchase(profile, contract):
-    """A number is bought once, is in the list, and is gone for the next."""
+    """A number is bought once, is listed afterwards, and is unavailable to the next purchase."""
     async with service(profile, contract) as (sandbox, client):
         found = await client.search_available(LOCATION, "US")
         number = found.numbers[0]
@@ -148,8 +148,8 @@ async def test_a_purchase(profile, contract):
 
 
 @every_profile
-async def test_a_lost_answer_is_found_in_the_list(profile, contract):
-    """A purchase whose answer is lost is confirmed from the list."""
+async def test_a_purchase_with_a_lost_response_is_confirmed(profile, contract):
+    """The list confirms a purchase whose response was lost."""
     fault = Fault(operation="purchase", point="after", damage="reset")
     async with service(profile, contract, faults=[fault]) as (sandbox, client):
         number = (await client.search_available(LOCATION, "US")).numbers[0]
@@ -160,7 +160,7 @@ async def test_a_lost_answer_is_found_in_the_list(profile, contract):
 
 @every_profile
 async def test_refusals(profile, contract):
-    """A status is the error that its name says, with the service's message."""
+    """Each status raises its error class, with the service's message."""
     faults = [Fault(operation="pools", status=500), Fault(operation="available", status=429)]
     async with service(profile, contract, faults=faults) as (_, client):
         with pytest.raises(ServerError, match=r"Internal server error|Internal Server Error"):
@@ -170,8 +170,8 @@ async def test_refusals(profile, contract):
         assert caught.value.retry_after == (1 if profile == "retry-after" else 10)
 
 
-async def test_profiles_add_up(contract):
-    """Several variants that do not exclude each other are on at once."""
+async def test_variants_combine(contract):
+    """Several variants that do not exclude each other are active at once."""
     names = ["phone-numbers", "rfc2822-dates", "no-total", "absent-empty", "message-list"]
     async with service(names, contract) as (sandbox, client):
         assert [number.phone_number for number in await walked(client)] == listed(sandbox)
