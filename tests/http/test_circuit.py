@@ -1,4 +1,4 @@
-"""A service that is down is left alone: the failures of a client as a whole have a budget."""
+"""The circuit breaker: after too many failures, a client sends nothing for a while."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ async def outcomes(calls):
 
 
 def later(monkeypatch, seconds):
-    """Lets the loop's clock jump."""
+    """Advances the loop's clock."""
     loop = asyncio.get_running_loop()
     now = loop.time
     monkeypatch.setattr(loop, "time", lambda: now() + seconds)
@@ -57,26 +57,26 @@ async def down(raw_server):
 
 
 async def test_a_service_that_is_down_is_not_hammered(down):
-    """Tries none of the calls again that were under way when it opened, and sends no others."""
+    """Calls that are in progress when it opens are not retried, and no others are sent."""
     async with client_of(down) as client:
         errors = await outcomes(client.number_pools(f"location{i}") for i in range(300))
         sent = len(down.requests)
         errors += await outcomes(client.number_pools(f"location{i}") for i in range(300))
-    assert BUDGET <= sent <= 300 + BUDGET  # of 1,500 tries that the calls may have
+    assert BUDGET <= sent <= 300 + BUDGET  # of up to 1,500 attempts
     assert len(down.requests) == sent
     assert {type(error) for error in errors} == {CircuitOpenError}
 
 
-async def test_calls_one_after_another_spend_the_budget(down):
-    """Sends just as many failing tries as the budget has, retries included, and then nothing."""
+async def test_sequential_calls_use_up_the_failure_budget(down):
+    """Sends exactly as many failing attempts as the budget allows, retries included."""
     async with client_of(down) as client:
         errors = [await outcomes([client.number_pools("location")]) for _ in range(9)]
     assert len(down.requests) == BUDGET
     assert [type(error) for (error,) in errors] == [ServerError] * 2 + [CircuitOpenError] * 7
 
 
-async def test_an_open_circuit_says_so(down, caplog):
-    """Tells call, last failure and the time until the next try; the log tells once."""
+async def test_an_open_circuit_is_reported(down, caplog):
+    """The error has call, last failure and time of the next probe; the log reports it once."""
     caplog.set_level(logging.WARNING)
     async with client_of(down) as client:
         await outcomes(client.number_pools("location") for _ in range(3))
@@ -90,7 +90,7 @@ async def test_an_open_circuit_says_so(down, caplog):
     assert told.startswith("the service seems to be down, it is asked every 2 s from now on: 503: ")
 
 
-async def test_after_a_pause_one_call_finds_out(down, monkeypatch):
+async def test_one_call_is_the_probe(down, monkeypatch):
     """Sends one call every two seconds."""
     async with client_of(down, max_tries=1) as client:
         await outcomes(client.number_pools("location") for _ in range(BUDGET))
@@ -103,8 +103,8 @@ async def test_after_a_pause_one_call_finds_out(down, monkeypatch):
             assert len(down.requests) == sent + 1
 
 
-async def test_the_first_answer_closes_it(down, monkeypatch):
-    """Sends all calls again, with a whole budget, once one was answered."""
+async def test_the_first_response_closes_it(down, monkeypatch):
+    """Sends all calls again, with a full budget, after one response."""
     async with client_of(down, max_tries=1) as client:
         await outcomes(client.number_pools("location") for _ in range(BUDGET))
         down.reply(POOLS)
@@ -115,8 +115,8 @@ async def test_the_first_answer_closes_it(down, monkeypatch):
     assert [type(error) for error in errors] == [ServerError] * BUDGET
 
 
-async def test_other_calls_tell_of_it_each_in_its_way(down):
-    """Gives a search of many countries the error for each, and leaves the others' answers."""
+async def test_a_search_of_many_countries(down):
+    """Returns the error for each country that failed, and the results of the others."""
     async with client_of(down) as client:
         await outcomes(client.number_pools("location") for _ in range(3))
         found = [search async for search in client.search_countries("location", ["US", "CA"])]
@@ -125,7 +125,7 @@ async def test_other_calls_tell_of_it_each_in_its_way(down):
 
 
 async def test_a_purchase_is_not_sent(down, tmp_path):
-    """Buys nothing, leaves nothing open in the journal, and says that nothing was sent."""
+    """Buys nothing, leaves nothing open, and the error says that nothing was sent."""
     with PurchaseJournal(tmp_path / "journal.db") as journal:
         retry = RetryPolicy(initial_wait=0, max_tries=1, failure_budget=BUDGET)
         client = LCPhoneClient("t", base_url=down.url, retry=retry, journal=journal)
@@ -138,7 +138,7 @@ async def test_a_purchase_is_not_sent(down, tmp_path):
 
 
 async def test_a_purchase_that_was_sent_stays_in_doubt(down, tmp_path):
-    """Raises that the outcome is unknown where the POST failed and opened the circuit."""
+    """Raises `PurchaseOutcomeUnknownError` if the POST itself opened the circuit."""
     retry = RetryPolicy(initial_wait=0, max_tries=1, failure_budget=1, confirm_timeout=0.01)
     async with LCPhoneClient("t", base_url=down.url, retry=retry) as client:
         with pytest.raises(PurchaseOutcomeUnknownError):
@@ -146,8 +146,8 @@ async def test_a_purchase_that_was_sent_stays_in_doubt(down, tmp_path):
     assert [request.method for request in down.requests] == ["POST"]
 
 
-async def test_what_is_not_sent_takes_no_slot(down):
-    """Turns away all who stood in a location's line when the first of them has a slot."""
+async def test_calls_that_are_not_sent_take_no_slot(down):
+    """Fails all calls in a location's wait queue as soon as the first of them has a slot."""
     limiter = RateLimiter(1, 1000)
     retry = RetryPolicy(max_tries=1, failure_budget=1)
     async with LCPhoneClient("t", base_url=down.url, retry=retry, limiter=limiter) as client:
@@ -164,7 +164,7 @@ async def test_what_is_not_sent_takes_no_slot(down):
 
 
 def failures_of(circuit, *errors):
-    """Sends one request after another that meet these."""
+    """Sends one request after another with these outcomes."""
     for error in errors:
         circuit.admit(REQUEST)
         circuit.learn(error)
@@ -179,8 +179,8 @@ NO_OUTAGES = [
 
 
 @pytest.mark.parametrize("error", NO_OUTAGES, ids=lambda error: type(error).__name__)
-def test_a_service_that_says_no_is_there(error):
-    """Stays closed whatever the service answers, as long as it is no trouble of its own."""
+def test_refusals_do_not_open_it(error):
+    """Stays closed whatever the service refuses, if the service itself works."""
 
     async def main():
         failures_of(Circuit(2), *[error] * 9)
@@ -188,8 +188,8 @@ def test_a_service_that_says_no_is_there(error):
     run(main())
 
 
-def test_a_client_that_is_closed_says_nothing_of_the_service():
-    """Stays open where nothing was sent, as it does until there is an answer."""
+def test_a_closed_client_does_not_close_it():
+    """Stays open if nothing was sent, until there is a response."""
 
     async def main():
         circuit = Circuit(1)
@@ -201,8 +201,8 @@ def test_a_client_that_is_closed_says_nothing_of_the_service():
     run(main())
 
 
-def test_a_service_that_answers_now_and_then_is_there():
-    """Stays closed as long as one try in eleven is answered."""
+def test_occasional_responses_keep_it_closed():
+    """Stays closed as long as one attempt in eleven has a response."""
 
     async def main():
         failures_of(Circuit(11), *[*[DOWN] * 10, None] * 99)
@@ -211,8 +211,8 @@ def test_a_service_that_answers_now_and_then_is_there():
 
 
 @pytest.mark.exhaustive
-async def test_a_bad_location_closes_the_way_to_no_other(raw_server):
-    """Sends the calls of other locations, however often those of one are tried in vain."""
+async def test_a_failing_location_does_not_block_the_others(raw_server):
+    """Sends the calls of other locations, however often those of one location fail."""
     raw_server.reply(lambda request: http(status=500) if "bad" in request.target else POOLS)
     async with client_of(raw_server) as client:
         for _ in range(30):
@@ -221,8 +221,8 @@ async def test_a_bad_location_closes_the_way_to_no_other(raw_server):
             assert await client.number_pools("good") == []
 
 
-def test_what_was_answered_long_ago_is_no_credit():
-    """Opens after as many failures as the budget has, however many answers came before."""
+def test_old_responses_do_not_count():
+    """Opens after the budgeted number of failures, however many responses came before."""
 
     async def main():
         circuit = Circuit(2)
@@ -233,8 +233,8 @@ def test_what_was_answered_long_ago_is_no_credit():
     run(main())
 
 
-def test_a_try_without_an_outcome_is_followed_by_another():
-    """Sends one more after the next pause where the first was cancelled."""
+def test_a_cancelled_probe_is_followed_by_another():
+    """Sends another probe after the next pause if the first was cancelled."""
 
     async def main():
         circuit = Circuit(1)
@@ -250,7 +250,7 @@ def test_a_try_without_an_outcome_is_followed_by_another():
 
 
 def times_of_a_call(circuit):
-    """The moments at which a call asks an open circuit, and what its caller gets."""
+    """The times at which a call meets an open circuit, and its result."""
     asked = []
 
     async def attempt():
@@ -268,15 +268,15 @@ def times_of_a_call(circuit):
     return run(main()), asked
 
 
-def test_other_calls_do_not_wait():
-    """Raises at once, so that who waits for a request can be told."""
+def test_ordinary_calls_do_not_wait():
+    """Raises at once, so that a waiting user can be told."""
     outcome, asked = times_of_a_call(Circuit(1))
     assert isinstance(outcome, CircuitOpenError)
     assert asked == [0]
 
 
 def test_bulk_calls_wait():
-    """Goes on after the pause, as work without anybody who waits for it should."""
+    """Continues after the pause."""
     with bulk():
         outcome, asked = times_of_a_call(Circuit(1))
     assert outcome == "answer"
@@ -284,7 +284,7 @@ def test_bulk_calls_wait():
 
 
 def test_bulk_calls_do_not_wait_for_ever():
-    """Gives up where the circuit is still open after `max_time`, however many tries it may have."""
+    """Raises if the circuit is still open after `max_time`, whatever `max_tries` is."""
 
     async def attempt():
         raise CircuitOpenError("GET", "/", "down", 2.0)

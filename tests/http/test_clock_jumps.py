@@ -1,4 +1,4 @@
-"""A time of day that jumps, by an hour or by years, at any moment of a call."""
+"""The system clock jumps, by an hour or by years, at any point of a call."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ class TimeOfDay:
 
 @pytest.fixture
 def time_of_day(monkeypatch):
-    """The machine's time of day, which a test may set."""
+    """The system's time of day, which a test may set."""
     time = TimeOfDay()
     monkeypatch.setattr(clock, "now", time)
     return time
@@ -52,7 +52,7 @@ async def shop(tmp_path):
 @pytest.mark.sample(2)
 @JUMPS
 async def test_a_purchase_of_unknown_outcome(shop, time_of_day, jump):
-    """Stays open however the clock is set after it: `settle` gives it up by its true age."""
+    """Stays open however the clock is set: `reconcile` goes by its true age."""
     shop.fails(RESET)
     with pytest.raises(PurchaseOutcomeUnknownError):
         await shop.client().purchase(PLACE, NUMBER)
@@ -68,8 +68,8 @@ async def test_a_purchase_of_unknown_outcome(shop, time_of_day, jump):
 
 @pytest.mark.sample(1)
 @JUMPS
-async def test_a_purchase_under_way(shop, time_of_day, jump):
-    """Is left to its maker if the clock is set while it is sent, and is not made again."""
+async def test_a_purchase_in_progress(shop, time_of_day, jump):
+    """Stays with its maker if the clock is set while it is sent, and is not repeated."""
     slow = Fault(operation="purchase", delay=2)
     shop.fails(slow)
     buying = asyncio.create_task(shop.client(timeout=5).purchase(PLACE, NUMBER))
@@ -85,7 +85,7 @@ async def test_a_purchase_under_way(shop, time_of_day, jump):
 
 @JUMPS
 async def test_a_list_that_is_behind(shop, time_of_day, jump):
-    """A number bought a moment ago is not bought again, though the list does not show it yet."""
+    """A number that was just bought is not bought again, even if the list lacks it."""
     await shop.client().purchase(PLACE, NUMBER)
     shop.sandbox.location(PLACE).release(NUMBER)
     time_of_day.ahead = jump
@@ -94,7 +94,7 @@ async def test_a_list_that_is_behind(shop, time_of_day, jump):
     assert shop.paid == [NUMBER]
 
 
-async def test_a_record_of_the_future(shop, time_of_day):
+async def test_a_record_from_the_future(shop, time_of_day):
     """A clock that was set back makes another process wait, and never buy twice."""
     time_of_day.ahead = YEARS
     shop.fails(RESET)
@@ -108,8 +108,8 @@ async def test_a_record_of_the_future(shop, time_of_day):
 
 
 @pytest.mark.parametrize("jump", [YEARS, -YEARS], ids=str)
-async def test_a_spent_day(time_of_day, jump):
-    """Is spent until the limit resets, however the clock is set meanwhile."""
+async def test_an_exhausted_daily_quota(time_of_day, jump):
+    """Stays exhausted until the limit resets, however the clock is set."""
     limiter = RateLimiter()
     await spend(limiter)
     time_of_day.ahead = jump
@@ -125,8 +125,8 @@ async def spend(limiter):
 
 @pytest.mark.parametrize("jump", [timedelta(), YEARS, -YEARS], ids=str)
 @pytest.mark.parametrize("wait", [0, 7, 3600])
-def test_a_date_to_wait_for(time_of_day, jump, wait):
-    """Is taken by the service's own clock, however wrong ours is."""
+def test_a_retry_after_date(time_of_day, jump, wait):
+    """Is relative to the service's clock, however wrong ours is."""
     time_of_day.ahead = jump
     service = datetime(2026, 2, 23, 22, 0, 0, tzinfo=UTC)
     headers = CIMultiDict({"Date": http_date(service)})
@@ -135,8 +135,8 @@ def test_a_date_to_wait_for(time_of_day, jump, wait):
 
 
 @pytest.mark.parametrize("told", [None, "", "yesterday"])
-def test_a_date_to_wait_for_of_a_service_without_a_clock(time_of_day, told):
-    """Is taken by our clock where the answer has no date."""
+def test_a_retry_after_date_without_the_service_s_clock(time_of_day, told):
+    """Is relative to our clock if the response has no `Date`."""
     headers = CIMultiDict({"Retry-After": http_date(time_of_day() + timedelta(seconds=100))})
     if told is not None:
         headers["Date"] = told

@@ -1,4 +1,4 @@
-"""A server that means harm: what it sends ends in an error of ours, in bounded memory and time."""
+"""A hostile server: every response ends in one of our errors, within bounds of memory and time."""
 
 import asyncio
 import gzip
@@ -65,7 +65,7 @@ def with_encoding(encoding, body):
 
 
 def again_and_again(first, piece):
-    """A reply that begins with `first` and never ends."""
+    """A response that begins with `first` and never ends."""
 
     async def pieces(_):
         yield first
@@ -77,7 +77,7 @@ def again_and_again(first, piece):
 
 
 def then_silence(first):
-    """A reply that stops after `first`, with the connection open."""
+    """A response that stops after `first`, with the connection open."""
 
     async def pieces(_):
         yield first
@@ -87,7 +87,7 @@ def then_silence(first):
 
 
 def byte_by_byte(first, rest):
-    """A reply whose `rest` comes so slowly that it is not complete in time."""
+    """A response whose `rest` is sent too slowly to be complete in time."""
 
     async def pieces(_):
         yield first
@@ -98,7 +98,7 @@ def byte_by_byte(first, rest):
     return pieces
 
 
-# A body without an end in sight
+# Endless bodies
 
 
 def answers_of(body):
@@ -115,8 +115,8 @@ def answers_of(body):
 
 
 @pytest.mark.parametrize("answer", answers_of(PADDED).values(), ids=answers_of(b""))
-async def test_a_body_as_long_as_may_be(raw_server, answer):
-    """Reads a body of exactly `max_body_size` bytes, however it is sent."""
+async def test_a_body_of_the_maximum_size(raw_server, answer):
+    """Reads a body of exactly `max_body_size` bytes in every encoding."""
     raw_server.reply(answer)
     async with client_of(raw_server, max_body_size=LIMIT) as client:
         assert (await client.active_numbers_page("a")).total == 0
@@ -133,8 +133,8 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("answer", TOO_LARGE.values(), ids=TOO_LARGE)
-async def test_a_body_that_is_too_long(answer):
-    """Raises `AnswerTooLargeError`, which says what to do; it does not try again."""
+async def test_a_body_that_is_too_large(answer):
+    """Raises `AnswerTooLargeError` with a hint, and does not retry."""
     async with RawServer(keeps_alive=True) as server:
         server.reply(answer, EMPTY_PAGE)
         async with client_of(server, max_body_size=LIMIT, retry=AT_ONCE) as client:
@@ -147,8 +147,8 @@ async def test_a_body_that_is_too_long(answer):
             assert (await client.active_numbers_page("a")).total == 0
 
 
-async def test_a_large_answer_holds_nobody_up():
-    """Reads an answer of a megabyte in a thread, while the event loop goes on."""
+async def test_a_large_body_does_not_block_the_loop():
+    """Decodes a body of a megabyte in a thread, while the event loop runs on."""
     going_on = threading.Event()
 
     def read(request, answer):
@@ -161,8 +161,8 @@ async def test_a_large_answer_holds_nobody_up():
     assert await reading
 
 
-async def test_a_page_of_many_more_numbers_than_were_asked_for(raw_server):
-    """Gives all that the service sent, a hundred times what a page may have."""
+async def test_a_page_of_too_many_numbers(raw_server):
+    """Returns all the numbers sent, a hundred times the size of a page."""
     rows = b",".join(
         b'{"phoneNumber": "+1830%07d", "friendlyName": ""}' % i for i in range(100_000)
     )
@@ -172,8 +172,8 @@ async def test_a_page_of_many_more_numbers_than_were_asked_for(raw_server):
     assert len({number.phone_number for number in page.numbers}) == 100_000
 
 
-async def test_the_rest_of_a_body_that_is_too_long():
-    """Is not read, nor taken for the next answer: its connection is not used again."""
+async def test_the_rest_of_a_body_that_is_too_large():
+    """Is not read or taken for the next response: the connection is not reused."""
     async with RawServer(keeps_alive=True) as server:
         server.reply(TOO_LARGE["chunks without an end"], EMPTY_PAGE)
         async with client_of(server, max_body_size=LIMIT) as client:
@@ -195,8 +195,8 @@ async def test_the_rest_of_a_body_that_is_too_long():
     ],
     ids=["a page", "a time-out", "a head", "a hint and a page", "no HTTP"],
 )
-async def test_an_answer_that_nobody_asked_for(unasked):
-    """Is not taken for that of the next call, whatever it is: its connection is not used again."""
+async def test_an_unsolicited_response(unasked):
+    """Is not taken for the response to the next call: the connection is not reused."""
 
     async def twice(_):
         yield kept_page("+18305550001")
@@ -215,13 +215,13 @@ async def test_an_answer_that_nobody_asked_for(unasked):
 
 
 def kept_page(number):
-    """A page of one number, on a connection that is kept."""
+    """A page of one number, on a connection that stays open."""
     page = {"numbers": [{"phoneNumber": number}], "total": 1}
     return http_json(page, headers={"Connection": "keep-alive"})
 
 
-async def peak_of_what_is_too_long(server, limit):
-    """The bytes that are held at once before an answer is given up."""
+async def peak_memory_of_a_large_body(server, limit):
+    """The peak of memory, in bytes, before a response is abandoned."""
     async with client_of(server, max_body_size=limit) as client:
         tracemalloc.start()
         try:
@@ -233,17 +233,17 @@ async def peak_of_what_is_too_long(server, limit):
 
 
 @pytest.mark.parametrize("wbits", [31, 15])
-async def test_a_small_body_that_grows(raw_server, wbits):
-    """Unpacks no more of a body than the limit, however much there is in it."""
+async def test_a_small_body_that_unpacks_to_a_large_one(raw_server, wbits):
+    """Unpacks no more of a body than the limit."""
     bomb = packed(bytes(2**26), wbits)
     raw_server.reply(with_encoding("gzip", bomb))
-    assert await peak_of_what_is_too_long(raw_server, 2**20) < 2**23
+    assert await peak_memory_of_a_large_body(raw_server, 2**20) < 2**23
 
 
 async def test_many_small_pieces(raw_server):
-    """Takes no more memory for a body in tiny chunks than for another."""
+    """Uses no more memory for a body in tiny chunks than for another."""
     raw_server.reply(again_and_again(CHUNKED + b"\r\n", b"1\r\na\r\n" * 1000))
-    assert await peak_of_what_is_too_long(raw_server, 2**14) < 2**23
+    assert await peak_memory_of_a_large_body(raw_server, 2**14) < 2**23
 
 
 BOUGHT = http_json({"numbers": [{"phoneNumber": NUMBER}], "total": 1})
@@ -252,8 +252,8 @@ NOT_LISTED = http_json({"numbers": [], "total": 0})
 
 @pytest.mark.parametrize("status", [201, 400])
 @pytest.mark.parametrize("acted", [True, False])
-async def test_a_purchase_whose_answer_is_too_long(raw_server, acted, status):
-    """Is read back like any other without a clear answer, and never sent again."""
+async def test_a_purchase_whose_response_is_too_large(raw_server, acted, status):
+    """Is read back like any other purchase in doubt, and never repeated."""
     raw_server.reply(http(b" " * 10_001, status))
     raw_server.look_up_reply = lambda _: BOUGHT if acted and raw_server.requests else NOT_LISTED
     async with client_of(raw_server, max_body_size=LIMIT, retry=AT_ONCE) as client:
@@ -265,8 +265,8 @@ async def test_a_purchase_whose_answer_is_too_long(raw_server, acted, status):
     assert [request.method for request in raw_server.requests] == ["POST"]
 
 
-async def test_tokens_that_are_too_long(raw_server):
-    """Keeps to the limit at the token endpoint too."""
+async def test_a_token_response_that_is_too_large(raw_server):
+    """The limit applies to the token endpoint, too."""
     raw_server.reply(http(b" " * 10_001))
     app = OAuthTokens(client_id="a", client_secret="app-secret", refresh_token="refresh-me-once")
     async with LCPhoneClient(app, base_url=raw_server.url, max_body_size=LIMIT) as client:
@@ -278,8 +278,8 @@ async def test_tokens_that_are_too_long(raw_server):
 # Encodings
 
 
-async def test_what_is_asked_for(raw_server):
-    """Asks for gzip alone, whatever libraries are there, and whatever the session adds."""
+async def test_accept_encoding(raw_server):
+    """Requests only gzip, whatever libraries are installed and whatever the session adds."""
     raw_server.reply(EMPTY_PAGE)
     session = aiohttp.ClientSession(headers={"Accept-Encoding": "br, zstd"})
     async with session, client_of(raw_server, session=session) as client:
@@ -287,8 +287,8 @@ async def test_what_is_asked_for(raw_server):
     assert raw_server.request.headers["accept-encoding"] == "gzip"
 
 
-async def test_a_session_that_unpacks_nothing(raw_server):
-    """Unpacks an answer by itself, also where the session's owner has turned that off."""
+async def test_a_session_without_decompression(raw_server):
+    """Unpacks a body itself, even if the session's owner turned that off."""
     raw_server.reply(with_encoding("x-gzip", gzip.compress(EMPTY)))
     session = aiohttp.ClientSession(auto_decompress=False)
     async with session, client_of(raw_server, session=session) as client:
@@ -314,8 +314,8 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("answer", UNREADABLE.values(), ids=UNREADABLE)
-async def test_an_encoding_that_cannot_be_read(raw_server, answer):
-    """Raises `TransportError` for an encoding not asked for, or a body that is not what it says."""
+async def test_an_unsupported_encoding(raw_server, answer):
+    """Raises `TransportError` for an encoding that was not requested or does not match the body."""
     raw_server.reply(answer)
     async with client_of(raw_server) as client:
         with pytest.raises(TransportError, match="encoding that cannot be read") as caught:
@@ -323,15 +323,15 @@ async def test_an_encoding_that_cannot_be_read(raw_server, answer):
     assert TOKEN not in str(caught.value)
 
 
-async def test_a_packed_body_in_a_packed_body(raw_server):
-    """Unpacks an answer once, as it says; what is in it then is no JSON."""
+async def test_gzip_within_gzip(raw_server):
+    """Unpacks a body once; the content is then not JSON."""
     raw_server.reply(with_encoding("gzip", gzip.compress(gzip.compress(EMPTY))))
     async with client_of(raw_server) as client:
         with pytest.raises(ResponseFormatError):
             await client.active_numbers_page("a")
 
 
-# Heads
+# Response heads
 
 NO_ANSWER = {
     "a header of 10 MB": OK + b"X: " + b"a" * 10_000_000 + b"\r\n" + LENGTH + b"\r\n" + EMPTY,
@@ -370,8 +370,8 @@ NO_ANSWER = {
 
 
 @pytest.mark.parametrize("answer", NO_ANSWER.values(), ids=NO_ANSWER)
-async def test_what_is_not_http(raw_server, answer):
-    """Raises `TransportError`, which names the call and shows nothing of what came."""
+async def test_invalid_http(raw_server, answer):
+    """Raises `TransportError`, which names the call and shows nothing of the response."""
     raw_server.reply(answer)
     async with client_of(raw_server, timeout=20) as client:
         tracemalloc.start()
@@ -399,8 +399,8 @@ READABLE = {
 
 
 @pytest.mark.parametrize("answer", READABLE.values(), ids=READABLE)
-async def test_what_is_odd_and_still_http(answer):
-    """Reads an answer whose head is odd, and takes nothing behind it for the next call's."""
+async def test_odd_but_valid_http(answer):
+    """Reads a response with an odd head, and takes no bytes after it for the next one."""
     async with RawServer(keeps_alive=True) as server:
         server.reply(answer, EMPTY_PAGE)
         async with client_of(server) as client:
@@ -413,7 +413,7 @@ async def test_what_is_odd_and_still_http(answer):
 
 @asynccontextmanager
 async def elsewhere():
-    """A second server, which must not hear of the token."""
+    """A second server, which must not receive the token."""
     async with RawServer() as server:
         server.reply(EMPTY_PAGE)
         yield server
@@ -442,7 +442,7 @@ async def test_redirects(raw_server, status, own_session):
 
 
 async def test_a_redirected_purchase(raw_server):
-    """Is read back, as what a redirect means for it is not known, and sent nowhere else."""
+    """Is read back, as its outcome is unclear, and sent nowhere else."""
     async with elsewhere() as other, client_of(raw_server) as client:
         raw_server.reply(http(b"", 307, {"Location": other.url}))
         with pytest.raises(PurchaseOutcomeUnknownError, match="307"):
@@ -451,7 +451,7 @@ async def test_a_redirected_purchase(raw_server):
 
 
 async def test_a_redirected_refresh(raw_server):
-    """Sends the refresh token and the client secret to no other place."""
+    """Sends the refresh token and the client secret nowhere else."""
     async with elsewhere() as other:
         raw_server.reply(http(b"", 307, {"Location": f"{other.url}/oauth/token"}))
         app = OAuthTokens(client_id="a", client_secret="app-secret", refresh_token="refresh-me")
@@ -461,7 +461,7 @@ async def test_a_redirected_refresh(raw_server):
 
 
 async def test_cookies_are_not_kept():
-    """Keeps no cookie of the service's: neither its memory nor its requests grow by them."""
+    """Keeps no cookies of the service, so neither memory nor requests grow."""
     async with RawServer(keeps_alive=True) as server:
         server.reply(
             lambda _: (
@@ -472,7 +472,9 @@ async def test_cookies_are_not_kept():
                 + EMPTY
             )
         )
-        url = server.url.replace("127.0.0.1", "localhost")  # a jar takes none of an IP address
+        url = server.url.replace(
+            "127.0.0.1", "localhost"
+        )  # a cookie jar refuses cookies of an IP address
         async with client_of(server, base_url=url) as client:
             for _ in range(3):
                 await client.active_numbers_page("a")
@@ -481,7 +483,7 @@ async def test_cookies_are_not_kept():
 
 
 async def test_a_session_s_own_cookies_stay(raw_server):
-    """Leaves a caller's session its cookies."""
+    """Leaves the cookies of a caller's session alone."""
     raw_server.reply(EMPTY_PAGE)
     session = aiohttp.ClientSession(cookies={"a": "b"})
     async with session, client_of(raw_server, session=session) as client:
@@ -491,7 +493,7 @@ async def test_a_session_s_own_cookies_stay(raw_server):
 
 @pytest.mark.parametrize("trust_env", [True, False, None])
 async def test_proxies_of_the_environment(raw_server, monkeypatch, trust_env):
-    """Goes by the environment's proxy only where the session's owner says so."""
+    """Uses the environment's proxy only if the session's owner enabled it."""
     raw_server.reply(EMPTY_PAGE)
     monkeypatch.setenv("http_proxy", raw_server.url)
     monkeypatch.delenv("no_proxy", raising=False)
@@ -531,8 +533,8 @@ SLOW = {
 
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW)
-async def test_a_server_that(raw_server, answer):
-    """Raises `RequestTimeoutError` once the timeout is over, whatever came by then."""
+async def test_slow_servers(raw_server, answer):
+    """Raises `RequestTimeoutError` after the timeout, whatever was received."""
     raw_server.reply(answer)
     async with client_of(raw_server, timeout=0.3) as client:
         with pytest.raises(RequestTimeoutError, match=r"no answer within 0\.3 s in all"):
@@ -541,8 +543,8 @@ async def test_a_server_that(raw_server, answer):
 
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("late", [0, 30, len(EMPTY_PAGE) - 5])
-async def test_an_answer_that_comes_too_late(late):
-    """Is not taken for the answer of the next call."""
+async def test_a_late_response(late):
+    """Is not taken for the response to the next call."""
     evil = http_json({"numbers": [], "total": 666})
 
     async with RawServer(keeps_alive=True) as server:
@@ -565,7 +567,7 @@ async def test_an_answer_that_comes_too_late(late):
 
 
 async def test_a_handshake_without_an_end():
-    """Raises `ConnectFailedError` where a server takes the connection and says nothing of TLS."""
+    """Raises `ConnectFailedError` if a server accepts the connection but does not answer in TLS."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         timeout = aiohttp.ClientTimeout(total=5, sock_connect=0.2)
         options = {"base_url": f"https://127.0.0.1:{server.getsockname()[1]}", "timeout": timeout}
@@ -574,14 +576,14 @@ async def test_a_handshake_without_an_end():
                 await client.active_numbers_page("a")
         connection, _ = server.accept()
         with connection:
-            assert connection.recv(1) == b"\x16"  # a handshake, and not the request
+            assert connection.recv(1) == b"\x16"  # a handshake, not the request
 
 
-async def test_a_connection_that_is_not_taken():
-    """Raises `ConnectFailedError` where a server's backlog is full, and nothing was bought."""
+async def test_a_connection_that_is_not_accepted():
+    """Raises `ConnectFailedError` if a server's backlog is full; nothing was bought."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as stack:
         host, port = server.getsockname()
-        for _ in range(3):  # so many that the kernel takes no more
+        for _ in range(3):  # until the kernel accepts no more
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex((host, port))
@@ -594,8 +596,8 @@ async def test_a_connection_that_is_not_taken():
                 await client.purchase(PLACE, NUMBER)
 
 
-async def test_a_call_that_is_bounded_as_a_whole(raw_server):
-    """Ends with the caller's own deadline, however many tries are left."""
+async def test_a_call_within_the_caller_s_timeout(raw_server):
+    """Ends with the caller's own deadline, however many attempts are left."""
     deadline = asyncio.timeout(None)
 
     def third_time_over(_):
@@ -611,8 +613,8 @@ async def test_a_call_that_is_bounded_as_a_whole(raw_server):
                 await client.active_numbers_page("a")
 
 
-async def test_a_purchase_that_is_bounded_as_a_whole(raw_server):
-    """Ends with the caller's own deadline, and is left to `settle`."""
+async def test_a_purchase_within_the_caller_s_timeout(raw_server):
+    """Ends with the caller's own deadline, and is left to `reconcile`."""
     deadline = asyncio.timeout(None)
 
     async def over(_):

@@ -1,4 +1,4 @@
-"""Nothing is imported in the middle of a call: without file descriptors it would fail there."""
+"""No call imports a module: without file descriptors, the import would fail."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from lcphone_async.sandbox import Fault, OAuthSettings, Sandbox
 
 STATUSES = (400, 401, 403, 404, 409, 422, 429, 500, 502, 520)
 
-# Every operation, each kind of error, a retry, a large answer, a journal and tokens on the disk.
+# Every operation and kind of error, a retry, a large body, a journal and tokens on disk.
 PROGRAM = """
 import asyncio
 import json
@@ -89,8 +89,8 @@ asyncio.run(main())
 
 
 @pytest.mark.exhaustive
-def test_nothing_is_imported_in_the_middle_of_a_call(tmp_path):
-    """Calls import nothing once their client is made, whatever becomes of them."""
+def test_calls_import_nothing(tmp_path):
+    """Calls import nothing once their client exists, whatever their outcome."""
     settings = OAuthSettings(company_id="company-1", app_id="app-1", locations=["a", "b"])
     faults = [Fault(location=f"status-{status}", status=status) for status in STATUSES]
     faults = [evolve(fault, retry_after=0) for fault in faults]

@@ -1,4 +1,4 @@
-"""A machine that has no descriptors, ports or threads left: it is not the service's fault."""
+"""The machine runs out of descriptors, ports or threads, which is not the service's fault."""
 
 import asyncio
 import errno
@@ -116,7 +116,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def run(program, *arguments):
-    """What a program that may take all descriptors of its process prints."""
+    """The output of a program that may use up all descriptors of its process."""
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", HELPERS + program, *map(str, arguments)],
@@ -133,7 +133,7 @@ async def run(program, *arguments):
 @LIMITED
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_no_descriptors_are_left(tmp_path, host):
-    """Raises `LocalResourceError`, which says what to do; later the same client goes on."""
+    """Raises `LocalResourceError` with a hint; the same client works again later."""
     async with Sandbox() as sandbox:
         url = sandbox.url.replace("127.0.0.1", host)
         told, went_on = await run(CALLS, url, tmp_path / "journal")
@@ -147,7 +147,7 @@ async def test_no_descriptors_are_left(tmp_path, host):
 @pytest.mark.exhaustive
 @LIMITED
 async def test_files_without_descriptors(tmp_path):
-    """Says what to do, as calls do."""
+    """Raises the same hint for files as for calls."""
     (tmp_path / "tokens.json").write_text("{}")
     told = await run(FILES, tmp_path)
     for text, name in zip(told, ("tokens.json", "audit.db"), strict=True):
@@ -157,11 +157,11 @@ async def test_files_without_descriptors(tmp_path):
 
 @LIMITED
 async def test_an_audit_without_descriptors(tmp_path):
-    """Stops, keeps what is done, and says why: the locations are not to blame."""
+    """Stops, keeps the finished locations, and blames none of the others."""
     async with Sandbox(numbers_per_location=5) as sandbox:
         store = tmp_path / "store"
         error, text, done, coverage = await run(AUDIT, sandbox.url, store)
-        # The store's own file may have met it first.
+        # The store's own file may fail first.
         assert error in {"LocalResourceError", "StoreError"}
         assert "too many open files" in text.lower()
         assert 0 < done < 3_000
@@ -169,8 +169,10 @@ async def test_an_audit_without_descriptors(tmp_path):
 
 
 async def test_no_port_or_address_is_left():
-    """Raises `LocalResourceError` if no connection can have the address that it should have."""
-    connector = aiohttp.TCPConnector(local_addr=("192.0.2.1", 0))  # of no machine (RFC 5737)
+    """Raises `LocalResourceError` if the local address is unavailable."""
+    connector = aiohttp.TCPConnector(
+        local_addr=("192.0.2.1", 0)
+    )  # belongs to no machine (RFC 5737)
     async with (
         Sandbox() as sandbox,
         aiohttp.ClientSession(connector=connector) as session,
@@ -186,8 +188,8 @@ CAUSES = ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EACCES", "EPERM", "EADDRNOTA
 
 @pytest.mark.parametrize("cause", CAUSES)
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_causes_of_this_machine(cause, host):
-    """Do not count against the service: no circuit opens, and the next call is sent."""
+async def test_local_errors_do_not_count(cause, host):
+    """Local errors do not open the circuit, and the next call is sent."""
     number = getattr(errno, cause)
     failing = True
 
@@ -212,7 +214,7 @@ async def test_causes_of_this_machine(cause, host):
 
 
 async def test_a_service_that_refuses_connections():
-    """Is not taken for a fault of this machine."""
+    """Is not taken for a local error."""
     with create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
     async with LCPhoneClient("any", base_url=url, retry=ONCE) as client:
@@ -223,7 +225,7 @@ async def test_a_service_that_refuses_connections():
 
 @contextmanager
 def without_threads():
-    """Lets no thread start."""
+    """Prevents new threads."""
 
     def start(_):
         raise RuntimeError("can't start new thread")
@@ -233,8 +235,8 @@ def without_threads():
         yield
 
 
-async def test_no_thread_for_the_name():
-    """Raises `LocalResourceError` if no thread can be started to look up the service's name."""
+async def test_no_thread_for_name_resolution():
+    """Raises `LocalResourceError` if no thread can resolve the service's name."""
     url = "https://lcphone.invalid"
     async with LCPhoneClient("any", base_url=url, retry=ONCE) as client:
         with without_threads():
@@ -243,8 +245,8 @@ async def test_no_thread_for_the_name():
                     await client.number_pools("a")
 
 
-async def test_no_thread_for_a_large_answer(monkeypatch):
-    """Reads a large answer on the event loop if no thread can be started for it."""
+async def test_no_thread_for_a_large_body(monkeypatch):
+    """Decodes a large body on the event loop if no thread can be started."""
     monkeypatch.setattr(body, "_LARGE", 1)
     async with Sandbox() as sandbox, LCPhoneClient("any", base_url=sandbox.url) as client:
         with without_threads():

@@ -1,4 +1,4 @@
-"""A client behind a proxy, and before a service whose certificate is of a private CA."""
+"""A client behind a proxy, and a service whose certificate is from a private CA."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_fil
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """Names no proxy and no CAs but the test's own."""
+    """An environment with no proxy and no CA except the test's own."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -40,7 +40,7 @@ async def front(lcphone_sandbox):
 
 @pytest_asyncio.fixture
 async def proxy(front):
-    """A proxy on the way to it."""
+    """A proxy in front of the TLS server."""
     async with ConnectProxy(front.front).serving() as serving:
         yield serving
 
@@ -68,7 +68,7 @@ async def pools(client):
     "variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "without http://"]
 )
 async def test_through_a_proxy(proxy, bundle, environment, variable):
-    """Asks it for a tunnel, through which it can read no token."""
+    """Requests a tunnel, in which the proxy can read no token."""
     named = proxy.url.removeprefix("http://") if " " in variable else proxy.url
     environment.setenv("HTTPS_PROXY" if " " in variable else variable, named)
     assert await pools(new_client())
@@ -78,7 +78,7 @@ async def test_through_a_proxy(proxy, bundle, environment, variable):
 
 
 async def test_a_purchase_through_a_proxy(proxy, bundle, environment, lcphone_sandbox):
-    """Is made once; one whose tunnel is refused was not sent, and is not open."""
+    """Is made once; if its tunnel is refused, it was not sent and is not open."""
     environment.setenv("HTTPS_PROXY", proxy.url)
     async with new_client() as client:
         found = await client.search_available(PLACE, "US")
@@ -92,7 +92,7 @@ async def test_a_purchase_through_a_proxy(proxy, bundle, environment, lcphone_sa
 
 
 async def test_tokens_through_a_proxy(proxy, bundle, environment):
-    """Refreshes them through the tunnel too."""
+    """Refreshes tokens through the tunnel, too."""
     environment.setenv("HTTPS_PROXY", proxy.url)
     tokens = OAuthTokens(client_id="app", client_secret="s3cret", refresh_token="r3fresh")
     assert await pools(new_client(token=tokens))
@@ -102,7 +102,7 @@ async def test_tokens_through_a_proxy(proxy, bundle, environment):
 
 @pytest.mark.parametrize("no_proxy", [HOST, f"a.example, .{HOST}", "*", f"{HOST}:443", ".test"])
 async def test_no_proxy(proxy, bundle, environment, no_proxy):
-    """Has the host reached without one, in either case."""
+    """Connects directly to a host of `NO_PROXY`, in either case."""
     environment.setenv("HTTPS_PROXY", proxy.url)
     for variable in ("NO_PROXY", "no_proxy"):
         environment.setenv(variable, no_proxy)
@@ -113,7 +113,7 @@ async def test_no_proxy(proxy, bundle, environment, no_proxy):
 
 
 async def test_without_trust_env(proxy, bundle, environment):
-    """Looks at no variable."""
+    """Reads no variable."""
     environment.setenv("HTTPS_PROXY", proxy.url)
     with pytest.raises(ConnectFailedError, match=f"cannot connect to {HOST}:443"):
         await pools(new_client(trust_env=False))
@@ -121,7 +121,7 @@ async def test_without_trust_env(proxy, bundle, environment):
 
 
 async def test_this_machine(proxy, environment, lcphone_sandbox):
-    """Is reached without a proxy, also if NO_PROXY does not name it."""
+    """Connects directly to this machine, even if `NO_PROXY` lacks it."""
     for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         environment.setenv(variable, proxy.url)
     assert await pools(new_client(lcphone_sandbox.url))
@@ -129,8 +129,8 @@ async def test_this_machine(proxy, environment, lcphone_sandbox):
     assert proxy.heads == []
 
 
-def test_a_token_in_clear(environment):
-    """Is not shown to a proxy: an http:// service is refused, unless NO_PROXY names it."""
+def test_an_unencrypted_token(environment):
+    """Refuses an `http://` service behind a proxy, unless `NO_PROXY` names it."""
     url, allowed = f"http://{HOST}", {"allow_http": True}
     new_client(url, **allowed)
     for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
@@ -144,8 +144,8 @@ def test_a_token_in_clear(environment):
         environment.delenv(variable)
 
 
-async def test_an_app_s_secret_in_clear(proxy, environment, bundle):
-    """Is not shown either, if the tokens' endpoint is another than the service's."""
+async def test_an_unencrypted_app_secret(proxy, environment, bundle):
+    """Refuses it, too, if only the token endpoint is `http://`."""
     environment.setenv("ALL_PROXY", proxy.url)
     app = {"client_id": "app", "client_secret": "s3cret", "refresh_token": "r3fresh"}
     tokens = OAuthTokens(**app, base_url="http://other.test")
@@ -155,7 +155,7 @@ async def test_an_app_s_secret_in_clear(proxy, environment, bundle):
 
 
 async def test_a_proxy_with_a_password(proxy, bundle, environment):
-    """Gets it from the URL; without the right one an error says what is missing."""
+    """Sends the password of the URL; without the right one, the error has a hint."""
     proxy.credentials = "user:hunter 2"
     for url in (proxy.url, proxy.url.replace("//", "//user:wrong@")):
         environment.setenv("HTTPS_PROXY", url)
@@ -166,8 +166,8 @@ async def test_a_proxy_with_a_password(proxy, bundle, environment):
     assert await pools(new_client())
 
 
-async def test_a_proxy_that_is_not_there(bundle, environment):
-    """Is named, without its password."""
+async def test_an_unreachable_proxy(bundle, environment):
+    """The error names the proxy without its password."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     environment.setenv("HTTPS_PROXY", f"http://user:hunter2@127.0.0.1:{port}")
@@ -179,8 +179,8 @@ async def test_a_proxy_that_is_not_there(bundle, environment):
 @pytest.mark.parametrize(
     "url", ["socks5://u:hunter2@p:1080", "https://u:hunter2@p:3129", "http://", "http://p:x", "::"]
 )
-def test_a_proxy_of_another_kind(environment, url):
-    """Is refused when the client is made, with what there can be, and without its password."""
+def test_an_unsupported_proxy(environment, url):
+    """The constructor refuses it, names the supported kinds, and hides its password."""
     environment.setenv("ALL_PROXY", url)
     with pytest.raises(ValueError, match=r"HTTPS_PROXY .* must be http://") as refused:
         new_client()
@@ -188,8 +188,8 @@ def test_a_proxy_of_another_kind(environment, url):
 
 
 @pytest.mark.parametrize("bundle_is", ["missing", "no PEM", "empty", "a folder"])
-def test_a_bundle_that_cannot_be_read(environment, tmp_path, bundle_is):
-    """Is named when the client is made."""
+def test_an_unreadable_bundle(environment, tmp_path, bundle_is):
+    """The constructor's error names it."""
     file = tmp_path / "ca.pem"
     if bundle_is == "a folder":
         file.mkdir()
@@ -201,14 +201,14 @@ def test_a_bundle_that_cannot_be_read(environment, tmp_path, bundle_is):
 
 
 async def test_an_unknown_ca(proxy, environment):
-    """Is not trusted, and the error says where to name it."""
+    """The connection fails, and the error says how to configure the CA."""
     environment.setenv("HTTPS_PROXY", proxy.url)
     with pytest.raises(ConnectFailedError, match=r"CERTIFICATE_VERIFY_FAILED.*SSL_CERT_FILE"):
         await pools(new_client())
 
 
 async def test_a_session_of_the_callers():
-    """Has its own proxy and CAs: `trust_env` would not reach them."""
+    """A caller's session has its own proxy and CAs, so `trust_env` is refused."""
     async with aiohttp.ClientSession() as session:
         with pytest.raises(ValueError, match="trust_env"):
             new_client(session=session)
@@ -217,7 +217,7 @@ async def test_a_session_of_the_callers():
 @pytest.mark.sample(1)
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES, ids=range(len(EXAMPLES)))
 async def test_the_examples_of_the_document(proxy, bundle, environment, kind, example):
-    """Run as they stand, but for the names of the proxy and the location."""
+    """The examples of the page run, except for the names of the proxy and the location."""
     environment.chdir(bundle.parent)
     if "proxy.example" not in example:
         environment.setenv("HTTPS_PROXY", proxy.url)

@@ -1,4 +1,4 @@
-"""When a call is tried again, and how long it waits."""
+"""Which calls are retried, and the waits between the attempts."""
 
 import asyncio
 from itertools import pairwise
@@ -27,7 +27,7 @@ from support.fake_clock import run
 
 
 def failing_with(*errors, policy=None, repeatable=True):
-    """The moments of the tries of a call that meets `errors`, and what its caller gets."""
+    """The times of the attempts of a call that meets `errors`, and its result."""
     left = list(errors)
     tries = []
 
@@ -80,20 +80,20 @@ READ_AGAIN = [NOT_CONNECTED, TIMED_OUT, RESET, LIMITED, *FAILED, *TOO_LATE, *SPO
 
 
 @pytest.mark.parametrize("error", READ_AGAIN, ids=names(READ_AGAIN))
-def test_reads_are_tried_again(error):
-    """Tries a read again after no connection, a timeout, a limit and the service's own trouble."""
+def test_reads_are_retried(error):
+    """Retries a read after no connection, a timeout, a limit or the service's own failure."""
     assert failing_with(error)[0] == "answer"
 
 
 @pytest.mark.parametrize("error", FINAL, ids=names(FINAL))
-def test_what_cannot_pass_is_not_tried_again(error):
-    """Raises at once what another try cannot mend."""
+def test_final_errors_are_not_retried(error):
+    """Raises at once if a retry cannot help."""
     assert failing_with(error) == (error, [0])
 
 
 @pytest.mark.parametrize("error", [NOT_CONNECTED, LIMITED], ids=names([NOT_CONNECTED, LIMITED]))
-def test_a_purchase_is_tried_again_where_the_service_has_not_acted(error):
-    """Sends a purchase again only after no connection was made, or after 429."""
+def test_a_purchase_is_retried_if_the_service_has_not_acted(error):
+    """Repeats a purchase only if no connection was made, or after 429."""
     assert failing_with(error, repeatable=False)[0] == "answer"
 
 
@@ -102,33 +102,33 @@ MAY_HAVE_ACTED = [TIMED_OUT, RESET, *FAILED, *TOO_LATE, *SPOKE_OF_TIME]
 
 @pytest.mark.parametrize("error", MAY_HAVE_ACTED, ids=names(MAY_HAVE_ACTED))
 def test_a_purchase_is_never_sent_twice(error):
-    """Raises at once where the service may have acted on the purchase."""
+    """Raises at once if the service may have acted on the purchase."""
     assert failing_with(error, repeatable=False) == (error, [0])
 
 
-def test_tries_are_capped():
-    """Gives up after `max_tries` tries in all, with the last error."""
+def test_attempts_are_capped():
+    """Raises the last error after `max_tries` attempts in all."""
     outcome, tries = failing_with(*FAILED, policy=RetryPolicy(max_tries=3))
     assert outcome is FAILED[2]
     assert len(tries) == 3
 
 
-def test_one_try_means_none_again():
-    """Raises the first error where `max_tries` is 1."""
+def test_one_attempt_means_no_retry():
+    """Raises the first error if `max_tries` is 1."""
     assert failing_with(TIMED_OUT, policy=RetryPolicy(max_tries=1, confirm_timeout=0)) == (
         TIMED_OUT,
         [0],
     )
 
 
-def test_the_service_s_wait_is_kept_whole():
-    """Waits just as long as the service says, without jitter."""
+def test_the_service_s_wait_is_not_changed():
+    """Waits exactly as long as the service requests, without jitter."""
     wait = RateLimitedError(429, "slow down", retry_after=10.0)
     assert failing_with(wait, wait) == ("answer", [0, 10, 20])
 
 
 def test_a_wait_past_the_deadline_is_not_cut_short():
-    """Gives up at once, rather than waiting less, where the wait would pass `max_time`."""
+    """Raises at once, instead of waiting less, if the wait would exceed `max_time`."""
     wait = RateLimitedError(429, "slow down", retry_after=10.0)
     outcome, tries = failing_with(*[wait] * 9, policy=RetryPolicy(max_tries=99, max_time=25))
     assert outcome is wait
@@ -136,7 +136,7 @@ def test_a_wait_past_the_deadline_is_not_cut_short():
 
 
 def test_own_waits_have_full_jitter_and_a_cap():
-    """Draws each own wait between 0 and a ceiling that doubles up to `max_wait`."""
+    """Draws each wait between 0 and a ceiling that doubles up to `max_wait`."""
     policy = RetryPolicy(max_tries=7, max_time=1000, initial_wait=1, max_wait=8)
     ceilings = [1, 2, 4, 8, 8, 8]
     drawn = []
@@ -149,15 +149,15 @@ def test_own_waits_have_full_jitter_and_a_cap():
 
 
 @pytest.mark.parametrize("policy", [RetryPolicy(max_tries=3), RetryPolicy(max_time=0)])
-def test_the_error_stands_alone(policy):
-    """Raises the last error with no other shown before it."""
+def test_the_error_has_no_context(policy):
+    """Raises the last error without a traceback of another."""
     outcome, _ = failing_with(*FAILED, policy=policy)
     assert outcome.__cause__ is None
     assert outcome.__context__ is None
 
 
 @pytest.mark.parametrize("wrong", [{"max_tries": 0}, {"max_time": -1}, {"max_wait": -0.1}])
-def test_refuses_a_policy_without_sense(wrong):
-    """Raises `ValueError`, which names the field, for fewer than one try or a negative time."""
+def test_refuses_an_invalid_policy(wrong):
+    """Raises `ValueError`, which names the field, for fewer than one attempt or a negative time."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         RetryPolicy(**wrong)

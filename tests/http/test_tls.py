@@ -1,4 +1,4 @@
-"""Connections over TLS, whose end takes two messages."""
+"""TLS connections, whose shutdown takes a message from each side."""
 
 import ssl
 import threading
@@ -15,7 +15,7 @@ from lcphone_async._http.transport import _Connector
 
 @pytest.fixture
 def silent():
-    """The URL of a server that takes a request and says nothing more, and a context to trust it."""
+    """The URL of a server that reads a request and never responds, and a context to trust it."""
     authority, over = trustme.CA(), threading.Event()
     serving, trusting = (
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH),
@@ -37,8 +37,8 @@ def silent():
 
 
 @pytest.mark.exhaustive
-async def test_a_connection_that_was_given_up(silent):
-    """Is gone once the client is closed, though the server does not agree to its end."""
+async def test_an_abandoned_connection(silent):
+    """Is closed with the client, even if the server does not confirm the shutdown."""
     url, trusting = silent
     session = aiohttp.ClientSession(connector=_Connector(ssl=trusting))
     retry = RetryPolicy(max_tries=1)

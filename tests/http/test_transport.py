@@ -1,4 +1,4 @@
-"""The border to aiohttp: what it is told, and what its failures become."""
+"""The boundary to aiohttp: the requests that it gets, and our errors for its failures."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ EMPTY = http_json({"numbers": [], "total": 0})
 
 
 async def test_a_base_url_may_have_a_path(raw_server):
-    """Puts the paths of the API below a base URL's own, with or without its last slash."""
+    """Appends the API's paths to the base URL's own, with or without a trailing slash."""
     raw_server.reply(EMPTY)
     async with LCPhoneClient("t", base_url=f"{raw_server.url}/proxy/", retry=ONE_TRY) as client:
         await client.active_numbers_page("a")
@@ -35,14 +35,14 @@ async def test_a_base_url_may_have_a_path(raw_server):
 
 
 async def test_no_connection():
-    """Raises `ConnectFailedError` where nothing listens, and names the call."""
+    """Raises `ConnectFailedError`, which names the call, if the port is closed."""
     async with LCPhoneClient("t", base_url="http://127.0.0.1:1", retry=ONE_TRY) as client:
         with pytest.raises(ConnectFailedError, match=r"GET /phone-system/number-pools: .*connect"):
             await client.number_pools("a")
 
 
 async def test_no_such_host():
-    """Raises `ConnectFailedError` for a host name that nobody knows."""
+    """Raises `ConnectFailedError` for an unknown host name."""
     async with LCPhoneClient("t", base_url="https://nowhere.invalid", retry=ONE_TRY) as client:
         with pytest.raises(ConnectFailedError, match=r"nowhere\.invalid"):
             await client.number_pools("a")
@@ -50,8 +50,8 @@ async def test_no_such_host():
 
 @pytest.mark.parametrize("answered", [0.0, 0.5])
 @pytest.mark.parametrize("limit", [0.05, aiohttp.ClientTimeout(sock_read=0.05)])
-async def test_an_answer_that_does_not_come(limit, answered):
-    """Raises `RequestTimeoutError` when the answer, or the rest of it, does not come in time."""
+async def test_a_missing_response(limit, answered):
+    """Raises `RequestTimeoutError` if the response or the rest of it does not arrive in time."""
     async with PagedServer().running() as server:
         server.held[0] = answered
         options = {"base_url": server.url, "timeout": limit, "retry": ONE_TRY}
@@ -60,8 +60,8 @@ async def test_an_answer_that_does_not_come(limit, answered):
                 await client.active_numbers_page("a")
 
 
-async def test_timeouts_pass_and_the_next_try_succeeds():
-    """Tries again after a timeout, without the caller seeing it."""
+async def test_a_timeout_is_retried():
+    """Retries after a timeout; the caller sees only the result."""
     async with PagedServer().running() as server:
         server.held[0] = 0.0
         retry = RetryPolicy(initial_wait=0)
@@ -82,7 +82,7 @@ async def test_redirects_are_not_followed(raw_server):
 
 
 async def test_a_compressed_body_that_is_broken_after_a_megabyte(raw_server):
-    """Raises `TransportError`; the aiohttp of 3.14.0 to 3.14.3 ended the process here."""
+    """Raises `TransportError`; aiohttp 3.14.0 to 3.14.3 crashed the process."""
     zipping = zlib.compressobj(wbits=31)
     broken = zipping.compress(bytes(1 << 20)) + zipping.flush(zlib.Z_FULL_FLUSH) + b"\xff" * 200
     raw_server.reply(http(broken, headers={"Content-Encoding": "gzip"}))
@@ -91,8 +91,8 @@ async def test_a_compressed_body_that_is_broken_after_a_megabyte(raw_server):
             await client.number_pools("a")
 
 
-async def test_a_session_that_its_owner_has_closed(raw_server):
-    """Raises `ClientClosedError` where the caller's session is closed."""
+async def test_a_closed_session(raw_server):
+    """Raises `ClientClosedError` if the caller's session is closed."""
     async with aiohttp.ClientSession() as session:
         client = LCPhoneClient("t", base_url=raw_server.url, session=session)
     with pytest.raises(ClientClosedError, match="the session is closed"):
@@ -100,7 +100,7 @@ async def test_a_session_that_its_owner_has_closed(raw_server):
 
 
 async def test_a_session_s_own_middlewares_and_headers_stay(raw_server):
-    """Sends through the caller's session with all that it adds."""
+    """Sends through the caller's session with its middlewares and headers."""
     raw_server.reply(EMPTY)
 
     async def tracing(request, handler):
@@ -114,10 +114,10 @@ async def test_a_session_s_own_middlewares_and_headers_stay(raw_server):
     assert raw_server.requests[0].headers["x-team"] == "phones"
 
 
-async def test_the_window_is_as_wide_as_the_connections():
-    """Fetches no more pages ahead than the session may have connections."""
+async def test_prefetch_is_bounded_by_the_connections():
+    """Prefetches no more pages than the session may have connections."""
     async with PagedServer(3000).running() as server:
-        server.delay = {0: 0.05}  # so far away that all pages are worth asking for at once
+        server.delay = {0: 0.05}  # so slow that all pages are worth a prefetch
         server.held = dict.fromkeys(range(1, 30), 0.0)
         connector = aiohttp.TCPConnector(limit=7)
         async with (
@@ -130,21 +130,21 @@ async def test_the_window_is_as_wide_as_the_connections():
             await numbers.aclose()
 
 
-async def test_the_window_is_as_wide_as_the_budget():
-    """Fetches no more pages ahead than the limiter grants."""
+async def test_prefetch_is_bounded_by_the_budget():
+    """Prefetches no more pages than the limiter grants."""
     async with PagedServer(3000).running() as server:
-        server.delay = {0: 0.05}  # so far away that all pages are worth asking for at once
+        server.delay = {0: 0.05}  # so slow that all pages are worth a prefetch
         server.held = dict.fromkeys(range(1, 30), 0.0)
         limiter = RateLimiter(5, 60)
         async with LCPhoneClient("t", base_url=server.url, limiter=limiter) as client:
             numbers = client.active_numbers("a", page_size=100)
             await anext(numbers)
-            await until(lambda: server.busy == 4)  # the first page's slot is taken still
+            await until(lambda: server.busy == 4)  # the first page's slot is still taken
             await numbers.aclose()
 
 
 async def test_attempts_are_logged_without_ids_and_secrets(raw_server, caplog):
-    """Logs each attempt at debug level: method, path without ids, status, seconds, try."""
+    """Logs each attempt at debug level: method, path without ids, status, seconds, attempt."""
     raw_server.reply(http_json({"message": "oops"}, 503), EMPTY)
     caplog.set_level(logging.DEBUG, "lcphone_async")
     retry = RetryPolicy(initial_wait=0)
@@ -155,8 +155,8 @@ async def test_attempts_are_logged_without_ids_and_secrets(raw_server, caplog):
     assert logged == [f"{route}: 503 in N s, try 1", f"{route}: 200 in N s, try 2"]
 
 
-async def test_nothing_is_logged_unless_asked(raw_server, caplog):
-    """Logs nothing above debug level, not even a failure: it is raised."""
+async def test_nothing_is_logged_above_debug_level(raw_server, caplog):
+    """Logs nothing above debug level, not even a failure, which is raised."""
     raw_server.reply(b"")
     caplog.set_level(logging.INFO)
     async with LCPhoneClient("t", base_url=raw_server.url, retry=ONE_TRY) as client:
@@ -166,7 +166,7 @@ async def test_nothing_is_logged_unless_asked(raw_server, caplog):
 
 
 async def test_from_env(raw_server, monkeypatch):
-    """Takes token, base URL and contract from the environment, and options before these."""
+    """Reads token, base URL and contract from the environment; options take precedence."""
     raw_server.reply(EMPTY)
     monkeypatch.setenv("LCPHONE_TOKEN", "from-env")
     monkeypatch.setenv("LCPHONE_BASE_URL", raw_server.url)
@@ -178,7 +178,7 @@ async def test_from_env(raw_server, monkeypatch):
 
 
 def test_from_env_without_a_token(monkeypatch):
-    """Raises `ValueError`, which says what to set."""
+    """Raises `ValueError`, which names the variable."""
     monkeypatch.delenv("LCPHONE_TOKEN", raising=False)
     assert "LCPHONE_TOKEN" not in os.environ
     with pytest.raises(ValueError, match="LCPHONE_TOKEN is not set"):
@@ -186,8 +186,8 @@ def test_from_env_without_a_token(monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", [TimeoutError("vault"), RuntimeError("vault")])
-async def test_a_token_source_s_own_error_comes_through(raw_server, wrong):
-    """Raises what the token source raised, and sends nothing."""
+async def test_a_token_source_s_own_error_is_raised(raw_server, wrong):
+    """Raises the token source's error, and sends nothing."""
 
     class Broken:
         async def token(self, location_id):
@@ -199,8 +199,8 @@ async def test_a_token_source_s_own_error_comes_through(raw_server, wrong):
     assert raw_server.requests == []
 
 
-async def test_a_token_source_is_asked_for_each_location(raw_server):
-    """Sends the token that the source gives for the call's location."""
+async def test_a_token_source_is_called_for_each_location(raw_server):
+    """Sends the source's token for the call's location."""
     raw_server.reply(EMPTY, EMPTY)
 
     class PerLocation:

@@ -1,4 +1,4 @@
-"""A server that answers over TLS before it is asked."""
+"""A server that sends a response over TLS before any request."""
 
 import ssl
 import threading
@@ -16,7 +16,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 27\r\n\r\n" + b'{"numbers": [], "t
 
 
 def speak_first(connection, context):
-    """Sends an answer in the segment that ends the handshake, and waits for the client to leave."""
+    """Sends a response with the end of the handshake, and waits for the client to disconnect."""
     coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
     stream = context.wrap_bio(coming, going, server_side=True)
     with connection, suppress(OSError):
@@ -39,11 +39,9 @@ def authority():
 
 @pytest.fixture
 def hasty(authority):
-    """Where a server listens that speaks first, and the connections that it had."""
+    """The URL of a server that speaks first, and the list of its connections."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.maximum_version = (
-        ssl.TLSVersion.TLSv1_2
-    )  # of 1.3 the server does not have the last word
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # in TLS 1.3 the client sends the last message
     authority.issue_cert("localhost").configure_cert(context)
     threads = []
     with create_server(("127.0.0.1", 0)) as server:
@@ -63,8 +61,8 @@ def hasty(authority):
         thread.join()
 
 
-async def test_a_server_that_answers_before_it_is_asked(hasty, authority):
-    """Is not believed, and not connected to again and again."""
+async def test_a_response_before_the_request(hasty, authority):
+    """Is refused, and the client does not reconnect again and again."""
     url, connections = hasty
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
