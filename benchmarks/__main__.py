@@ -1,4 +1,4 @@
-"""Runs the benchmarks one after another, and gathers the figures of all of them in one table.
+"""Runs the benchmarks and stress tests one after another, and prints their figures as one table.
 
     python benchmarks [--short] [--write] [name ...]      # with the extra `bench`
 
@@ -17,14 +17,16 @@ from pathlib import Path
 from _measure import head
 
 HERE = Path(__file__).parent
-ALL = sorted(path.stem for path in HERE.glob("[a-z]*.py"))
+SCRIPTS = {
+    path.stem: path for path in sorted([*HERE.glob("[a-z]*.py"), *HERE.glob("stress/[a-z]*.py")])
+}
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 
 
 def run(name: str, *, short: bool) -> tuple[int, list[str]]:
     """Runs one and shows what it prints; its exit code, and the rows of its table."""
     print(f"\n== {name}", flush=True)
-    command = [sys.executable, "-u", str(HERE / f"{name}.py"), *(["--short"] if short else [])]
+    command = [sys.executable, "-u", str(SCRIPTS[name]), *(["--short"] if short else [])]
     rows = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         for line in process.stdout or ():
@@ -45,13 +47,13 @@ def write(figures: str) -> None:
 def main() -> int:
     """Runs what was asked for; gives the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(ALL))
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(SCRIPTS))
     parser.add_argument("--short", action="store_true", help="only see that they run")
     parser.add_argument("--write", action="store_true", help="put the table into the README")
     asked = parser.parse_args()
-    if unknown := set(asked.names) - set(ALL):
+    if unknown := set(asked.names) - SCRIPTS.keys():
         parser.error(f"there is no {', '.join(sorted(unknown))}")
-    outcomes = {name: run(name, short=asked.short) for name in asked.names or ALL}
+    outcomes = {name: run(name, short=asked.short) for name in asked.names or SCRIPTS}
     rows = [row for _, rows in outcomes.values() for row in rows]
     figures = "".join([*head(), *rows])
     print(f"\n{figures}")

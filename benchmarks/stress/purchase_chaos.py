@@ -12,7 +12,7 @@ run fails if the ledger has a number twice, one that nobody asked for, or one th
 not know as bought or as still to be reconciled, and after the last `reconcile` as bought. It also
 fails if a purchase is told to be bought by two processes, or to none.
 
-    python benchmarks/purchase_chaos.py [--short] [--seed N] [--processes N]
+    python benchmarks/stress/purchase_chaos.py [--short] [--seed N] [--processes N]
 """
 
 import argparse
@@ -32,8 +32,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, get_args
 
-from _report import print_table
-from _resale import selling_again
 from attrs import define, field, frozen
 
 from lcphone_async import (
@@ -47,6 +45,10 @@ from lcphone_async import (
 )
 from lcphone_async.sandbox import Fault, Sandbox
 from lcphone_async.sandbox.faulty.rules import Damage
+
+sys.path.append(str(Path(__file__).parents[1]))  # for the modules that all benchmarks share
+from _report import print_table
+from _resale import selling_again
 
 TASKS, LOCATIONS = 50, 100
 SHARE = 0.36  # of the purchases that a fault strikes, as long as there are faults

@@ -9,7 +9,7 @@ Then one client walks over 1,000 locations with an agency's token, whose tokens 
 The run fails if a second refresh was sent, a task failed, a location's token was asked for twice
 or used after it had expired, or memory grew.
 
-    python benchmarks/token_refresh.py [--short]
+    python benchmarks/stress/token_refresh.py [--short]
 """
 
 import argparse
@@ -26,7 +26,6 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from _report import print_table
 from attrs import define, frozen
 
 from lcphone_async import (
@@ -39,6 +38,9 @@ from lcphone_async import (
 )
 from lcphone_async.auth.refresh_mark import is_marked
 from lcphone_async.sandbox import OAuthSettings, Sandbox
+
+sys.path.append(str(Path(__file__).parents[1]))  # for the modules that all benchmarks share
+from _report import print_table
 
 PROCESSES, AT_ONCE = 4, 8
 ANY_NUMBER = 1_000_000

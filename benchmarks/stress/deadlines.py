@@ -9,7 +9,7 @@ Last, what a page of a million numbers takes, and how long the parsing of 60 MiB
 loop, which no deadline can cut short; the rest of its decoding goes on in a thread. That is shown
 and not judged. With `--short` nothing is.
 
-    python benchmarks/deadlines.py [--short]
+    python benchmarks/stress/deadlines.py [--short]
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from _report import print_table, print_versions
-from _walks import resident
 from attrs import frozen
 
 from lcphone_async import LCPhoneClient, LCPhoneError, RetryPolicy
+
+sys.path.append(str(Path(__file__).parents[1]))  # for the modules that all benchmarks share
+from _report import print_table, print_versions
+from _walks import resident
 
 Call = Callable[[LCPhoneClient], Awaitable[object]]
 Behave = Callable[[asyncio.StreamWriter], Awaitable[None]]

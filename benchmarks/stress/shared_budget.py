@@ -4,7 +4,7 @@ Their clocks are a second apart; one is killed, the scripts are flushed, Redis i
 started without its data. A server of its own counts what arrives. The run fails if a window was
 overdrawn, a task got stuck, or less than 97 % of the budget was used outside the faults.
 
-    python benchmarks/shared_budget.py [--short]
+    python benchmarks/stress/shared_budget.py [--short]
 """
 
 import argparse
@@ -24,7 +24,7 @@ from redis.asyncio import Redis
 from lcphone_async import BudgetUnavailableError
 from lcphone_async.redis import RedisRateLimiter
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
 from support.redis_server import RedisServer
 
 PROCESSES, TASKS, LIMIT = 4, 50, 100

@@ -7,7 +7,7 @@ late. The service counts a request at some moment between its grant and its answ
 of the script is measured on a redis-server, if there is one. The exit code is 1 if a window was
 overdrawn, someone was left waiting, a key was left behind, or the model is not the script.
 
-    python benchmarks/budget_simulation.py [--short]
+    python benchmarks/stress/budget_simulation.py [--short]
 """
 
 import argparse
@@ -27,11 +27,11 @@ from redis import Redis
 from lcphone_async import RateLimitStatus
 from lcphone_async.redis import RedisRateLimiter
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
 from support import fake_clock
 from support.redis_server import RedisServer
 
-SCRIPT = (Path(__file__).parents[1] / "lcphone_async/redis/window.lua").read_text()
+SCRIPT = (Path(__file__).parents[2] / "lcphone_async/redis/window.lua").read_text()
 TIME = "local time = redis.call('TIME')\nlocal now = time[1] * 1000 + time[2] / 1000\n"
 LIMIT, PERIOD, PROCESSES = 100, 10.0, 200
 SHARED_BY_ALL = 10  # locations

@@ -12,7 +12,7 @@ Then one location with a million numbers, without faults, to see that memory doe
 The run fails if a number is missing or there twice, a location is not complete, the memory passes
 its bound, or the audit is slower than the loop.
 
-    python benchmarks/audit.py [--short]      # with the extras `audit` and `bench`
+    python benchmarks/stress/audit.py [--short]      # with the extras `audit` and `bench`
 """
 
 import asyncio
@@ -29,16 +29,18 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from _measure import is_short
-from _report import print_table, print_versions
-from _server import in_process
-from _walks import vendor_client
 from attrs import frozen
 
 from lcphone_async import LCPhoneClient, RateLimiter
 from lcphone_async.audit import audit
 from lcphone_async.audit.reader import open_run
 from lcphone_async.sandbox import Fault, Sandbox
+
+sys.path.append(str(Path(__file__).parents[1]))  # for the modules that all benchmarks share
+from _measure import is_short
+from _report import print_table, print_versions
+from _server import in_process
+from _walks import vendor_client
 
 LATENCY, SHARE = 0.1, 0.05
 LIMITS = {"max_requests": 10**6, "daily_quota": 10**9}

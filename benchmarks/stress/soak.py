@@ -11,7 +11,7 @@ something grew. That is judged at equal load, by the least figure at the troughs
 of the first third against that of the last: what is in flight for a moment is above the least. The
 first wave warms up and is left out. At rest, with the client closed, all must be as at the start.
 
-    python benchmarks/soak.py [--short] [--minutes N]
+    python benchmarks/stress/soak.py [--short] [--minutes N]
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import fill
 
+from attrs import define, field, frozen
+
+from lcphone_async import PurchaseJournal, PurchaseRecord, PurchaseState
+
+sys.path.append(str(Path(__file__).parents[1]))  # for the modules that all benchmarks share
 from _callers import PATIENCE, TIMEOUT, Callers, Tally
 from _hostile import DELAYS, OUTAGES, Account, account, service, steer
 from _process import held
 from _report import print_table, print_versions
 from _server import in_process
-from attrs import define, field, frozen
-
-from lcphone_async import PurchaseJournal, PurchaseRecord, PurchaseState
 
 MOST_CALLERS, PAUSE = 64, 0.25
 RECOVERY = 20.0  # so long after an outage an error may be its consequence

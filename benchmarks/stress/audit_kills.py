@@ -8,7 +8,7 @@ nobody disturbed; of the locations' table all but the run's times.
 The run fails if there is a difference, a location that is not complete, or anything left over on
 the disk.
 
-    python benchmarks/audit_kills.py [--short]      # with the extra `audit`
+    python benchmarks/stress/audit_kills.py [--short]      # with the extra `audit`
 """
 
 import asyncio
@@ -22,14 +22,15 @@ from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from _measure import is_short
-from _report import print_table, print_versions
-from _server import in_process
-
 from lcphone_async import LCPhoneClient, RateLimiter
 from lcphone_async.audit import audit, export
 from lcphone_async.audit.reader import open_run
 from lcphone_async.sandbox import Fault, Sandbox
+
+sys.path.append(str(Path(__file__).parents[1]))  # for the modules that all benchmarks share
+from _measure import is_short
+from _report import print_table, print_versions
+from _server import in_process
 
 LIMITS = {"max_requests": 10**6, "daily_quota": 10**9}
 FAULTS = [Fault(probability=0.01, status=503), Fault(probability=0.01, damage="cut-off")]
