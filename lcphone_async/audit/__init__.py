@@ -1,4 +1,4 @@
-"""Inventories of many locations: taken side by side, kept in one file, compared and reported.
+"""Audits: inventories of many locations in one DuckDB file, with comparisons and reports.
 
 >>> from lcphone_async.audit import audit
 >>> async def weekly(client, location_ids):
@@ -6,7 +6,7 @@
 ...     print(summary.numbers, "numbers,", summary.coverage)
 
 It needs the extra `audit`; a report needs `report`, a cluster `dask`. The names below are imported
-at their first use.
+on first use, so that a program without the extras can import the package.
 """
 
 from importlib import import_module
@@ -97,7 +97,7 @@ _HOMES = {
 _EXTRAS = {"cluster": "dask", "html_report": "report"}
 
 
-if not TYPE_CHECKING:  # with it, a type checker takes any name
+if not TYPE_CHECKING:  # a type checker that sees `__getattr__` accepts every misspelt name
 
     def __getattr__(name: str) -> object:
         if name not in _HOMES:

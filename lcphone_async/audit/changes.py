@@ -1,4 +1,10 @@
-"""What is compared of two runs, and the statements that find where they differ."""
+"""Kinds of change between two runs, and the fields that a comparison reads.
+
+Each field has a kind and an SQL expression for its text in one run, in which `{0}` is the row of
+that run and `{1}` the row of the other. Two runs differ in a field if the two texts differ. An
+expression is NULL for both runs if a difference would prove nothing, such as a flag that one
+contract leaves out.
+"""
 
 from __future__ import annotations
 
@@ -8,55 +14,60 @@ from typing import Final
 
 
 class ChangeKind(StrEnum):
-    """What can become of a number or a location; the most urgent kind comes first."""
+    """Kind of a change; the most urgent kind comes first."""
 
     STATUS = "status"
-    """Of a location's phone account."""
+    """Status of a location's phone account."""
     DISCONNECTED = "phone system disconnected"
-    """The location has no phone system any more; its numbers are not counted as released."""
+    """The location lost its phone system; its numbers are not counted as released."""
     PAPERS = "papers"
-    """A number's address or bundle."""
+    """A number's address or regulatory bundle."""
     DEFAULT = "default number"
+    """A number became the default number of its location, or stopped being it."""
     RELEASED = "released"
-    """A search confirmed that the location no longer has it, and no other location has it."""
+    """A search confirmed that the number left its location, and no other location has it."""
     RELEASED_OR_MOVED = "released or moved"
-    """A search confirmed that the location no longer has it; another that was not seen may."""
+    """A search confirmed that the number left; an incomplete location may have it now."""
     MOVED = "moved"
-    """To another location: confirmed gone from one, and new in the other."""
+    """The number left one location, as a search confirmed, and is new in another."""
     PERHAPS_MOVED = "perhaps moved"
-    """It may have left one location for another, but not all that a move needs was seen."""
+    """The number may have moved, but the runs do not prove it."""
     NOT_SEEN = "not seen"
-    """The new run's list does not have it, but no search confirmed that it is gone."""
+    """The new run does not list the number, but no search confirmed that it is gone."""
     ROUTING = "routing"
-    """What answers its calls."""
+    """How its calls are routed."""
     CAPABILITY = "capability"
+    """Voice, SMS, MMS, fax, or group conversations."""
     USER = "user"
+    """The user that the number is linked to."""
     POOL = "pool"
-    """A pool came or went, or its activity, whisper or recording changed."""
+    """A pool was added or removed, or its activity, whisper or recording changed."""
     RCS_SENDER = "RCS sender"
+    """An RCS sender was added or removed, or its type or metadata changed."""
     ADDED_OR_MOVED = "added or moved"
-    """The location did not have it before; another that the old run did not see may have."""
+    """The number is new in the location; an incomplete location may have had it before."""
     ADDED = "added"
-    """The location did not have it before, and no other location had it."""
+    """The number is new, and no location had it before."""
     CONNECTED = "phone system connected"
-    """The old run found none; the location's numbers are not counted as added."""
+    """The location got a phone system; its numbers are not counted as added."""
     LOCATION_ADDED = "location added"
-    """The old run did not list it; its numbers are not counted as added."""
+    """The location is not in the old run; its numbers are not counted as added."""
     LOCATION_GONE = "location gone"
-    """The new run does not list it; its numbers are not counted as released."""
+    """The location is not in the new run; its numbers are not counted as released."""
     TYPE = "type"
     """Type, origin or country."""
     DETAIL = "detail"
-    """`sid`, `date_added`, or a field that no column knows."""
+    """`sid`, `date_added`, or a field without a column (`extra`)."""
     NAME = "name"
-    """Of a number, a pool, an RCS sender or a location."""
+    """Name of a number, a pool, an RCS sender or a location."""
 
 
 Fields = Mapping[str, tuple[ChangeKind, str]]
+"""Kind and SQL expression of each compared field."""
 
 
 def _if_known(name: str) -> str:
-    """A flag is compared if both runs have it: one contract leaves out what is false."""
+    """Compares a flag if both runs have it: the 2021-07-28 contract leaves out false flags."""
     return f"CASE WHEN {{1}}.{name} IS NOT NULL THEN {{0}}.{name} END"
 
 
@@ -67,7 +78,7 @@ def _case_insensitive(name: str) -> str:
 
 
 def _if_given(name: str) -> str:
-    """An attribute that every number has is compared if both runs have it."""
+    """Compares an attribute in any case if the other run has it."""
     return f"CASE WHEN {{1}}.{name} <> '' THEN {_case_insensitive(name)} END"
 
 
@@ -79,9 +90,7 @@ _FORWARDING: Final = (
     "CASE WHEN {0}.forwards_to IS DISTINCT FROM {1}.forwards_to THEN {0}.forwarding_number END"
 )
 
-# Each field's kind, and its text in run {0}; where nothing is to be said although the texts differ,
-# it is NULL for both runs, of which {1} is the other. `date_updated` is left out: it changes with
-# each of the others.
+# `date_updated` is not compared: it changes whenever another field does.
 NUMBER_FIELDS: Final[Fields] = {
     "address_sid": (ChangeKind.PAPERS, "{0}.address_sid"),
     "bundle_sid": (ChangeKind.PAPERS, "{0}.bundle_sid"),

@@ -1,7 +1,7 @@
-"""The report's charts, as SVG that needs no script: Altair draws, vl-convert writes.
+"""Bar charts of the report as static SVG, by Altair and vl-convert.
 
-A chart without a script opens offline, prints, and can do nothing with a hostile name but show it.
-Its colours are the page's own, by CSS variables, so that one drawing is light and dark.
+A chart without a script opens offline, prints, and cannot run a hostile name. Its colours are CSS
+variables of the page, so that one drawing serves light and dark mode.
 """
 
 from __future__ import annotations
@@ -15,27 +15,30 @@ import vl_convert
 from attrs import frozen
 
 _ROW, _BAR = 26, 16  # pixels
-_LABELS, _BARS = 145, 285  # pixels, which fill a card
+_LABELS, _BARS = 145, 285  # pixels; together they fill a card
 _MIN_SHARE = 0.005
-_SCALE_FACTOR = 1.55  # of the longest bar, right of which its number stands
+_SCALE_FACTOR = 1.55  # leaves room for the text to the right of the longest bar
 
-# No XML holds them (XML 1.0, 2.2), and vl-convert ends the process where it meets one.
+# Characters that XML cannot hold (XML 1.0, 2.2): vl-convert aborts the process on one.
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @frozen
 class Chart:
-    """Bars with their numbers."""
+    """A horizontal bar chart with a count beside each bar."""
 
     title: str
+    """Heading above the chart."""
     rows: Sequence[tuple[str, int]]
+    """Label and count of each bar, from top to bottom."""
     total: int | None = None
-    """What the bars are parts of, to tell their share."""
+    """Sum that each bar is shown as a percentage of; `None` shows counts only."""
     note: str = ""
+    """Remark below the title."""
 
     @property
     def svg(self) -> str:
-        """The drawing."""
+        """The chart as an SVG document."""
         values = [
             {"name": _NOT_IN_XML.sub("\ufffd", name), "count": n, "text": self._text(n)}
             for name, n in self.rows

@@ -1,4 +1,9 @@
-"""An audit whose walks run on the workers of a Dask cluster; the store stays here."""
+"""Audits on a Dask cluster: the workers walk the locations, this process writes the store.
+
+Each location is one Dask task, which returns its whole inventory as one message. Only this process
+opens the store. A task of a worker that dies runs again on another. A watcher task checks the
+scheduler every second: Dask itself would wait forever for a cluster without workers.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +29,15 @@ from .spool import Spool
 from .store import Run
 
 MakeClient = Callable[[], AbstractAsyncContextManager[LCPhoneClient]]
+"""Returns the client of one worker."""
 
 _logger = logging.getLogger("lcphone_async")
 
 _PLUGIN = "lcphone-audit"
 _CONNECT_TIMEOUT = 10  # seconds
-_CHECK_INTERVAL = 1.0
+_CHECK_INTERVAL = 1.0  # seconds
 
-# Tasks for each thread of a worker: one that runs, and one that waits its turn.
+# One task that runs and one that is queued, so that no thread waits for the network.
 _TASKS_PER_THREAD = 2
 
 
@@ -46,22 +52,21 @@ async def audit_on_dask(
     worker_wait: float = 60.0,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> AuditSummary:
-    """An `audit` whose walks run on the workers of a Dask cluster, a task for each location.
+    """Runs an `audit` whose walks run on the workers of a Dask cluster, one task per location.
 
     - `scheduler`: the cluster's address, such as `tcp://10.0.0.1:8786`.
-    - `make_client`: called once on each worker, for a client or an async context manager that
-      gives one; it must be a function that can be imported or pickled there. Let the clients
-      share their budgets, and tokens that rotate, through Redis.
-    - `concurrency`: locations side by side; by default two for each thread of the workers, which
-      run as many walks as they have threads (`dask worker --nthreads 16`).
-    - `worker_wait`: seconds to wait for a new worker if all of them died.
+    - `make_client`: called once on each worker; returns a client, or an async context manager that
+      yields one. Dask must be able to pickle it. Let the clients share rate limits and rotating
+      tokens through Redis.
+    - `concurrency`: how many locations are walked at a time; by default two for each thread of the
+      workers, each of which walks one location (`dask worker --nthreads 16`).
+    - `worker_wait`: seconds to wait for a new worker after the last one died.
 
-    The other arguments are those of `audit`. A worker that dies has its locations walked by
-    another. A location travels as one message, which must fit into memory: some 90 bytes a
-    number.
+    The other arguments are those of `audit`. If a worker dies, another walks its locations. The
+    inventory of a location is one message, which must fit into memory: about 90 bytes a number.
 
-    Raises what `audit` raises, and `ClusterError` if there is no such cluster. If it is lost
-    later, the summary's `error` says so.
+    Raises the errors of `audit`, and `ClusterError` if there is no such cluster. A cluster that is
+    lost later is the `error` of the returned summary.
     """
     checks.identifier("scheduler", scheduler)
     checks.function("make_client", make_client)
@@ -77,7 +82,7 @@ async def audit_on_dask(
         watch = tasks.start(_watch_cluster(dask, scheduler, wait))
 
         async def run(work: Callable[..., Any], *args: Any) -> Any:
-            """What some work returns on a worker; raises what `watch` does."""
+            """Runs a function on a worker; raises `ClusterError` as soon as the cluster is lost."""
             task = dask.submit(work, *args, pure=False)
             result = tasks.start(_result(task, scheduler))
             await asyncio.wait([result, watch], return_when=asyncio.FIRST_COMPLETED)
@@ -110,7 +115,7 @@ async def _result(task: Any, scheduler: str) -> Any:
     try:
         return await task
     except (OSError, distributed.client.FutureCancelledError) as error:
-        reason = getattr(error, "reason", error)  # without the id of Dask's task
+        reason = getattr(error, "reason", error)  # has no internal task id in it
         raise ClusterError(
             f"the Dask cluster at {scheduler} was lost ({reason}): start its scheduler and "
             "workers again"
@@ -118,7 +123,7 @@ async def _result(task: Any, scheduler: str) -> Any:
 
 
 async def _watch_cluster(dask: Any, scheduler: str, worker_wait: float) -> NoReturn:
-    """Raises `ClusterError` once the scheduler is gone, or all workers for some time."""
+    """Raises `ClusterError` once the scheduler is gone, or all workers for `worker_wait` s."""
     without_since: float | None = None
     while True:
         await asyncio.sleep(_CHECK_INTERVAL)
@@ -146,20 +151,20 @@ async def _watch_cluster(dask: Any, scheduler: str, worker_wait: float) -> NoRet
 
 
 async def _connect(scheduler: str) -> Any:
-    """Dask's client; one that cannot connect is closed, or it would complain in its own words."""
-    client: Any = distributed.Client  # of which not all has types
+    """Connects to the scheduler; a failed client is closed, or Dask logs tracebacks later."""
+    client: Any = distributed.Client  # only partly typed
     dask = client(scheduler, timeout=_CONNECT_TIMEOUT, asynchronous=True, set_as_default=False)
     try:
         return await dask
     except BaseException as error:
         await dask.close()
-        if isinstance(error, Exception):  # of any kind: each scheme has its own
+        if isinstance(error, Exception):  # the type depends on the address's scheme
             raise ClusterError(f"no Dask scheduler at {scheduler}: {error}") from error
         raise
 
 
 class _WorkerClient(distributed.WorkerPlugin):
-    """The one client of a worker, closed when the worker ends."""
+    """Worker plugin that holds the worker's client, and closes it when the worker ends."""
 
     client: LCPhoneClient
 

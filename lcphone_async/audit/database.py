@@ -16,7 +16,7 @@ from .errors import StoreError
 
 SCHEMA_VERSION: Final = 2
 
-# What the system says, which DuckDB wraps in words of its own.
+# DuckDB has no error codes: it quotes the system's text within a message of its own.
 _OS_ERRORS: Final = (
     errno.ENOSPC,
     errno.EFBIG,
@@ -32,7 +32,7 @@ _OS_ERRORS: Final = (
 
 @contextmanager
 def store_errors(path: Path) -> Iterator[None]:
-    """Gives what goes wrong with a file as a `StoreError` that says what to do."""
+    """Raises errors of DuckDB and of the system as `StoreError`, with advice."""
     try:
         yield
     except (duckdb.Error, OSError) as error:
@@ -41,7 +41,7 @@ def store_errors(path: Path) -> Iterator[None]:
 
 def _message(path: Path, problem: str) -> str:
     if "Could not set lock" in problem:
-        return f"{path}: another process is using it: wait for its end"
+        return f"{path}: another process is using it: wait until it ends"
     if "not a valid DuckDB database" in problem:
         return f"{path}: it is not a store of audits"
     code, reason = os_error_in(problem)
@@ -49,7 +49,7 @@ def _message(path: Path, problem: str) -> str:
 
 
 def os_error_in(problem: str) -> tuple[int, str]:
-    """The system's error that DuckDB tells of (EIO if it is another), and what it says."""
+    """Returns the errno and text of the system error in a message of DuckDB, or EIO."""
     for code in _OS_ERRORS:
         if (reason := os.strerror(code)) in problem:
             return code, reason
@@ -57,7 +57,7 @@ def os_error_in(problem: str) -> tuple[int, str]:
 
 
 def connect(database: str, settings: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
-    """DuckDB with times in UTC, which fetches nothing and prints nothing by itself."""
+    """Connects to a database, with times in UTC, no downloads of extensions and no output."""
     quiet = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     connection = duckdb.connect(database, config={**quiet, **settings})
     connection.execute("SET TimeZone = 'UTC'")
@@ -66,7 +66,7 @@ def connect(database: str, settings: Mapping[str, Any]) -> duckdb.DuckDBPyConnec
 
 
 def check_version(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
-    """Raises `StoreError` if an open file is no store, or one of another version."""
+    """Raises `StoreError` if an open file is not a store, or has another schema version."""
     try:
         (version,) = connection.execute(f"FROM {catalog}.main.store").fetchall()[0]
     except duckdb.CatalogException:
@@ -78,7 +78,10 @@ def check_version(connection: duckdb.DuckDBPyConnection, path: Path, catalog: st
 
 
 def new_database(folder: Path, settings: Mapping[str, Any]) -> bytes:
-    """An empty database, made in a folder that only its owner may enter."""
+    """Returns the bytes of an empty database.
+
+    DuckDB creates files that others can read, so the file is created in a private folder first.
+    """
     with TemporaryDirectory(prefix=".lcphone-audit-", dir=folder) as private:
         draft = Path(private, "draft")
         connect(str(draft), settings).close()

@@ -1,4 +1,4 @@
-"""Phone numbers as numbers, however they are written, and where their calls go on to."""
+"""Dialing: phone numbers in E.164 format, and the targets that calls are forwarded to."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from phonenumbers import (
     region_code_for_number,
 )
 
-# Numbers of Mexico, Argentina and Brazil may have digits after the calling code that are no part
-# of the number.
+# Mexico (52), Argentina (54), Brazil (55): digits between calling code and number may be dialing
+# prefixes. For +1 (1) the area code is checked too.
 _CALLING_CODES: Final = "|".join(
     str(code) for code in sorted({*COUNTRY_CODE_TO_REGION_CODE} - {1, 52, 54, 55})
 )
@@ -40,11 +40,11 @@ _TARGET_KEYS: Final = frozenset(
 
 
 def e164(text: str, country: str) -> str:
-    """A phone number in E.164 format, without its extension; a text that is none stays as it is.
+    """Returns a phone number in E.164 format without its extension, or other text unchanged.
 
-    `country` (ISO 3166-1 alpha-2, or empty) is that from which the text is dialed. A number with
-    an international prefix of another country, or with its calling code and no plus sign, is
-    read so if the country has no such number.
+    `country` (ISO 3166-1 alpha-2, or empty) is the country that the text is dialed from. If it has
+    no such number, the text may also begin with a foreign international prefix, or with a calling
+    code without the plus sign.
 
     >>> e164("(415) 555-0001 x5", "US"), e164("0049 30 555003", "US")
     ('+14155550001', '+4930555003')
@@ -65,9 +65,9 @@ def e164(text: str, country: str) -> str:
 
 
 def normalized_target(text: str, country: str) -> str:
-    """What a call goes on to, with each phone number in E.164 format and its extension.
+    """Returns a call target with each phone number in E.164 format, extensions included.
 
-    A text that is no number stays as it is; JSON has no `null`, `false` or `""` any more.
+    Text that is not a number stays unchanged. JSON loses its `null`, `false` and `""` values.
 
     >>> normalized_target("(415) 555-0001 x5", "US")
     '+14155550001;ext=5'
@@ -82,7 +82,7 @@ def normalized_target(text: str, country: str) -> str:
 
 
 def country_of(text: str, country_code: str) -> str | None:
-    """A number's country: that which the service names, in upper case, or the number's own."""
+    """Returns the service's country code in upper case, or else the country of the number."""
     if country := country_code.strip().upper():
         return country
     number = _parsed(text, "")
@@ -92,17 +92,18 @@ def country_of(text: str, country_code: str) -> str | None:
 def forwarding_targets(
     kind: str, value: str, forwarding: str, country: str, *, has_more: bool
 ) -> list[str] | None:
-    """Where a call goes on to; `None` if something answers it, such as an IVR or an agent.
+    """Returns the numbers that a call is forwarded to; `None` if an IVR or an agent answers it.
 
-    - `kind`, `value`: those of the call service; a value that is no text is JSON.
-    - `has_more`: whether the service has further keys.
+    - `kind`, `value`: type and value of the call service; a value other than text is JSON.
+    - `forwarding`: the forwarding number.
+    - `has_more`: true if the service has further keys.
     """
     service_type, content = _without_separators(kind), _parsed_value(value)
     if service_type in _FORWARDING_TYPES:
         named = list(_texts_in(content, _TARGET_KEYS))
         numbers = [e164(text, country) for text in named or _texts(forwarding)]
         if not named and any(_texts_in(content)):
-            return None  # it forwards, but to what is not known
+            return None  # the target is under a key that is not known
         if not any(number.startswith("+") for number in numbers) and forwarding.strip():
             return [e164(text, country) for text in _texts(forwarding)]
         return numbers
@@ -156,7 +157,7 @@ def _parsed_value(value: str) -> Any:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """A text, or a number that is meant as one, if it says something."""
+    """Yields a text or number as text, unless it is empty."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str | int) and not isinstance(value, bool):
@@ -166,7 +167,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _texts_in(content: Any, names: Container[str] | None = None) -> Iterator[str]:
-    """The texts of a call service's value: all, or those under keys of these names."""
+    """Yields the texts in a call service's value: all, or those under keys in `names`."""
     left = [content]
     while left:
         match left.pop():

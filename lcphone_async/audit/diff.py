@@ -1,4 +1,4 @@
-"""What changed between two runs: number by number, and only if both runs saw it."""
+"""Comparison of two runs: `compare` and its results."""
 
 from __future__ import annotations
 
@@ -18,55 +18,61 @@ from .store import Run
 
 @frozen
 class Change:
-    """One difference."""
+    """A change of a number, a pool, an RCS sender or a location."""
 
     kind: ChangeKind
+    """What changed."""
     location_id: str
-    """The number's location in the new run, or in the old one if it left."""
+    """Location in the new run, or in the old run if the number left."""
     phone_number: str | None
-    """`None` if the change is of the location, a pool or an RCS sender."""
+    """`None` for a change of the location, a pool or an RCS sender."""
     field: str | None
-    """The field that differs."""
+    """Name of the field that differs; `None` if the number itself was added or lost."""
     before: str | None
+    """Value in the old run, as text; `None` if empty."""
     after: str | None
+    """Value in the new run, as text; `None` if empty."""
     drops_a2p: bool
-    """True if the number moved, or may have: a move drops its A2P registration, register again."""
+    """True if the number moved or may have moved. A move drops its A2P registration."""
 
 
 @frozen
 class NotCompared:
-    """A location of both runs of which one did not see all, so that changes may be missing."""
+    """A location that one of the runs did not see whole, so that changes may be missing."""
 
     location_id: str
+    """The location."""
     before: str
-    """Its coverage in the old run."""
+    """Coverage in the old run."""
     after: str
-    """Its coverage in the new run."""
+    """Coverage in the new run."""
 
 
 @frozen
 class Comparison:
-    """Two runs side by side, while both are open."""
+    """An open comparison of two runs; usable within the block of `compare`."""
 
     old: Run
+    """The earlier run."""
     new: Run
+    """The later run."""
     _reading: RunReader
 
     @property
     def compared(self) -> int:
-        """How many locations both runs saw whole."""
+        """Number of locations that both runs saw whole."""
         ((count,),) = self._reading.rows(
             f"SELECT count(*) {_LOCATIONS_IN_BOTH} WHERE {_BOTH_WHOLE}"
         )
         return int(count)
 
     def counts(self) -> dict[ChangeKind, int]:
-        """How many changes there are of each kind that there is, the most urgent kind first."""
+        """Returns the number of changes by kind, the most urgent kind first, without zeros."""
         rows = dict(self._reading.rows("SELECT kind, count(*) FROM changes GROUP BY kind"))
         return {kind: rows[kind] for kind in ChangeKind if kind in rows}
 
     def changes(self, kind: ChangeKind | None = None, most: int | None = None) -> Iterator[Change]:
-        """All changes, or those of a kind, the most urgent kind first; or the first of them."""
+        """Yields the changes, or those of one kind, the most urgent first; at most `most`."""
         condition = "" if kind is None else f"WHERE kind = '{kind}'"
         limit = "" if most is None else f"LIMIT {most}"
         order = ", ".join(f"kind = '{kind}' DESC" for kind in ChangeKind)
@@ -77,7 +83,7 @@ class Comparison:
             yield Change(**{**found, "kind": ChangeKind(found["kind"])})
 
     def not_compared(self) -> list[NotCompared]:
-        """Locations of which one run did not see all."""
+        """Returns the locations that one of the runs did not see whole."""
         rows = self._reading.rows(
             f"SELECT location_id, old_seen.coverage, new_seen.coverage {_LOCATIONS_IN_BOTH}"
             f" WHERE NOT ({_BOTH_WHOLE}) ORDER BY location_id"
@@ -104,12 +110,14 @@ def compare(
     only: Collection[ChangeKind | str] = (),
     ignore: Collection[ChangeKind | str] = (),
 ) -> Iterator[Comparison]:
-    """Compares two runs of one store or of two, the newest ones by default.
+    """Compares two runs, of one store or of two.
 
-    - `only`, `ignore`: the kinds of change that are kept, or left out.
+    - `old`, `new`: the stores; the same path twice compares two runs of one store.
+    - `old_run`, `new_run`: run ids. By default the newest of each store, or the last two of one.
+    - `only`, `ignore`: kinds of change to keep, or to leave out.
 
-    A number counts as added only if the old run saw all of every location, and as released only
-    if the new run did, and a search for the number confirmed it; see `ChangeKind`. Locations that
+    A number counts as added only if the old run saw every location whole, and as released only if
+    the new run did and a search confirmed that the number is gone; see `ChangeKind`. Locations that
     were not seen whole are in `not_compared`.
 
     >>> def changes_since(last_week, today):
@@ -117,7 +125,7 @@ def compare(
     ...         for change in comparison.changes():
     ...             print(change.kind, change.phone_number, change.before, change.after)
 
-    Raises `StoreError`, also if both are the same run, or if `new` began before `old`.
+    Raises `StoreError` if a run cannot be read, if both are the same run, or if `new` is older.
     """
     kept = (_kinds("only", only) or set(ChangeKind)) - _kinds("ignore", ignore)
     with open_two_runs(old, new, old_run, new_run) as (later, earlier):

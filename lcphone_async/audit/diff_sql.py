@@ -1,4 +1,18 @@
-"""SQL of `compare`: the statements that find the changes between the views of two runs."""
+"""SQL of `compare`: the statements that fill the table `changes` from the views of two runs.
+
+The schemas `old` and `new` hold the two runs (`reader.open_two_runs`). The statements run in order:
+
+1. `old_coverage` and `new_coverage`: how far each run saw each location.
+2. `old_numbers`, `new_numbers`, and the same of pools: rows with normalized call targets, so that
+   two spellings of a phone number do not differ. `key` is the number in E.164 format.
+3. `lost` and `gained`: numbers that a location has in one run only. `confirmed_gone`: those of
+   them that a search did not find. `moves`: numbers that are in another location now.
+4. `changes` of presence: moved, released, not seen, added. A number is released or added only
+   if the other run saw all of the location.
+5. `kept`, and the same of pools, pool members and RCS senders: rows that are in both runs and
+   differ. Each field in which `before` and `after` differ becomes a change.
+6. `changes` of locations: account status, name, phone system.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +24,7 @@ from .changes import MEMBER_FIELDS, NUMBER_FIELDS, POOL_FIELDS, SENDER_FIELDS, C
 from .dialing import E164_PATTERN
 
 _MACROS: Final = (
-    # Of JSON objects: fields that both have, and that differ by more than null, false and "".
+    # Compares JSON objects by the keys that both have; null, false and "" are equal.
     """CREATE TEMP MACRO part(document, key) AS json_extract(document::JSON,
     '/' || replace(replace(key, '~', '~0'), '/', '~1'))""",
     """CREATE TEMP MACRO part_text(document, key) AS
@@ -24,7 +38,7 @@ _MACROS: Final = (
 
 
 def _as_struct(fields: Fields, one: str, other: str) -> str:
-    """The fields of a run's row; an empty text counts as missing."""
+    """A struct of the compared fields of one run's row; an empty text counts as missing."""
     texts = (
         f"{name} := nullif(({expression.format(one, other)})::VARCHAR, '')"
         for name, (_, expression) in fields.items()
@@ -40,7 +54,7 @@ def _before_and_after(fields: Fields) -> str:
 
 
 def _field_changes(fields: Fields, table: str, phone_number: str = "NULL", prefix: str = "") -> str:
-    """Makes a change of each field of a row of `table` in which `before` and `after` differ."""
+    """Inserts a change for each field of `table` in which `before` and `after` differ."""
     named = f"{prefix} || ' " if prefix else "'"
     selects = " UNION ALL ".join(
         f"SELECT '{kind}', location_id, {phone_number}, {named}{name}', before.{name},"
@@ -51,7 +65,7 @@ def _field_changes(fields: Fields, table: str, phone_number: str = "NULL", prefi
 
 
 def _part_changes(kind: ChangeKind, table: str, key: str, title: str, name: str) -> str:
-    """Makes a change of each pool or sender that gained or lost, if both runs saw all of them."""
+    """Inserts a change for each pool or sender in one run only, if both runs saw all of them."""
     return f"""
     INSERT INTO changes
     SELECT '{kind}', location_id, NULL, '{title} ' || {key},
@@ -75,7 +89,7 @@ def _kept_parts(table: str, fields: Fields, *keys: str) -> str:
 
 
 def _coverage_table(run: str) -> str:
-    """How far a run saw each location; `has_no_phone_system` is one without a phone system."""
+    """Creates the table of how far a run saw each location."""
     return f"""
     CREATE TEMP TABLE {run}_coverage AS
     SELECT location_id, nullif(location_name, '') AS name, numbers, finished_at, is_under_lc,
@@ -88,9 +102,9 @@ def _coverage_table(run: str) -> str:
 
 
 def _with_country(run: str, table: str) -> str:
-    """The rows of a run's numbers or pools, each with the country from which its calls go on.
+    """Selects a run's numbers or pools with the country that their call targets are dialed from.
 
-    A pool does not say its country: it is that of its numbers.
+    A pool has no country of its own: it is the country of its numbers.
     """
     numbers = f"{run}.numbers JOIN {run}.as_numbers USING (location_id, phone_number)"
     if table == "numbers":
@@ -117,13 +131,13 @@ ROUTE_TEXTS: Final = (
 
 
 def _service(kind: str, value: str) -> str:
-    """The text of a call service; an empty one is none."""
+    """SQL of a call service as text; NULL for an empty service."""
     kind = f"CASE WHEN lower({kind}) NOT IN ('', 'none', 'null') THEN {kind} END"
     return f"nullif(concat_ws(' ', {kind}, nullif({value}, '')), '')"
 
 
 def _normalized_view(run: str, table: str) -> str:
-    """The rows of a run with what is compared of them as numbers."""
+    """Creates the view of a run's rows with normalized call targets."""
     kind, value = "inbound_call_service.type", "inbound_call_service.value"
     return f"""
     CREATE TEMP VIEW {run}_{table} AS
@@ -140,7 +154,7 @@ def _normalized_view(run: str, table: str) -> str:
 
 
 def _exclusive_numbers(table: str, run: str, other: str) -> str:
-    """Numbers that are in a location in one run only; two spellings are one number."""
+    """Creates the table of numbers that a location has in `run` only, by E.164 number."""
     return f"""
     CREATE TEMP TABLE {table} AS
     SELECT DISTINCT ON (location_id, key) location_id, phone_number, key,
@@ -164,7 +178,7 @@ STATEMENTS: Final = (
         o.has_senders AND n.has_senders AS rcs_sender_ids_were_seen
     FROM old_coverage AS o JOIN new_coverage AS n USING (location_id)
     """,
-    # Whether a run did not see all of some location, in which numbers may have been.
+    # True if a run has an incomplete location: a missing number may be there.
     """
     CREATE TEMP TABLE incomplete_runs AS
     SELECT bool_or(o.is_complete IS NOT TRUE) AS by_old,
@@ -174,14 +188,14 @@ STATEMENTS: Final = (
     *(_normalized_view(run, table) for run in ("old", "new") for table in ("numbers", "pools")),
     _exclusive_numbers("lost", "old", "new"),
     _exclusive_numbers("gained", "new", "old"),
-    # A search of its own confirmed, after the old run had seen the number, that it is gone.
+    # Searches after the old run's visit: an earlier one says nothing about a number listed later.
     """
     CREATE TEMP TABLE confirmed_gone AS
     SELECT DISTINCT location_id, phone_number
     FROM gone JOIN old_coverage USING (location_id) WHERE confirmed_at > finished_at
     """,
-    # Numbers that left one location, or came into another, and were in one and are in the other. A
-    # number in two locations may have moved during the walk, and of several it is not known which.
+    # Numbers with different locations in the two runs. A move is sure only if the number is in one
+    # location of each run: it may be listed in two while it moves, or move during the walk.
     """
     CREATE TEMP TABLE moves AS
     SELECT was.key, was.location_id AS was_in, is_now.location_id, is_now.phone_number,
@@ -244,7 +258,7 @@ STATEMENTS: Final = (
     _field_changes(SENDER_FIELDS, "kept_rcs_sender_ids", prefix="'RCS sender ' || number"),
     _part_changes(ChangeKind.POOL, "pools", "pool_id", "pool", "name"),
     _part_changes(ChangeKind.RCS_SENDER, "rcs_sender_ids", "number", "RCS sender", "friendly_name"),
-    # A status that was not known before is told unless it is the usual one.
+    # An unknown old status counts as `active`: else each first sight of one would be a change.
     """
     INSERT INTO changes
     SELECT 'status', location_id, NULL, 'account_status', o.status, n.status, false

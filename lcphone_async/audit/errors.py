@@ -1,4 +1,4 @@
-"""What can go wrong around an audit."""
+"""Errors of audits."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from ..errors import LCPhoneError
 
 
 class StoreError(LCPhoneError):
-    """The store cannot be used: it is no store, is in use, or the disk is full."""
+    """The store cannot be used: it is another kind of file, in use, or the disk is full."""
 
 
 class PriceListError(LCPhoneError, ValueError):
-    """Lines of a price list are wrong, repeat another, or match no number of the run."""
+    """A price list has lines that are wrong, repeated, or without a number in the run."""
 
 
 @define(slots=False)
 class RuleError(LCPhoneError, ValueError):
-    """The query of a rule of your own cannot be run."""
+    """The query of a custom rule cannot be run."""
 
     rule: str
-    """The rule's name."""
+    """Name of the rule."""
     reason: str
-    """What DuckDB says of it."""
+    """Error message of DuckDB."""
 
     def __str__(self) -> str:
         return f"rule {self.rule}: {self.reason}"
@@ -37,6 +37,7 @@ class ListChangedError(LCPhoneError):
     """No two walks over a location's list agreed, so that numbers may be missing."""
 
     walks: int
+    """How many walks were made."""
 
     def __str__(self) -> str:
         return f"the list changed during {self.walks} walks, so that numbers may be missing"

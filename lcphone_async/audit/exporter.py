@@ -1,4 +1,4 @@
-"""Tables of a run as CSV, JSON lines or Parquet, written by DuckDB straight from the store."""
+"""Export of a run's tables as CSV, JSON lines or Parquet; DuckDB writes the files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .tables import TABLES
 Format = Literal["csv", "jsonl", "parquet"]
 Table = Literal["numbers", "locations", "pools", "pool_numbers", "rcs_sender_ids"]
 
-# What makes the order of the rows: the same however the walk went.
+# Row order by key, so that it does not depend on the order of the walk.
 _ORDERS: Final[dict[str, str]] = {
     "numbers": "location_id, phone_number",
     "locations": "position",
@@ -30,8 +30,8 @@ _ORDERS: Final[dict[str, str]] = {
 }
 _JSON_COLUMNS: Final = {"extra", "rcs_meta"}
 
-# What a spreadsheet would take for a formula is kept text by an apostrophe (OWASP, CSV injection).
-# A plus sign and digits are a phone number, and harmless.
+# An apostrophe keeps a spreadsheet from evaluating text as a formula (OWASP, CSV injection). A plus
+# sign and digits are a phone number, and harmless.
 _FORMULA_MACRO: Final = r"""
 CREATE MACRO without_formula(cell) AS CASE
     WHEN regexp_matches(cell, '^[=+@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}-]')
@@ -44,18 +44,18 @@ _ISO: Final = "strftime({name} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') AS {
 def export(
     store: str | Path,
     out: str | Path,
-    format: Format,  # noqa: A002  # the command's own word
+    format: Format,  # noqa: A002  # as the command's option
     *,
     table: Table = "numbers",
     run_id: int | None = None,
 ) -> int:
-    """Writes a table of a run, the newest by default, and gives how many rows it had.
+    """Writes a table of a run, the newest by default; returns the number of rows.
 
-    - `out`: a file, which appears when it is whole; for `parquet` a folder, in which the part
-      `run_id=…` is replaced and others stay, with parts by `country_code` for numbers.
+    - `out`: a file, which is replaced when the new one is complete. For `parquet` a folder: its
+      partition `run_id=…` is replaced, others stay; numbers are partitioned by `country_code` too.
     - `format`: `csv` for spreadsheets, `jsonl` or `parquet` for programs.
 
-    Rows and columns are in an order that stays, so that the same inventory gives the same bytes.
+    The order of rows and columns is fixed, so that the same inventory makes the same bytes.
     Raises `StoreError`, and `OSError` if `out` cannot be written.
     """
     kind = checks.one_of("format", format, get_args(Format))
@@ -66,12 +66,12 @@ def export(
             if kind == "parquet":
                 return _write_parquet(run, named, path)
             return _write_file(run, named, kind, path)
-        except OSError as error:  # of a file beside it, which is gone
+        except OSError as error:  # it names the temporary file, which no longer exists
             raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _columns(table: str) -> list[pa.Field]:
-    """A table's columns, in order; `extra` is the last of the service's own."""
+    """Returns a table's columns in order, with `pool_ids` last for numbers."""
     columns = [column for column in TABLES[table] if column.name != "run_id"]
     return (
         [*columns, pa.field("pool_ids", pa.list_(pa.string()))] if table == "numbers" else columns
@@ -91,10 +91,10 @@ def _write_file(run: RunReader, table: str, kind: str, out: Path) -> int:
 
 
 def _write_parquet(run: RunReader, table: str, out: Path) -> int:
-    """Writes a folder beside the run's own, and puts it in its place when it is whole."""
+    """Writes a temporary folder, and renames it to the run's partition when it is complete."""
     query = f"SELECT * EXCLUDE run_id FROM {table} ORDER BY {_ORDERS[table]}"
     whole, partial = out / f"run_id={run.run.run_id}", out / f".run_id={run.run.run_id}.partial"
-    run.execute("SET threads = 1")  # several would share the rows out differently each time
+    run.execute("SET threads = 1")  # with several, the split of rows into files varies
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -128,7 +128,7 @@ def _json_column(column: pa.Field) -> str:
 
 
 def _csv_columns(column: pa.Field) -> list[str]:
-    """Flat columns: the parts of a struct by the path that leads to them in Python."""
+    """Returns flat columns: the fields of a struct by their attribute path in Python."""
     name, kind = column.name, column.type
     if pa.types.is_struct(kind):
         return [
