@@ -1,4 +1,4 @@
-"""Leaving a walk or a search early, or closing under it: nothing is left behind."""
+"""A walk or search that ends early, or whose client is closed, leaves nothing behind."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ BUDGET = 20
 
 
 class LeftError(Exception):
-    """What the consumer raises."""
+    """Raised by the consumer."""
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def total(request, server):
 
 
 async def nothing_is_left(server, limiter):
-    """Fails unless tasks, connections and slots are all given back."""
+    """Fails if a task, a connection or a slot is left."""
     await until(lambda: asyncio.all_tasks() - handlers() == {asyncio.current_task()})
     await until(lambda: server.busy == 0)
     async with asyncio.timeout(30):
@@ -66,7 +66,7 @@ def handlers():
 
 
 async def walk(client, leave_after, how=None):
-    """Takes `leave_after` numbers, and then leaves in some way."""
+    """Consumes `leave_after` numbers, and then leaves in one of the ways."""
     count = 0
     async for _ in client.active_numbers("location", page_size=100):
         count += 1
@@ -83,7 +83,7 @@ LEAVE_AFTER = [1, 100, 101, 150, 4999]
 @pytest.mark.usefixtures("total")
 @pytest.mark.parametrize("leave_after", LEAVE_AFTER)
 async def test_breaking_out(server, client, limiter, leave_after):
-    """Leaves nothing behind a `break`, on the first number, at a page's end or within a page."""
+    """A `break` leaves nothing, at the first number, at a page's end or within a page."""
     assert await walk(client, leave_after) == leave_after
     await nothing_is_left(server, limiter)
 
@@ -91,7 +91,7 @@ async def test_breaking_out(server, client, limiter, leave_after):
 @pytest.mark.usefixtures("total")
 @pytest.mark.parametrize("leave_after", LEAVE_AFTER)
 async def test_failing_in_the_loop(server, client, limiter, leave_after):
-    """Leaves nothing behind an exception of the consumer's, and passes it on."""
+    """An exception of the consumer leaves nothing, and is raised."""
     with pytest.raises(LeftError):
         await walk(client, leave_after, LeftError())
     await nothing_is_left(server, limiter)
@@ -100,8 +100,8 @@ async def test_failing_in_the_loop(server, client, limiter, leave_after):
 @pytest.mark.parametrize("answered", [0.0, 0.01, 0.5, 0.99])
 @pytest.mark.parametrize("held", [0, 1, 7])
 @pytest.mark.parametrize("end", ["cancel", "timeout"])
-async def test_leaving_while_a_page_is_under_way(server, client, limiter, held, answered, end):
-    """Leaves nothing behind a cancellation or a timeout while a page's answer is coming."""
+async def test_leaving_during_a_request(server, client, limiter, held, answered, end):
+    """A cancellation or timeout while a response is received leaves nothing."""
     server.held[held] = answered
     timeout = asyncio.timeout(None)
 
@@ -125,13 +125,13 @@ async def test_leaving_while_a_page_is_under_way(server, client, limiter, held, 
 @pytest.mark.parametrize("held", [0.0, 0.5])
 @pytest.mark.parametrize("what", ["page", "walk"])
 async def test_a_cancellation_at_the_moment_of_a_timeout(server, what, held, earlier):
-    """Loses no cancellation where the caller's timeout and the client's own end at once."""
+    """A cancellation is not lost if the caller's timeout and the client's own end together."""
     server.held[0] = held
     loop = asyncio.get_running_loop()
     once = RetryPolicy(max_tries=1)
     async with LCPhoneClient("t", base_url=server.url, timeout=0.2, retry=once) as client:
         call = client.active_numbers_page("location") if what == "page" else walk(client, 5000)
-        loop.call_later(0.15, time.sleep, 0.1)  # so that the loop sees both at once
+        loop.call_later(0.15, time.sleep, 0.1)  # the loop sees both in one iteration
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2 - earlier):
                 with contextlib.suppress(RequestTimeoutError):
@@ -140,7 +140,7 @@ async def test_a_cancellation_at_the_moment_of_a_timeout(server, what, held, ear
 
 
 async def test_an_error_of_the_service(server, client, limiter):
-    """Leaves nothing behind an error that ends the walk, after the pages before it."""
+    """An error ends the walk after the pages before it, and leaves nothing."""
     server.held = dict.fromkeys(range(6, 50), 0.0)
     server.status[5] = 400
     numbers = []
@@ -151,8 +151,8 @@ async def test_an_error_of_the_service(server, client, limiter):
     await nothing_is_left(server, limiter)
 
 
-async def test_closing_the_client_under_a_walk(server, client):
-    """Ends a walk that waits for a page with `ClientClosedError`, and leaves nothing."""
+async def test_closing_the_client_during_a_walk(server, client):
+    """A walk that waits for a page raises `ClientClosedError`, and leaves nothing."""
     server.held = dict.fromkeys(range(5, 50), 0.0)
     task = asyncio.create_task(walk(client, 5000))
     await until(lambda: 5 in server.asked)
@@ -165,7 +165,7 @@ async def test_closing_the_client_under_a_walk(server, client):
 
 @pytest.mark.parametrize("steps", [0, 1, 150])
 async def test_closing_the_generator(server, client, limiter, steps):
-    """Leaves nothing behind `aclose`, also of a generator that was never begun."""
+    """`aclose` leaves nothing, even for a generator that was never started."""
     numbers = client.active_numbers("location", page_size=100)
     for _ in range(steps):
         await anext(numbers)
@@ -173,8 +173,8 @@ async def test_closing_the_generator(server, client, limiter, steps):
     await nothing_is_left(server, limiter)
 
 
-async def test_a_forgotten_generator_ends_by_itself(server, client, limiter):
-    """Leaves nothing behind a generator that is dropped without `aclose`."""
+async def test_a_dropped_generator_ends_by_itself(server, client, limiter):
+    """A generator that is dropped without `aclose` leaves nothing."""
     numbers = client.active_numbers("location", page_size=100)
     await anext(numbers)
     del numbers
@@ -182,8 +182,8 @@ async def test_a_forgotten_generator_ends_by_itself(server, client, limiter):
     await nothing_is_left(server, limiter)
 
 
-async def test_closing_the_client_ends_calls_under_way(server, client):
-    """Ends a call that waits for its answer with `ClientClosedError`, and leaves nothing."""
+async def test_closing_the_client_ends_calls_in_progress(server, client):
+    """A call that waits for its response raises `ClientClosedError`, and leaves nothing."""
     server.held[0] = 0.0
     calls = [asyncio.create_task(client.active_numbers_page("location")) for _ in range(30)]
     await until(lambda: len(server.asked) == 10)
@@ -194,8 +194,8 @@ async def test_closing_the_client_ends_calls_under_way(server, client):
     await until(lambda: not handlers())
 
 
-async def test_closing_twice_and_at_once(server, client):
-    """Takes `close` any number of times, side by side and again, and then refuses calls."""
+async def test_closing_repeatedly_and_concurrently(server, client):
+    """`close` may be called repeatedly and concurrently; afterwards, calls are refused."""
     await client.active_numbers_page("location")
     await asyncio.gather(client.close(), client.close())
     await client.close()
@@ -205,7 +205,7 @@ async def test_closing_twice_and_at_once(server, client):
 
 
 async def test_a_caller_s_session_stays_open(server):
-    """Closes no session that it did not make."""
+    """The client closes no session that it did not create."""
     async with aiohttp.ClientSession() as session:
         async with LCPhoneClient("t", base_url=server.url, session=session) as client:
             await client.active_numbers_page("location")
@@ -215,7 +215,7 @@ async def test_a_caller_s_session_stays_open(server):
 
 
 async def test_an_unclosed_client_warns(server):
-    """Warns with `ResourceWarning` when a client that was used is dropped unclosed."""
+    """A used client that is dropped unclosed emits `ResourceWarning`."""
     client = LCPhoneClient("t", base_url=server.url)
     await client.active_numbers_page("location")
     session = client._calls._transport._session
@@ -225,8 +225,8 @@ async def test_an_unclosed_client_warns(server):
     await session.close()
 
 
-async def test_a_client_that_was_not_used_does_not_warn():
-    """Drops a client that never made a session without a word."""
+async def test_an_unused_client_does_not_warn():
+    """A client that never created a session emits no warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         LCPhoneClient("t")

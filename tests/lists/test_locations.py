@@ -1,4 +1,4 @@
-"""The list of an agency's locations: complete, each once, and never without an end."""
+"""The list of an agency's locations: complete, without duplicates, and finite."""
 
 import pytest
 from attrs import define
@@ -40,7 +40,7 @@ async def walked(raw_server, contract, *pages, **options):
 
 
 async def test_every_location_once(app):
-    """Streams all locations of the app, page by page, with what the service tells of them."""
+    """Yields all locations of the app, page by page, with their details."""
     source = AgencyTokens(company_id=COMPANY, source=app.tokens(app.oauth.install()))
     async with app.client(source) as client:
         found = [location async for location in client.locations(COMPANY, APP, page_size=40)]
@@ -52,30 +52,30 @@ async def test_every_location_once(app):
     assert app.outcomes("location") == []
 
 
-async def test_a_location_s_token_may_not(app):
-    """Raises the service's refusal where the token is one of a location."""
+async def test_a_location_s_token(app):
+    """Raises the service's refusal if the token is a location's."""
     async with app.client(app.tokens()) as client:
         with pytest.raises(AuthenticationError):
             await anext(client.locations(COMPANY, APP))
 
 
 async def test_the_pages_of_v3(raw_server):
-    """Follows the page tokens to the end, also over a page that is short or empty."""
+    """Follows the page tokens to the end, past short and empty pages."""
     pages = [v3_page([1, 2], "t1"), v3_page([], "t2"), v3_page([3], "t3"), v3_page([4])]
     assert await walked(raw_server, "v3", *pages) == ["place1", "place2", "place3", "place4"]
     tokens = [request.parameters.get("pageToken") for request in raw_server.requests]
     assert tokens == [None, "t1", "t2", "t3"]
 
 
-async def test_v3_says_that_there_is_no_next_page(raw_server):
-    """Believes `hasNextPage` of a short page, whatever token stands beside it."""
+async def test_v3_has_no_next_page(raw_server):
+    """A short page with a false `hasNextPage` is the last, whatever token it has."""
     page = v3_page([1], "t1", hasNextPage=False, hasPrevPage=False, totalRecords=1.0)
     assert await walked(raw_server, "v3", page) == ["place1"]
     assert await walked(raw_server, "v3", v3_page([1], "t1", hasNextPage=False)) == ["place1"]
 
 
 def v3_service(size, **paging):
-    """A list of v3 that names the next page, also after the last one, and contradicts itself."""
+    """A v3 list that has a next page token even after the last page, and contradicts itself."""
 
     def reply(request):
         start = int(request.parameters.get("pageToken", "0"))
@@ -88,8 +88,8 @@ def v3_service(size, **paging):
 @pytest.mark.parametrize("size", [100, 200, 250, 60])
 @pytest.mark.parametrize("total", [{}, {"totalRecords": 250}, {"totalRecords": "250"}])
 @pytest.mark.parametrize("has_next", [False, "false"])
-async def test_v3_calls_a_full_page_the_last_one(raw_server, size, total, has_next):
-    """Asks for the page after it, if that has a token and no total shows that all have come."""
+async def test_v3_marks_a_full_page_as_the_last(raw_server, size, total, has_next):
+    """Requests the next page if there is a token, unless the total shows that all were listed."""
     service = v3_service(size, hasNextPage=has_next, **total)
     if total and size < 250:
         with pytest.raises(IncompleteListError, match=f"{size} of 250 locations"):
@@ -98,14 +98,14 @@ async def test_v3_calls_a_full_page_the_last_one(raw_server, size, total, has_ne
         assert len(await walked(raw_server, "v3", service)) == size
 
 
-async def test_v3_calls_a_full_page_the_last_one_and_repeats_it(raw_server):
-    """Raises `RepeatedPageError`: whether there are more cannot be seen."""
+async def test_v3_marks_a_full_page_as_the_last_and_repeats_it(raw_server):
+    """Raises `RepeatedPageError`, as there may be more locations."""
     with pytest.raises(RepeatedPageError):
         await walked(raw_server, "v3", v3_page(range(100), "t1", hasNextPage=False))
 
 
-async def test_a_full_page_that_is_all(raw_server):
-    """Ends without another request if the total says so."""
+async def test_a_full_page_that_is_the_whole_list(raw_server):
+    """Ends without another request if the total is reached."""
     page = v3_page(range(100), "t1", hasNextPage=False, totalRecords="100")
     assert len(await walked(raw_server, "v3", page)) == 100
     assert len(raw_server.requests) == 1
@@ -115,7 +115,7 @@ async def test_a_full_page_that_is_all(raw_server):
     ("says", "is_last"), [("true", False), ("True", False), ("false", True), ("FALSE", True)]
 )
 async def test_has_next_page_as_a_text(raw_server, says, is_last):
-    """Reads `hasNextPage` as the boolean that it spells."""
+    """Reads `hasNextPage` as the boolean that the string spells."""
     page = v3_page(range(20), hasNextPage=says)
     if is_last:
         assert len(await walked(raw_server, "v3", page)) == 20
@@ -125,8 +125,8 @@ async def test_has_next_page_as_a_text(raw_server, says, is_last):
 
 
 @pytest.mark.parametrize("count", ["1231", 1231.0])
-async def test_a_count_of_another_kind(raw_server, contract, count):
-    """Reads a count that comes as a text or with a fraction."""
+async def test_a_count_of_another_type(raw_server, contract, count):
+    """Accepts a count that is a string or has a fraction."""
     first = {"items": installed(1, 2), "pagination": {"totalRecords": count}, "count": count}
     last = {"items": [], "pagination": {"totalRecords": count}, "count": count}
     if contract == "2021-07-28":
@@ -136,14 +136,14 @@ async def test_a_count_of_another_kind(raw_server, contract, count):
 
 
 async def test_the_pages_of_2021(raw_server):
-    """Goes on by what came, also where the service gives fewer a page than asked for."""
+    """Advances by the received count, even if the service caps its pages."""
     pages = [old_page([1, 2], count=5), old_page([3, 4], count=5), old_page([5], count=5)]
     assert len(await walked(raw_server, "2021-07-28", *pages, page_size=3)) == 5
     assert [r.parameters["skip"] for r in raw_server.requests] == ["0", "2", "4"]
 
 
 async def test_a_count_of_more_than_the_list(raw_server):
-    """Raises `IncompleteListError` after the last page if `count` promised more than came."""
+    """Raises `IncompleteListError` after the last page if `count` is higher."""
     pages = [old_page([1, 2], count=1231), old_page([], count=1231)]
     with pytest.raises(IncompleteListError) as caught:
         await walked(raw_server, "2021-07-28", *pages)
@@ -155,19 +155,19 @@ async def test_a_count_of_more_than_the_list(raw_server):
 
 
 async def test_no_count(raw_server):
-    """Ends with a page that is not full where there is no `count`."""
+    """Ends with a page that is not full if there is no `count`."""
     pages = [old_page([1, 2]), old_page([3])]
     assert len(await walked(raw_server, "2021-07-28", *pages, page_size=2)) == 3
 
 
-async def test_a_location_that_comes_twice(raw_server):
-    """Gives a location once though the list shifted under the walk."""
+async def test_a_repeated_location(raw_server):
+    """Yields a location once, even if the list shifts during the walk."""
     pages = [v3_page([1, 2], "t1"), v3_page([2, 3])]
     assert await walked(raw_server, "v3", *pages) == ["place1", "place2", "place3"]
 
 
 async def test_locations_without_the_app(raw_server):
-    """Leaves out a location that says that the app is not installed there."""
+    """Leaves out a location whose `isInstalled` is false."""
     listed = [*installed(1), *installed(2, isInstalled=False), *installed(3, isInstalled=True)]
     page = http_json({"items": listed, "pagination": {"totalRecords": 3}})
     assert await walked(raw_server, "v3", page) == ["place1", "place3"]
@@ -185,8 +185,8 @@ async def test_locations_without_the_app(raw_server):
     ],
     ids=["same page", "a circle", "nothing new", "skip ignored", "no skip, other order"],
 )
-async def test_pages_that_do_not_move_on(raw_server, contract, pages):
-    """Raises `RepeatedPageError` instead of going round for ever."""
+async def test_pages_that_do_not_advance(raw_server, contract, pages):
+    """Raises `RepeatedPageError` instead of looping for ever."""
     with pytest.raises(RepeatedPageError):
         await walked(raw_server, contract, *pages, page_size=2)
     assert len(raw_server.requests) < 9
@@ -205,8 +205,8 @@ async def test_pages_that_do_not_move_on(raw_server, contract, pages):
         ({"hasNextPage": True, "totalRecords": 2}, 3, "2 of at least 3 locations"),
     ],
 )
-async def test_fewer_than_promised(raw_server, paging, total, says):
-    """Raises `IncompleteListError` once all that came was handed out, under v3."""
+async def test_fewer_than_the_total(raw_server, paging, total, says):
+    """Raises `IncompleteListError` after the last location, under v3."""
     raw_server.reply(http_json({"items": installed(1, 2), "pagination": paging}))
     found = []
     async with LCPhoneClient("agency-token", base_url=raw_server.url, retry=ONE_TRY) as client:
@@ -218,15 +218,15 @@ async def test_fewer_than_promised(raw_server, paging, total, says):
     assert caught.value.what == "locations"
 
 
-async def test_a_token_that_is_a_number(raw_server):
-    """Follows a page token that is no text."""
+async def test_a_page_token_that_is_a_number(raw_server):
+    """Follows a page token that is not a string."""
     pages = [v3_page([1], 17, hasNextPage=True), v3_page([2], hasNextPage=False)]
     assert await walked(raw_server, "v3", *pages) == ["place1", "place2"]
     assert raw_server.requests[-1].parameters["pageToken"] == "17"
 
 
 async def test_v3_without_pagination(raw_server):
-    """Raises `IncompleteListError` only for a page that is as long as a service's limit may be."""
+    """Raises `IncompleteListError` only for a page as long as a service's limit may be."""
     with pytest.raises(IncompleteListError, match="20 of at least 21 locations"):
         await walked(raw_server, "v3", http_json({"items": installed(*range(20))}))
     assert len(await walked(raw_server, "v3", http_json({"items": installed(*range(7))}))) == 7
@@ -242,8 +242,8 @@ async def test_v3_without_pagination(raw_server):
         ({"data": {"items": [{}]}}, r"\$\.data\.items\[0\]\._id"),
     ],
 )
-async def test_what_is_no_list(raw_server, body, where):
-    """Raises `ResponseFormatError` with the path of what does not fit."""
+async def test_an_invalid_list(raw_server, body, where):
+    """Raises `ResponseFormatError` with the path of the invalid value."""
     with pytest.raises(ResponseFormatError, match=where):
         await walked(raw_server, "v3", http_json(body))
 
@@ -258,7 +258,7 @@ async def test_the_errors_of_v3(raw_server):
 
 @define
 class Service:
-    """The list of 2021-07-28 as a service may understand it."""
+    """The list of 2021-07-28, under the interpretations that a service may have."""
 
     with_app: int
     without_app: int = 0
@@ -302,7 +302,7 @@ class Service:
 
 
 async def listed(raw_server, service, **options):
-    """How many locations the client finds, and how many requests that took."""
+    """The number of locations that the client finds, and of the requests for them."""
     found = await walked(raw_server, "2021-07-28", service, **options)
     assert len(set(found)) == len(found)
     return len(found)
@@ -316,8 +316,8 @@ COUNTS = ["of the list", "none", "of all", "of the page"]
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("skip", ["offset", "page from 0", "page from 1"])
 @pytest.mark.parametrize("cap", [100, 50, 20])
-async def test_all_of_them(raw_server, size, cap, count, skip):
-    """Finds all, whatever `count` counts, a page is capped at, and `skip` is read as."""
+async def test_all_interpretations(raw_server, size, cap, count, skip):
+    """Finds all locations, whatever `count`, the cap of a page and `skip` mean."""
     service = Service(size, cap=cap, count=count, skip=skip)
     assert await listed(raw_server, service) == size
 
@@ -328,7 +328,7 @@ async def test_all_of_them(raw_server, size, cap, count, skip):
 )
 @pytest.mark.parametrize("skip", ["offset", "page from 0", "page from 1"])
 async def test_small_pages(raw_server, page_size, skip, clamps):
-    """Finds all in pages of any size, unless the first two of one location each are the same."""
+    """Finds all in pages of any size, unless the first two pages of one location are equal."""
     if (page_size, skip) == (1, "page from 1"):
         with pytest.raises(RepeatedPageError):
             await listed(raw_server, Service(33, skip=skip), page_size=page_size)
@@ -340,14 +340,14 @@ async def test_small_pages(raw_server, page_size, skip, clamps):
 @pytest.mark.parametrize("options", [{}, {"query": "Place 4"}, {"is_installed": False}])
 @pytest.mark.parametrize("cap", [100, 20])
 async def test_a_count_of_all_locations(raw_server, options, cap):
-    """Ends well if `count` is of all the agency's locations: 102, of which 47 have the app."""
+    """Ends without error if `count` includes all sub-accounts: 102, of which 47 have the app."""
     service = Service(47, 55, count="of all", cap=cap)
     expected = {"query": 8, "is_installed": 55}.get(next(iter(options), ""), 47)
     assert await listed(raw_server, service, **options) == expected
 
 
 async def test_a_sandbox_that_counts_all(contract):
-    """Ends well over a sandbox whose `count` is of all the agency's locations."""
+    """Ends without error over a sandbox whose `count` includes all sub-accounts."""
     places = [f"place{number}" for number in range(47)]
     app = OAuthSettings(company_id=COMPANY, app_id=APP, locations=places)
     async with Sandbox(oauth_app=app, profile="count-of-all") as sandbox:
@@ -359,7 +359,7 @@ async def test_a_sandbox_that_counts_all(contract):
 
 
 async def test_a_list_of_all_locations(raw_server):
-    """Leaves out those without the app if the service ignores `isInstalled`."""
+    """Leaves out locations without the app if the service ignores `isInstalled`."""
     assert await listed(raw_server, Service(47, 55, filters=False)) == 47
 
 
@@ -375,28 +375,28 @@ async def test_a_list_of_all_locations(raw_server):
     ],
     ids=repr,
 )
-async def test_a_count_that_is_wrong(raw_server, service):
-    """Raises `IncompleteListError` for a `count` that is neither the list's nor that of all."""
+async def test_a_wrong_count(raw_server, service):
+    """Raises `IncompleteListError` if `count` is neither the list's nor that of all."""
     with pytest.raises(IncompleteListError, match="locations"):
         await listed(raw_server, service)
 
 
 @pytest.mark.parametrize("count", COUNTS)
 async def test_skip_is_ignored(raw_server, count):
-    """Raises `RepeatedPageError` if every page is the first one, unless that has all."""
+    """Raises `RepeatedPageError` if every page is the first one, unless it is complete."""
     with pytest.raises(RepeatedPageError):
         await listed(raw_server, Service(247, count=count, skip="ignored"))
     assert await listed(raw_server, Service(47, count=count, skip="ignored")) == 47
 
 
-async def test_an_ordinary_list_costs_nothing_more(raw_server):
-    """Sends no more requests than the list has pages if its `count` is right."""
+async def test_an_ordinary_list_takes_no_extra_requests(raw_server):
+    """Sends one request per page if `count` is right."""
     assert await listed(raw_server, Service(247)) == 247
     assert len(raw_server.requests) == 3
 
 
 async def test_filters(raw_server):
-    """Sends the vendor's filters by their names, as text."""
+    """Sends the vendor's filters under their names, as strings."""
     given = {
         "query": "dental",
         "is_installed": False,
@@ -423,7 +423,7 @@ async def test_filters(raw_server):
 
 
 async def test_any_installation(raw_server):
-    """Leaves `isInstalled` to the service, and hands out what it lists, for `None`."""
+    """With `None`, does not send `isInstalled`, and yields all that the service lists."""
     listed = [*installed(1), *installed(2, isInstalled=False), *installed(3, isInstalled=True)]
     page = http_json({"items": listed, "pagination": {"totalRecords": 3}})
     assert len(await walked(raw_server, "v3", page, is_installed=None)) == 3
@@ -431,7 +431,7 @@ async def test_any_installation(raw_server):
     assert await walked(raw_server, "v3", page, is_installed=False) == ["place1", "place2"]
 
 
-async def test_a_filter_of_v3_alone(raw_server):
+async def test_a_filter_of_v3_only(raw_server):
     """Refuses a filter that the contract does not have, before anything is sent."""
     with pytest.raises(ValueError, match="restrict_to_user_locations"):
         await walked(raw_server, "2021-07-28", restrict_to_user_locations=True)
@@ -453,7 +453,7 @@ async def test_a_filter_of_v3_alone(raw_server):
         ("restrict_to_user_locations", "no"),
     ],
 )
-async def test_refuses_what_it_cannot_use(argument, value):
+async def test_refuses_invalid_arguments(argument, value):
     """Raises `ValueError` or `TypeError`, which names the argument, before anything is sent."""
     async with LCPhoneClient("t", base_url="http://127.0.0.1:1") as client:
         arguments = {"company_id": "c", "app_id": "a", argument: value}
