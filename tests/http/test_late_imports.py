@@ -21,12 +21,13 @@ from contextlib import suppress
 
 from lcphone_async import (
     AgencyTokens, FileTokenStore, LCPhoneClient, LCPhoneError, OAuthTokens, PurchaseJournal,
-    RetryPolicy, _bodies,
+    RetryPolicy,
 )
+from lcphone_async._http import body
 
 url, oauth_url, folder, code, refresh_token, *statuses = sys.argv[1:]
 logging.basicConfig(level=logging.DEBUG, filename=f"{folder}/log")
-_bodies._LARGE = 100_000  # decoded in a thread
+body._LARGE = 100_000  # decoded in a thread
 tried = []
 
 

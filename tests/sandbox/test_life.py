@@ -265,8 +265,9 @@ import lcphone_async.pytest_plugin
 print({"aiohttp", "attrs", "msgspec", "asyncio"} & sys.modules.keys())
 import lcphone_async.sandbox
 lcphone_async.sandbox.Sandbox
-print(sorted(name for name in sys.modules if name.startswith("lcphone_async.") and
-             name.split(".")[1] not in {"sandbox", "pytest_plugin", "_lazy"}))
+print(sorted(name for name in sys.modules if name.startswith("lcphone_async._internal.")))
+print({name.split(".")[1] for name in sys.modules if name.startswith("lcphone_async.")}
+      - {"sandbox", "pytest_plugin", "_internal"})
 """
     import lcphone_async
 
@@ -276,7 +277,9 @@ print(sorted(name for name in sys.modules if name.startswith("lcphone_async.") a
         text=True,
         check=True,
     )
-    assert run.stdout == "set()\n['lcphone_async._internal.tasks']\n"
+    assert run.stdout == (
+        "set()\n['lcphone_async._internal.lazy', 'lcphone_async._internal.tasks']\nset()\n"
+    )
 
 
 def test_names():
