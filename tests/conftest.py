@@ -20,7 +20,7 @@ from support.redis_server import RedisServer
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` deselects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the cases of a test as exhaustive, all but those that its `sample` keeps."""
+    """Marks all cases of a test as exhaustive, except those that its `sample` keeps."""
     cases = defaultdict(list)
     for item in items:
         if sample := item.get_closest_marker("sample"):
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def redis_server() -> Iterator[RedisServer]:
-    """A Redis of the module's own, for tests that are skipped where none is installed."""
+    """A Redis for each module; tests that need it are skipped without it."""
     server = RedisServer()
     server.start()
     yield server
@@ -43,14 +43,14 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest_asyncio.fixture
 async def raw_server() -> AsyncIterator[RawServer]:
-    """A local server that records the bytes that come and sends the bytes that it is given."""
+    """A local server that records the bytes of requests and sends the given bytes."""
     async with RawServer() as server:
         yield server
 
 
 @pytest.fixture
 def read_only() -> Callable[..., AbstractContextManager[None]]:
-    """Makes a folder a read-only mount while a block runs, there or `at` another place."""
+    """Makes a folder a read-only mount within a block, in place or `at` another path."""
     mount, umount = shutil.which("mount"), shutil.which("umount")
     if mount is None or umount is None:
         pytest.skip("no mount")
@@ -73,13 +73,13 @@ def read_only() -> Callable[..., AbstractContextManager[None]]:
 
 @pytest.fixture(autouse=True)
 def quick_leases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets a reconcile see within 0.6 s, rather than 6, that a purchase has no living maker."""
+    """Shortens leases: a reconcile detects within 0.6 s, not 6, that a purchase lost its maker."""
     monkeypatch.setattr("lcphone_async._purchases.intention.RENEWAL", 0.2)
 
 
 @pytest.fixture
 def stalled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makers of purchases that do not show that they live, as if their event loop stood still."""
+    """Purchases do not renew their leases, as if their event loop were blocked."""
 
     async def renew(_: Intention) -> None:
         """Does nothing."""
@@ -89,13 +89,13 @@ def stalled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["v3", "2021-07-28"])
 def contract(request):
-    """Both contracts, one after the other."""
+    """Each contract in turn."""
     return request.param
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The time of day, of the service and of the sources: it stands until a test moves it."""
+    """The clock of the service and of the token sources; it advances only by a test."""
     clock = Clock()
     for module in ("agency", "oauth"):
         monkeypatch.setattr(f"lcphone_async.auth.{module}.time", SimpleNamespace(time=clock))
@@ -104,6 +104,6 @@ def clock(monkeypatch):
 
 @pytest_asyncio.fixture
 async def app(clock, contract):
-    """An app whose used refresh tokens end their installation, at once."""
+    """An app whose installation ends at once if a refresh token is used twice."""
     async with Sandbox(oauth_app=settings(), clock=clock, max_requests=10_000) as sandbox:
         yield App(sandbox, contract)

@@ -1,4 +1,4 @@
-"""The package as a whole: its names, its values, its import."""
+"""The package as a whole: its public names, its values, its import."""
 
 import copy
 import inspect
@@ -31,7 +31,7 @@ ERRORS = [
 
 
 def example(cls):
-    """An instance with a value of its own in every field."""
+    """An instance with a distinct value in every field."""
     values = {field.name: f"the {field.name}" for field in attrs.fields(cls)}
     if "extra" in values:
         values["extra"] = {"unknown": ["value"]}
@@ -46,18 +46,18 @@ def error_example(cls):
 
 
 def test_every_model_and_error_is_public():
-    """Hands on every model and every error at the top level."""
+    """Every model and error is exported at the top level."""
     assert {cls.__name__ for cls in MODELS + ERRORS} <= set(lcphone_async.__all__)
 
 
 def test_every_model_field_is_typed_in_the_typing_test():
-    """Fails when a model has a field that the typing test does not know."""
+    """The typing test covers every field of the models."""
     fields = {field.name for cls in MODELS for field in attrs.fields(cls)}
     assert {name for name in fields if not re.search(rf"\.{name}\b", TYPED)} == set()
 
 
 def test_every_client_argument_is_typed_in_the_typing_test():
-    """Fails when a public method has an argument that the typing test does not pass."""
+    """The typing test passes every argument of the client's public methods."""
     client = lcphone_async.LCPhoneClient
     public = [client.__init__, *(m for n, m in inspect.getmembers(client) if n[0] != "_")]
     named = {
@@ -71,7 +71,7 @@ def test_every_client_argument_is_typed_in_the_typing_test():
 
 @pytest.mark.parametrize("cls", MODELS)
 def test_models_are_values(cls):
-    """Compares, hashes, copies and pickles by value, and is frozen and slotted."""
+    """Models compare, hash, copy and pickle by value, and are frozen and slotted."""
     value = example(cls)
     assert pickle.loads(pickle.dumps(value)) == value
     assert copy.deepcopy(value) == copy.copy(value) == value
@@ -83,7 +83,7 @@ def test_models_are_values(cls):
 
 @pytest.mark.parametrize("cls", ERRORS)
 def test_errors_survive_pickling(cls):
-    """Comes back from another process with all that it said, notes included."""
+    """An error keeps its text, fields and notes when pickled."""
     error = error_example(cls)
     error.add_note("a note")
     back = pickle.loads(pickle.dumps(error))
@@ -92,14 +92,14 @@ def test_errors_survive_pickling(cls):
 
 
 def test_an_error_s_text_holds_no_phone_number():
-    """Keeps the number of an unknown purchase out of `str` and `repr`."""
+    """`str` and `repr` of an error do not have the phone number."""
     error = error_example(errors.PurchaseOutcomeUnknownError)
     assert error.phone_number == "the phone_number"
     assert "the phone_number" not in str(error) + repr(error)
 
 
-def test_the_drawing_of_the_tree_is_true():
-    """Draws every error below its base, in the module's docstring."""
+def test_the_documented_error_tree_is_right():
+    """The module's docstring has every error below its base class."""
     drawn, branch = {}, []
     for indent, name in re.findall(r"^    ([ │├└─]*)(\w+Error)\b", errors.__doc__, re.MULTILINE):
         del branch[len(indent) // 4 :]
@@ -109,7 +109,7 @@ def test_the_drawing_of_the_tree_is_true():
 
 
 def public_modules():
-    """The modules whose names do not begin with an underscore, but for the command's."""
+    """The modules without a leading underscore, except the command's."""
     walk = pkgutil.walk_packages(lcphone_async.__path__, "lcphone_async.")
     names = (module.name for module in walk)
     private = re.compile(r"\._|\.cli|\.sandbox\.")
@@ -133,8 +133,8 @@ def public_callables():
 SPECIAL = {"__init__", "__aenter__", "__aexit__", "__enter__", "__exit__", "__call__"}
 
 
-def test_hints_of_every_public_callable():
-    """Can be resolved at run time, as frameworks do that look at signatures."""
+def test_type_hints_can_be_resolved():
+    """Frameworks can resolve the hints of every public callable at run time."""
     unresolved, seen = {}, 0
     for name, found in public_callables():
         function = getattr(found, "fget", None) or getattr(found, "__func__", found)
@@ -150,7 +150,7 @@ def test_hints_of_every_public_callable():
 
 
 def test_options_are_the_arguments():
-    """Has in each typed dictionary of options exactly the arguments that they are handed on to."""
+    """Each typed dictionary of options has exactly the arguments that it stands for."""
     client = inspect.signature(lcphone_async.LCPhoneClient).parameters
     assert ClientOptions.__annotations__.keys() == client.keys()
     purchase = inspect.signature(lcphone_async.LCPhoneClient.purchase).parameters
@@ -173,7 +173,7 @@ def test_options_are_the_arguments():
     ],
 )
 def test_a_missing_extra_is_named(missing, extra, name):
-    """Raises `ModuleNotFoundError` that says what to install."""
+    """Raises `ModuleNotFoundError` with the extra to install."""
     room, name = name.split(".")
     check = f"import sys; sys.modules[{missing!r}] = None; from lcphone_async.{room} import {name}"
     run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
@@ -185,6 +185,6 @@ def test_a_missing_extra_is_named(missing, extra, name):
 
 @pytest.mark.parametrize("heavy", ["aiohttp", "backoff", "cattrs", "click", "msgspec", "rich"])
 def test_the_import_is_light(heavy):
-    """Imports what is heavy at its first use only."""
+    """Heavy modules are imported at their first use."""
     check = f"import sys, lcphone_async; sys.exit({heavy!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""The README's examples run as they stand."""
+"""The README's examples run unchanged."""
 
 import os
 import re
@@ -13,7 +13,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
 
 def test_the_inventory_example(lcphone_sandbox):
-    """Writes every number of several locations, and tells of the one that failed."""
+    """Writes every number of several locations, and reports the location that failed."""
     lcphone_sandbox.location("bad").connected = False
     environment = {"LCPHONE_BASE_URL": lcphone_sandbox.url, "LCPHONE_TOKEN": "any"}
     run = subprocess.run(
@@ -38,7 +38,7 @@ def test_the_inventory_example(lcphone_sandbox):
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_examples_run(example, lcphone_sandbox, tmp_path):
-    """Runs against the sandbox and prints something, without an error or a warning."""
+    """Each example runs against the sandbox and prints something, without an error or a warning."""
     environment = {
         **os.environ,
         "LCPHONE_BASE_URL": lcphone_sandbox.url,

@@ -1,7 +1,7 @@
-"""Bad arguments: an error that names the argument, before anything is sent.
+"""Invalid arguments: an error that names the argument, before anything is sent.
 
-The tests walk the public callables by introspection: one that is new, or has a new parameter, fails
-them until the tables below say what is wrong for it.
+The tests find the public callables by introspection: a new callable or parameter fails them until
+the tables below list its invalid values.
 """
 
 import enum
@@ -85,17 +85,17 @@ KINDS = [None, *NO_LIST, [5], [None], ["gone"], [["added"]]]
 
 
 def whole(lowest, highest=sys.maxsize):
-    """What is no integer within these bounds."""
+    """Values that are not an integer within these bounds."""
     beyond = [highest + 1, 10**30, 10**5000]
     return [None, *NO_WHOLE_NUMBER, lowest - 1, -(10**30), -(10**5000), *beyond]
 
 
 def maybe(values):
-    """The same where the argument may be left out."""
+    """The same for an optional argument."""
     return [value for value in values if value is not None]
 
 
-# What is wrong for a parameter of this name, or for that of one callable.
+# The invalid values of a parameter, by its name or by callable and name.
 WRONG = {
     "access_token": maybe(NO_TOKEN),
     "address_sid": MAYBE_TEXT,
@@ -299,7 +299,7 @@ WRONG = {
     "TokenSettings.scopes": [*NO_LIST, [5]],
 }
 
-# Arguments besides the wrong one: those that must be there.
+# The required arguments besides the invalid one.
 APP = {"client_id": "app", "client_secret": "secret"}
 RULE = {"name": "a", "title": "b", "reason": "c", "query": "SELECT 1"}
 GOOD = {
@@ -356,10 +356,10 @@ GOOD = {
     "report": {"store": "none.duckdb", "out": "none"},
 }
 
-# Where the error speaks of what the argument holds.
+# The names in errors, if they are not the argument's own.
 SAID = {"offers": "offers|number", "value": "token"}
 
-# What is not checked, and why.
+# The unchecked callables and parameters, with the reasons.
 MADE_BY_THE_LIBRARY = {
     *(name for name in lcphone_async.__all__ if hasattr(models, name) or name == "Grant"),
     *("PurchaseRecord", "AuditSummary", "Change", "Comparison", "Cost", "Costs", "Finding"),
@@ -378,18 +378,18 @@ CALLED_BY_THE_CLIENT = {
     if name[0] != "_"
 } | {"check", "spent"}  # of a SpendingLimit, by journals
 UNCHECKED = {
-    "Fault.concerns.location": "asked by the sandbox",
-    "Fault.concerns.operation": "asked by the sandbox",
+    "Fault.concerns.location": "passed by the sandbox",
+    "Fault.concerns.operation": "passed by the sandbox",
     "LCPhoneClient.from_env.options": "those of the constructor",
-    "LCPhoneClient.purchase_many.options": "those of purchase, which have a test of their own",
+    "LCPhoneClient.purchase_many.options": "those of purchase, which have their own test",
     "RateLimiter.slot.learns": "a promise to oneself, taken by its truth",
     "RedisRateLimiter.slot.learns": "a promise to oneself, taken by its truth",
-    "audit_on_dask.locations": "as of audit, once there is a cluster",
+    "audit_on_dask.locations": "checked by audit, which needs a cluster",
 }
 
 
 def public():
-    """Every public callable by the name that the tables give it."""
+    """Every public callable, under its name in the tables."""
     rooms = (lcphone_async, lcphone_async.audit, lcphone_async.redis, lcphone_async.sandbox)
     found = {name: getattr(room, name) for room in rooms for name in room.__all__}
     for name, value in found.items():
@@ -424,7 +424,7 @@ PARAMETERS = {
 
 @pytest_asyncio.fixture
 async def owners(raw_server):
-    """What the methods belong to."""
+    """The objects that methods are called on."""
     raw_server.reply(http_json({"numbers": []}))
     async with LCPhoneClient("t", base_url=raw_server.url) as client, Redis(port=1) as redis:
         yield {
@@ -436,7 +436,7 @@ async def owners(raw_server):
 
 
 async def use(function, arguments):
-    """Calls it and, where it is awaited or entered, does that: an iterator raises at the call."""
+    """Calls the function, and awaits or enters the result; an iterator raises at the call."""
     result = function(**arguments)
     if inspect.isawaitable(result):
         await result
@@ -448,16 +448,16 @@ async def use(function, arguments):
             pass
 
 
-def test_nothing_public_is_missing_from_the_tables():
-    """Fails when there is a public callable or a parameter of which the tables know nothing."""
+def test_the_tables_are_complete():
+    """Every public callable and parameter is in the tables."""
     assert PARAMETERS.keys() - GOOD.keys() == set()
     named = {(f"{name}.{one}", one) for name, checked in PARAMETERS.items() for one in checked}
     assert [name for name, parameter in named if not {name, parameter} & WRONG.keys()] == []
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-async def test_bad_arguments(owners, raw_server, tmp_path, monkeypatch, name):
-    """Raises `TypeError` or `ValueError` that names it and does not repeat it; nothing is sent."""
+async def test_invalid_arguments(owners, raw_server, tmp_path, monkeypatch, name):
+    """Raises `TypeError` or `ValueError` with the name and without the value; nothing is sent."""
     monkeypatch.chdir(tmp_path)
     owner, _, method = name.rpartition(".")
     function = getattr(owners[owner], method) if owner else CALLABLES[name]
@@ -474,7 +474,7 @@ async def test_bad_arguments(owners, raw_server, tmp_path, monkeypatch, name):
 
 
 async def test_options_of_many_purchases(owners, raw_server):
-    """Checks what `purchase_many` hands on to `purchase`, and refuses what that does not know."""
+    """`purchase_many` checks the options for `purchase`, and refuses unknown ones."""
     client = owners["LCPhoneClient"]
     names = inspect.signature(client.purchase).parameters.keys()
     own = inspect.signature(client.purchase_many).parameters.keys()
@@ -492,7 +492,7 @@ async def test_options_of_many_purchases(owners, raw_server):
 
 
 class Odd(str):
-    """A string whose every method says something else than what it holds."""
+    """A string whose methods return something other than its content."""
 
     __slots__ = ()
 
@@ -511,8 +511,8 @@ class Odd(str):
     encode = replace = lower = upper = casefold = format = __format__ = strip
 
 
-async def test_a_string_with_methods_of_its_own(raw_server):
-    """Sends what a string holds, whatever its class says of it."""
+async def test_a_string_subclass(raw_server):
+    """Sends the content of a string, whatever its methods return."""
     raw_server.reply(http_json({"numbers": []}))
     options = {"base_url": Odd(raw_server.url), "api_version": Odd("v3")}
     async with LCPhoneClient(Odd("pit-token"), **options) as client:

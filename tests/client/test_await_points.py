@@ -42,7 +42,7 @@ PLACES = [f"loc{number}" for number in range(250)]
 
 @define
 class Scene:
-    """Where one run plays: a location of its own, a client, and whatever it goes by."""
+    """One run's location, client, limiter, journal and files."""
 
     sandbox: Sandbox
     journal: PurchaseJournal
@@ -53,9 +53,9 @@ class Scene:
     token: Any = "token"
     client: Any = None
     others: list = field(factory=list)
-    """Tasks of the operation that may outlive it."""
+    """Tasks that may outlive the operation."""
     is_told: bool = False
-    """Whether the caller may learn of a purchase though the call does not say so."""
+    """Whether the caller may learn of a purchase other than from the call."""
 
     def new_client(self, **options):
         given = {
@@ -79,7 +79,7 @@ class Scene:
 
 
 def installed(place=None):
-    """Gives a scene the tokens of an app, whose access token has to be renewed first."""
+    """Returns a factory of an app's token source, whose access token must be refreshed first."""
 
     def give(scene, **options):
         refresh_token = scene.sandbox.oauth.install(place and scene.place).refresh_token
@@ -91,17 +91,17 @@ def installed(place=None):
 
 
 def kept(scene):
-    """Those of a location, kept in a file."""
+    """A location's tokens, stored in a file."""
     return installed("place")(scene, store=FileTokenStore(scene.folder / f"{scene.place}.json"))
 
 
 def kept_in_redis(scene):
-    """Those of a location, kept in Redis."""
+    """A location's tokens, stored in Redis."""
     return installed("place")(scene, store=RedisTokenStore(scene.redis, scene.place))
 
 
 def refused(scene):
-    """Those of a location, of which the service takes none but those that are renewed."""
+    """A location's tokens, which the service refuses until they are refreshed."""
     grant = scene.sandbox.oauth.install(scene.place)
     scene.sandbox.oauth.revoke(grant.access_token)
     return OAuthTokens(
@@ -113,28 +113,28 @@ def refused(scene):
 
 
 def of_agency(scene):
-    """Those of an agency, which become those of a location."""
+    """An agency's tokens, from which the location's are derived."""
     store = FileTokenStore(scene.folder / f"{scene.place}.json")
     return AgencyTokens(company_id=COMPANY, source=installed()(scene, store=store))
 
 
 @frozen
 class Operation:
-    """What a caller does, and what comes of it where nothing gets in the way."""
+    """An operation, and its result without a disturbance."""
 
     act: Any
     gives: Any
     faults: tuple = field(default=(), converter=tuple)
     slots: tuple = (10_000,)
-    """Its limiter's room."""
+    """The arguments of its limiter."""
     tokens: Any = None
-    """Makes the client's token source of a scene."""
+    """Returns the client's token source for a scene."""
     options: Any = field(default=lambda _: {})
-    """Others of the client."""
+    """Returns further options of the client for a scene."""
     before: Any = None
-    """What the same client did before."""
+    """Run on the same client before the operation."""
     by_redis: bool = False
-    """Whether it goes by a Redis."""
+    """Whether it requires Redis."""
 
     def __str__(self):
         return self.act.__name__
@@ -144,7 +144,7 @@ OPERATIONS = []
 
 
 def operation(gives, **options):
-    """Adds one to those that are walked."""
+    """Registers an operation whose await points are tested."""
 
     def added(act):
         OPERATIONS.append(Operation(act, gives, **options))
@@ -169,17 +169,17 @@ async def a_walk(scene):
 
 
 @operation(LISTED, faults=[Fault(operation="active", nth=nth, status=503) for nth in (1, 3, 4)])
-async def a_walk_in_bad_luck(scene):
+async def a_walk_with_retries(scene):
     return await a_walk(scene)
 
 
 @operation(LISTED, slots=(1, 0.001))
-async def a_walk_in_line(scene):
+async def a_walk_in_the_wait_queue(scene):
     return await a_walk(scene)
 
 
 @operation(LISTED, slots=(2, 0.001))
-async def a_walk_beside_one_in_bulk(scene):
+async def a_walk_beside_a_bulk_walk(scene):
     with bulk():
         scene.beside(a_walk(scene))
     return await a_walk(scene)
@@ -200,7 +200,7 @@ async def pages_with_prefetch(scene):
 
 
 @operation(True)
-async def a_walk_that_is_left(scene):
+async def a_walk_that_ends_early(scene):
     numbers = scene.client.active_numbers(scene.place, page_size=1, skip_number_pool=False)
     async with aclosing(numbers):
         return (await anext(numbers)).phone_number.startswith("+")
@@ -232,7 +232,7 @@ async def pools(scene):
         Fault(operation="pools", nth=4, damage="cut-off"),
     ],
 )
-async def pools_at_the_fifth_try(scene):
+async def pools_at_the_fifth_attempt(scene):
     return await pools(scene)
 
 
@@ -241,7 +241,7 @@ def by_name(scene):
 
 
 @operation(POOLS, options=by_name)
-async def pools_of_a_host_with_a_name(scene):
+async def pools_with_name_resolution(scene):
     return await pools(scene)
 
 
@@ -267,7 +267,7 @@ async def a_purchase_without_a_journal(scene):
 
 
 @operation("answer", slots=(1, 0.001))
-async def a_purchase_in_line(scene):
+async def a_purchase_in_the_wait_queue(scene):
     return await a_purchase(scene)
 
 
@@ -276,7 +276,7 @@ async def a_purchase_in_line(scene):
     slots=(10_000, 0.001),
     faults=[Fault(operation="purchase", nth=1, status=429, retry_after=0)],
 )
-async def a_purchase_at_the_second_try(scene):
+async def a_purchase_at_the_second_attempt(scene):
     return await a_purchase(scene)
 
 
@@ -303,7 +303,7 @@ async def a_purchase_of_unknown_outcome(scene):
 
 
 @operation("refused", faults=[Fault(operation="purchase", **GONE)])
-async def a_purchase_that_is_refused(scene):
+async def a_refused_purchase(scene):
     try:
         return await a_purchase(scene)
     except NumberUnavailableError:
@@ -317,7 +317,7 @@ async def a_dry_run(scene):
 
 
 @operation("answer")
-async def a_purchase_that_another_task_makes_too(scene):
+async def a_concurrent_purchase(scene):
     scene.is_told = True
     scene.beside(a_purchase(scene))
     await asyncio.sleep(0)
@@ -341,7 +341,7 @@ async def left_unknown(scene):
 
 
 @operation(["bought"], before=left_unknown)
-async def settling(scene):
+async def reconciling(scene):
     scene.is_told = True
     return [record.state.value for record in await scene.client.reconcile()]
 
@@ -350,22 +350,22 @@ async def settling(scene):
 
 
 @operation(POOLS, tokens=installed("place"))
-async def pools_with_a_token_that_is_renewed(scene):
+async def pools_with_a_refreshed_token(scene):
     return await pools(scene)
 
 
 @operation(POOLS, tokens=kept)
-async def pools_with_a_token_that_is_kept(scene):
+async def pools_with_a_stored_token(scene):
     return await pools(scene)
 
 
 @operation(POOLS, tokens=refused)
-async def pools_with_a_token_that_is_refused(scene):
+async def pools_with_a_refused_token(scene):
     return await pools(scene)
 
 
 @operation(POOLS, tokens=of_agency)
-async def pools_with_a_token_of_an_agency(scene):
+async def pools_with_an_agency_s_token(scene):
     return await pools(scene)
 
 
@@ -391,13 +391,13 @@ def one_at_a_time(scene):
 
 
 @operation(POOLS, options=one_at_a_time, by_redis=True)
-async def pools_in_line_at_redis(scene):
+async def pools_in_the_wait_queue_of_redis(scene):
     scene.beside(pools(scene))
     return await pools(scene)
 
 
 @operation(POOLS, tokens=kept_in_redis, by_redis=True)
-async def pools_with_a_token_that_is_kept_in_redis(scene):
+async def pools_with_a_token_stored_in_redis(scene):
     return await pools(scene)
 
 
@@ -430,7 +430,7 @@ async def an_audit(scene):
     return {coverage.value: count for coverage, count in summary.coverage.items()}
 
 
-# What may be used without a client
+# Parts that are used without a client
 
 
 async def in_slots(limiter):
@@ -465,11 +465,11 @@ async def a_store(scene):
         return await store.load()
 
 
-# How it must be afterwards
+# Checks after each run
 
 
-async def is_free(limiter):
-    """Fails unless no slot is taken and the next ones come at once or in a period."""
+async def assert_limiter_is_free(limiter):
+    """Fails if a slot is taken, or if the next slots are not granted within a period."""
     for window in limiter._windows:
         if isinstance(limiter, RedisRateLimiter):
             assert (window._in_flight, len(window._line)) == ({}, 0)
@@ -479,15 +479,15 @@ async def is_free(limiter):
         await in_slots(limiter)
 
 
-async def is_true(scene, outcome):
-    """Fails unless the journal says of each purchase what the ledger does."""
+async def assert_journal_is_true(scene, outcome):
+    """Fails unless the journal and the ledger agree on each purchase."""
     paid = {entry.phone_number for entry in scene.sandbox.ledger}
     records = await scene.records()
     assert {record.phone_number for record in records if record.state == "bought"} <= paid
     assert paid <= {r.phone_number for r in records if r.is_open or r.state == "bought"}
     assert "sending" not in {record.state for record in records}
     if outcome.error is not None and not scene.is_told:
-        assert "bought" not in {record.state for record in records}  # nobody was told
+        assert "bought" not in {record.state for record in records}  # the caller does not know
     async with scene.new_client() as client:
         await client.reconcile(min_age=0)
     assert paid == {r.phone_number for r in await scene.records() if r.state == "bought"}
@@ -495,7 +495,7 @@ async def is_true(scene, outcome):
 
 
 def is_apart(task):
-    """Whether it is no task of the call: a refresh, a visit, or what others end by themselves."""
+    """Whether the task does not belong to the call, such as a refresh that others wait for."""
     ours = ("Flight._run", "RefreshMark._renew", "_keep", "SharedWindow._visit_while_needed")
     of_aiohttp = ("write_bytes", "_resolve_host", "getaddrinfo", "_wait_for_close")
     of_redis = ("_send_packed_command",)
@@ -503,7 +503,7 @@ def is_apart(task):
 
 
 async def runs(operation, sandbox, journal, folder, port):
-    """Runs of an operation, for `walk`."""
+    """Returns a function that runs an operation, for `walk`."""
 
     async def run(number, in_the_way):
         async with Redis(port=port) as redis:
@@ -533,9 +533,9 @@ async def runs(operation, sandbox, journal, folder, port):
         await asyncio.gather(*scene.others, return_exceptions=True)
         in_the_way.check(outcome, operation.gives)
         await in_the_way.loop.is_idle()
-        await is_free(scene.limiter)
+        await assert_limiter_is_free(scene.limiter)
         if scene.client._purchases.journal.inner is journal:
-            await is_true(scene, outcome)
+            await assert_journal_is_true(scene, outcome)
         async with scene.new_client() as another:
             assert len(await another.number_pools(scene.place)) == POOLS
         await scene.no_more_visits()
@@ -555,7 +555,7 @@ async def sandbox(request):
 
 @pytest.fixture
 def folder():
-    """A folder in memory, where there is such: thousands of runs make their files durable."""
+    """A folder in memory if possible, since thousands of runs sync their files to disk."""
     memory = Path("/dev/shm")  # noqa: S108  # where Linux has its files in memory
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder)
@@ -563,7 +563,7 @@ def folder():
 
 @pytest.fixture
 async def port(request, operation):
-    """That of an empty Redis, where the operation goes by one."""
+    """The port of an empty Redis, if the operation requires one."""
     if not operation.by_redis:
         return 0
     port = request.getfixturevalue("redis_server").port
@@ -578,7 +578,7 @@ needs_redis = pytest.mark.skipif(
 
 
 def disturbances_of(operation):
-    """All of them; some of those that take their time."""
+    """All disturbances, or a selection if the operation is slow."""
     if operation.act is an_audit:
         return [(CancelTwice, "asleep"), (Close, "asleep")]
     if operation.by_redis:
@@ -587,7 +587,7 @@ def disturbances_of(operation):
 
 
 def each_disturbance():
-    """Every operation with its disturbances."""
+    """Every operation with each of its disturbances."""
     for of in OPERATIONS:
         marks = [needs_redis] if of.by_redis else []
         for kind, moment in disturbances_of(of):
@@ -598,7 +598,7 @@ def each_disturbance():
 @pytest.mark.sample(9)
 @pytest.mark.parametrize(("operation", "disturbance", "moment"), list(each_disturbance()))
 async def test_disturbed(operation, disturbance, moment, sandbox, folder, port, record_property):
-    """Leaves no task, connection, slot, file or warning behind, and the truth in the journal."""
+    """Leaves no task, connection, slot, file or warning, and a journal that matches the ledger."""
     with PurchaseJournal(folder / "purchases.db") as journal:
         run = await runs(operation, sandbox, journal, folder, port)
         points = await walk(run, disturbance, moment)
@@ -608,7 +608,7 @@ async def test_disturbed(operation, disturbance, moment, sandbox, folder, port, 
 
 @pytest.mark.exhaustive
 async def test_an_audit_whose_loop_ends(folder):
-    """Ends where all tasks are cancelled at once, leaves no thread, and can be gone on with."""
+    """Ends if all tasks are cancelled at once, leaves no thread, and can be resumed."""
 
     async def take(client, path, **options):
         summary = await audit(client, PLACES[:2], path, concurrency=1, **options)

@@ -1,4 +1,4 @@
-"""Where a client may live: loops of every kind, one after the other, forks, threads and ends."""
+"""Event loops, threads, forks, other processes and the end of the interpreter."""
 
 import asyncio
 import copy
@@ -26,7 +26,7 @@ PLACE, NUMBER = "loc1", "+18305551234"
 
 
 async def some_of_everything(url, **options):
-    """Reads, searches, buys, leaves a walk and is cancelled; then nothing is left."""
+    """Reads, searches, buys, leaves a walk early and is cancelled; then checks for leftovers."""
     given = {"base_url": url, **options}
     async with LCPhoneClient(given.pop("token", "any"), **given) as client:
         async with asyncio.timeout(20), asyncio.TaskGroup() as group:
@@ -82,8 +82,8 @@ def test_on_any_loop(lcphone_sandbox, loop, debug):
         runner.run(some_of_everything(lcphone_sandbox.url))
 
 
-def test_one_loop_after_the_other(lcphone_sandbox, tmp_path):
-    """Takes the same limiter, token source and journal on each of several loops in turn."""
+def test_several_loops_in_turn(lcphone_sandbox, tmp_path):
+    """The same limiter, token source and journal work on several loops in turn."""
     source = OAuthTokens(client_id="id", client_secret="secret", refresh_token="first")
     with PurchaseJournal(tmp_path / "purchases.db") as journal:
         shared = {"limiter": RateLimiter(), "token": source, "journal": journal}
@@ -92,7 +92,7 @@ def test_one_loop_after_the_other(lcphone_sandbox, tmp_path):
 
 
 def test_a_client_on_two_loops(lcphone_sandbox):
-    """Says that a client belongs to another loop, be that over or of another thread."""
+    """The error says that the client belongs to another loop, closed or in another thread."""
     client = LCPhoneClient("any", base_url=lcphone_sandbox.url)
     with asyncio.Runner() as first:
         first.run(client.number_pools(PLACE))
@@ -113,7 +113,7 @@ def test_a_client_on_two_loops(lcphone_sandbox):
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_models_go_to_other_processes(lcphone_sandbox, method):
-    """Hands models and errors to a process of its own and back."""
+    """Models and errors can be sent to another process and back."""
 
     async def read():
         async with LCPhoneClient("any", base_url=lcphone_sandbox.url) as client:
@@ -128,8 +128,8 @@ def test_models_go_to_other_processes(lcphone_sandbox, method):
         assert pool.submit(copy.copy, models).result() == models
 
 
-def test_a_client_in_a_circle_goes(lcphone_sandbox):
-    """Lets the collector have a client that is closed, in a circle and with a token source."""
+def test_a_client_in_a_reference_cycle(lcphone_sandbox):
+    """A closed client in a reference cycle with its token source is collected."""
 
     async def use():
         source = OAuthTokens(client_id="id", client_secret="secret", refresh_token="first")
@@ -145,8 +145,8 @@ def test_a_client_in_a_circle_goes(lcphone_sandbox):
     assert "id" in repr(source)
 
 
-async def test_a_client_that_is_dropped_goes(lcphone_sandbox):
-    """Lets the collector have one that was used and not closed, though its token source stays."""
+async def test_a_dropped_client(lcphone_sandbox):
+    """A used client that was not closed is collected, even if its token source is still used."""
     source = OAuthTokens(client_id="id", client_secret="secret", refresh_token="first")
     client = LCPhoneClient(source, base_url=lcphone_sandbox.url)
     await client.number_pools(PLACE)
@@ -154,13 +154,13 @@ async def test_a_client_that_is_dropped_goes(lcphone_sandbox):
     with pytest.warns(ResourceWarning, match="unclosed <.*LCPhoneClient"):
         del client
         gc.collect()
-    gc.collect()  # the warning held it
+    gc.collect()  # the warning had a reference to it
     assert gone() is None
     await session.close()
 
 
 async def test_a_walk_closed_by_another_task(lcphone_sandbox):
-    """Ends a walk that another task closes between two numbers."""
+    """Another task may close a walk between two numbers."""
     async with LCPhoneClient("any", base_url=lcphone_sandbox.url) as client:
         walk = client.active_numbers(PLACE, page_size=10)
         await anext(walk)
@@ -183,7 +183,7 @@ def new():
 
 
 def run(program, lcphone_sandbox, tmp_path):
-    """The exit code and the words of a program that is as strict as can be."""
+    """The exit code and the output of a program that runs with all of Python's checks."""
     command = [sys.executable, "-X", "dev", "-W", "error"]
     arguments = [lcphone_sandbox.url, str(tmp_path)]
     ended = subprocess.run(
@@ -193,7 +193,7 @@ def run(program, lcphone_sandbox, tmp_path):
         timeout=50,
         check=False,
     )
-    slow = re.compile(r"^Executing .* took .* seconds\n", re.MULTILINE)  # of asyncio's debug mode
+    slow = re.compile(r"^Executing .* took .* seconds\n", re.MULTILINE)  # from asyncio's debug mode
     return ended.returncode, ended.stdout.split(), slow.sub("", ended.stderr)
 
 
@@ -243,11 +243,11 @@ asyncio.run(main())
 @pytest.mark.exhaustive
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_after_a_fork(lcphone_sandbox, tmp_path):
-    """Refuses what was opened before a fork, lets a child open its own, and harms no parent."""
+    """A child cannot use what its parent opened, may open its own, and does not harm the parent."""
     program = "import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n" + FORKING
     code, out, err = run(program, lcphone_sandbox, tmp_path)
     assert (code, out) == (0, ["ClientClosedError", "RuntimeError"] * 2), err
-    assert len(lcphone_sandbox.requests) == 5  # none of a child on its parent's connection
+    assert len(lcphone_sandbox.requests) == 5  # no child used its parent's connection
 
 
 WITHOUT_A_NAME = """
@@ -265,8 +265,8 @@ asyncio.run(main())
 
 
 @pytest.mark.exhaustive
-def test_without_a_name_that_python_removes(lcphone_sandbox, tmp_path):
-    """Tries again if `asyncio` has no `iscoroutinefunction`, as from Python 3.16 on."""
+def test_without_iscoroutinefunction(lcphone_sandbox, tmp_path):
+    """Retries work if `asyncio` has no `iscoroutinefunction`, as from Python 3.16 on."""
     assert run(WITHOUT_A_NAME, lcphone_sandbox, tmp_path) == (0, ["3"], "")
 
 
@@ -336,8 +336,8 @@ asyncio.run(main())
 """
 
 
-def test_a_client_that_is_open_at_the_end(lcphone_sandbox, tmp_path):
-    """Says on the way out what was to be closed and how, and does not change the exit code."""
+def test_an_open_client_at_exit(lcphone_sandbox, tmp_path):
+    """Warns at exit that the client was not closed; the exit code is unchanged."""
     code, out, err = run(OPEN, lcphone_sandbox, tmp_path)
     assert (code, out) == (0, [])
     assert "LCPhoneClient" in err
@@ -355,12 +355,12 @@ def test_a_client_that_is_open_at_the_end(lcphone_sandbox, tmp_path):
     ],
 )
 def test_a_program_that_ends_early(lcphone_sandbox, tmp_path, program, expected, says):
-    """Ends without a word of its own wherever a program ends."""
+    """A program that ends at any point writes nothing of its own."""
     assert run(program, lcphone_sandbox, tmp_path) == (expected, says, "")
 
 
 def test_a_task_that_exits(lcphone_sandbox, tmp_path):
-    """Leaves nothing unclosed where a task calls `sys.exit`, of which asyncio itself complains."""
+    """A task that calls `sys.exit` leaves nothing unclosed; asyncio itself logs the exit."""
     code, out, err = run(EXITING, lcphone_sandbox, tmp_path)
     assert (code, out) == (7, [])
     assert re.findall("(?i)unclosed|never awaited|destroyed", err) == []
