@@ -1,4 +1,9 @@
-"""What the rules find in a run."""
+"""Findings: the rules, run as queries over a run.
+
+`create_rule_tables` adds to the views of `RunReader` the tables that the rules need: one row per
+number in `call_routes`, with the numbers that its calls are forwarded to. A forwarding target is a
+text in any format, so Python normalizes the distinct ones (`dialing.forwarding_targets`).
+"""
 
 from __future__ import annotations
 
@@ -21,18 +26,20 @@ from .rules import REGULATED_COUNTRIES, RULES, Rule
 
 @frozen
 class Finding:
-    """Something that a rule found."""
+    """A number or location that a rule found."""
 
     rule: str
-    """The rule's name."""
+    """Name of the rule."""
     location_id: str
+    """The location, or the location of the number."""
     phone_number: str | None
-    """`None` where it is about the location."""
+    """`None` if the finding is about the location."""
     detail: str | None = None
+    """Further information, such as the other location of a number."""
 
 
-# Who says where a number's calls go on to: the number itself and each active pool that it is in,
-# also where the location's list leaves the numbers of pools out.
+# Routing entries of a number: its own, and one for each active pool that it is in. A location's
+# list may leave out the numbers of pools; these have the pools' entries only.
 _ROUTING_ENTRIES: Final = """
 CREATE TABLE routing_entries AS
 WITH members AS (
@@ -66,8 +73,8 @@ _ROUTES: Final = pa.schema(
         ("targets", pa.list_(pa.string())),
     ]
 )
-# A number that something answers forwards nothing, whatever else is said of it. If the pools were
-# not seen, one of them may answer.
+# If one entry answers a number, its other entries forward nothing. If the pools were not seen, one
+# of them may answer, so that no target is certain.
 _CALL_ROUTES: Final = f"""
 CREATE TABLE call_routes AS
 SELECT location_id, phone_number, number,
@@ -91,7 +98,7 @@ SELECT location_id, phone_number, detail FROM (
 )) ORDER BY ALL NULLS FIRST
 """
 
-# A full disk, too little memory.
+# Errors that are not the rule's fault: a full disk, too little memory.
 _MACHINE_ERRORS: Final = (OSError, duckdb.IOException, duckdb.OutOfMemoryException)
 
 
@@ -102,11 +109,12 @@ def findings(
     run_id: int | None = None,
     regulated: Iterable[str] = REGULATED_COUNTRIES,
 ) -> Iterator[Finding]:
-    """What the rules find in a run, the newest by default: rule by rule, in a stable order.
+    """Yields the findings of the rules in a run, the newest by default, in a stable order.
 
-    Your own rules go beside the others: `rules=[*RULES, no_name]`. `regulated` are the countries
-    (ISO 3166-1 alpha-2) whose numbers need an address or a bundle. Raises `StoreError`, and
-    `RuleError` for a rule whose query cannot be run.
+    - `rules`: the rules to run; add custom ones as in `rules=[*RULES, no_name]`.
+    - `regulated`: countries (ISO 3166-1 alpha-2) whose numbers need an address or a bundle.
+
+    Raises `StoreError`, and `RuleError` if the query of a rule cannot be run.
     """
     path, given, run_id = (
         checked_path("store", store),
@@ -126,7 +134,7 @@ def findings(
 
 
 def create_rule_tables(run: RunReader, regulated: Sequence[str]) -> None:
-    """Makes the tables that the rules ask besides those of the store."""
+    """Creates the tables that the rules query besides the views of the run."""
     run.execute(
         "CREATE TABLE regulated_countries AS SELECT unnest(?::VARCHAR[]) AS country", regulated
     )
@@ -143,41 +151,41 @@ def _with_targets(*owner: Any) -> tuple[Any, ...]:
 
 
 def checked_countries(codes: object) -> list[str]:
-    """The codes of countries in upper case; raises `ValueError` for a code that is none."""
+    """Returns country codes in upper case, sorted; raises `ValueError` for an unknown code."""
     return sorted(
         {checks.country_code("regulated", code) for code in checks.several("regulated", codes)}
     )
 
 
 def checked_rules(rules: object) -> list[Rule]:
-    """What a caller gave as rules; raises `TypeError` where it is something else."""
+    """Returns the rules as a list; raises `TypeError` for anything but rules."""
     return [checks.instance("rules", rule, Rule) for rule in checks.several("rules", rules)]
 
 
 def count_matches(run: RunReader, rule: Rule) -> int:
-    """How often a rule finds something."""
+    """Returns the number of findings of a rule."""
     _run_rule(run, rule)
     return int(run.rows(f'SELECT count(*) FROM "finding {rule.name}"')[0][0])
 
 
 def matches(run: RunReader, rule: Rule, most: int | None = None) -> Iterator[dict[str, Any]]:
-    """What a rule finds, or the first of it."""
+    """Yields the findings of a rule as dicts; at most `most`."""
     _run_rule(run, rule)
     limit = "" if most is None else f"LIMIT {most}"
     return run.records(f'FROM "finding {rule.name}" {limit}')
 
 
 def read_rules(path: str | Path) -> list[Rule]:
-    """Rules of your own from a TOML file: a table for each, named as the rule is.
+    """Reads custom rules from a TOML file with one table per rule.
 
     ```toml
     [no-name]
     title = "Numbers without a name"
-    reason = "Nobody can tell what they are for."
+    reason = "Their purpose is unknown: give them a name."
     query = "SELECT location_id, phone_number FROM numbers WHERE friendly_name IS NULL"
     ```
 
-    Raises `ValueError` for what is no such file, and `OSError` if it cannot be opened.
+    Raises `ValueError` if the file is malformed, and `OSError` if it cannot be opened.
     """
     text = read_bounded(checked_path("path", path))
     try:
@@ -189,14 +197,14 @@ def read_rules(path: str | Path) -> list[Rule]:
     return [_rule(name, content[name], f"{path}: [{name}]") for name in content]
 
 
-def _rule(name: str, content: object, where: str) -> Rule:
+def _rule(name: str, content: object, source: str) -> Rule:
     wanted = {attribute.name for attribute in fields(Rule)} - {"name"}
     if not isinstance(content, dict) or content.keys() != wanted:
-        raise ValueError(f"{where} must have {', '.join(sorted(wanted))}, no more")
+        raise ValueError(f"{source} must have exactly these keys: {', '.join(sorted(wanted))}")
     try:
         return Rule(name=name, **content)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise ValueError(f"{source}: {error}") from error
 
 
 def _run_rule(run: RunReader, rule: Rule) -> None:

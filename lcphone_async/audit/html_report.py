@@ -1,4 +1,4 @@
-"""A run as one HTML file to look at, to forward and to print."""
+"""HTML report of a run: one file without scripts, to read, forward and print."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .prices import estimate
 from .reader import RunReader, open_run
 from .rules import REGULATED_COUNTRIES, RULES, Rule
 
-# Of a finding or a kind of change; the rest is counted, and in the exports.
+# Rows shown of a finding or a kind of change; the export has all of them.
 _MAX_ROWS: Final = 50
 _MAX_BARS: Final = 9
 
@@ -29,15 +29,15 @@ _MAX_BARS: Final = 9
 _TITLES: Final = {
     ChangeKind.STATUS: "Locations whose phone account changed its status",
     ChangeKind.DISCONNECTED: "Locations whose phone system was disconnected",
-    ChangeKind.PAPERS: "Numbers with another address or bundle, or none any more",
+    ChangeKind.PAPERS: "Numbers whose address or bundle changed or was removed",
     ChangeKind.DEFAULT: "Default numbers",
     ChangeKind.RELEASED: "Numbers released",
     ChangeKind.RELEASED_OR_MOVED: "Numbers released, or moved to a location that was not seen",
     ChangeKind.MOVED: "Numbers moved to another location",
     ChangeKind.PERHAPS_MOVED: "Numbers perhaps moved to another location",
     ChangeKind.NOT_SEEN: "Numbers that were not seen, perhaps released",
-    ChangeKind.ROUTING: "Calls that are answered otherwise",
-    ChangeKind.CAPABILITY: "Numbers that can do more or less than before",
+    ChangeKind.ROUTING: "Numbers with other call routing",
+    ChangeKind.CAPABILITY: "Numbers with other capabilities",
     ChangeKind.USER: "Numbers with another user",
     ChangeKind.POOL: "Pools",
     ChangeKind.RCS_SENDER: "RCS senders",
@@ -54,7 +54,7 @@ _TITLES: Final = {
 
 @frozen
 class _RuleResult:
-    """What a rule found, or the first of it."""
+    """Count and first findings of a rule."""
 
     rule: Rule
     count: int
@@ -63,7 +63,7 @@ class _RuleResult:
 
 @frozen
 class _ChangeGroup:
-    """The changes of a kind, or the first of them."""
+    """Count and first changes of a kind."""
 
     kind: ChangeKind
     count: int
@@ -76,7 +76,7 @@ class _ChangeGroup:
 
 @frozen
 class _ChangesSince:
-    """What changed since another run."""
+    """Changes since an earlier run."""
 
     date: str
     kinds: list[_ChangeGroup]
@@ -99,17 +99,17 @@ def report(
 ) -> None:
     """Writes the report of a run, the newest by default, as one HTML file without a script.
 
-    - `since`: another store, to tell the changes since its newest run; without it those since the
-      run before, if there is one.
-    - `rules`: what to look for; `regulated` as of `findings`.
-    - `prices`: a price list as of `costs`.
+    - `since`: another store, whose newest run the report compares with. By default the previous run
+      of the same store, if there is one.
+    - `rules`, `regulated`: as of `findings`.
+    - `prices`: a price list, as of `costs`.
 
     Raises `StoreError`, `PriceListError`, and `OSError` if `out` cannot be written.
     """
     path, given = checked_path("out", out), checked_rules(rules)
     countries = checked_countries(regulated)
     if path.is_dir():
-        raise ValueError("out must be a file, and is a folder")
+        raise ValueError("out must be a file, but is a folder")
     for name, other in {"since": since, "prices": prices}.items():
         if other is not None:
             checked_path(name, other)
@@ -126,13 +126,16 @@ def report(
 
 
 def _content(run: RunReader, rules: Sequence[Rule], prices: str | Path | None) -> dict[str, Any]:
-    """What the template asks for, but for the changes."""
+    """Returns the variables of the template, except for the changes."""
     coverage = run.coverage()
     missing = sum(n for kind, n in coverage.items() if not kind.is_whole)
     (totals,) = run.records(
         "SELECT count(*) AS numbers, count(*) FILTER (pool_ids <> []) AS pooled FROM numbers"
     )
-    results = [_RuleResult(rule, count_matches(run, rule), _first(run, rule)) for rule in rules]
+    results = [
+        _RuleResult(rule, count_matches(run, rule), list(matches(run, rule, _MAX_ROWS)))
+        for rule in rules
+    ]
     names = run.rows("SELECT location_id, location_name FROM locations")
     return {
         "version": __version__,
@@ -150,10 +153,6 @@ def _content(run: RunReader, rules: Sequence[Rule], prices: str | Path | None) -
     }
 
 
-def _first(run: RunReader, rule: Rule) -> list[dict[str, Any]]:
-    return list(matches(run, rule, _MAX_ROWS))
-
-
 def _charts(run: RunReader, numbers: int) -> list[Chart]:
     capabilities = ", ".join(
         f"count(*) FILTER (capabilities.{name}) AS {name}"
@@ -165,12 +164,12 @@ def _charts(run: RunReader, numbers: int) -> list[Chart]:
         _chart_by(run, "By country", "country_code", numbers),
         _chart_by(run, "By type", "replace(type, 'tollFree', 'toll-free')", numbers),
         Chart(
-            "What they can do",
+            "Capabilities",
             [(spelled[name], n) for name, n in can.items()] if numbers else [],
             numbers,
-            "A number counts once for each thing that it can do.",
+            "A number counts once for each of its capabilities.",
         ),
-        _chart_by(run, "Where they come from", "origin", numbers),
+        _chart_by(run, "By origin", "origin", numbers),
         _age_chart(run, numbers),
         Chart(
             "Locations with the most numbers",
@@ -184,9 +183,9 @@ def _charts(run: RunReader, numbers: int) -> list[Chart]:
 
 
 def _chart_by(run: RunReader, title: str, column: str, numbers: int) -> Chart:
-    """The most frequent values of a column, and the others together."""
+    """Returns a chart of the most frequent values of a column; the others are one bar."""
     found = run.rows(
-        f"SELECT coalesce({column}, 'not told') AS name, count(*) AS n FROM numbers"
+        f"SELECT coalesce({column}, 'unknown') AS name, count(*) AS n FROM numbers"
         " GROUP BY name ORDER BY n DESC, name"
     )
     rest = found[_MAX_BARS:]
@@ -205,14 +204,14 @@ _AGES: Final = (
 
 
 def _age_chart(run: RunReader, numbers: int) -> Chart:
-    """How long ago the numbers were added, as of the run."""
+    """Returns a chart of the time since the numbers were added, as of the run."""
     counts = ", ".join(
         f"count(*) FILTER (added <= began - INTERVAL '{least}'"
         f" AND added > began - INTERVAL '{most}') AS \"{name}\""
         for name, least, most in _AGES
     )
     (ages,) = run.records(
-        f'SELECT {counts}, count(*) FILTER (added IS NULL) AS "not told" FROM'
+        f'SELECT {counts}, count(*) FILTER (added IS NULL) AS "unknown" FROM'
         " (SELECT date_added AS added, ?::TIMESTAMPTZ AS began FROM numbers)",
         run.run.started_at,
     )
@@ -222,7 +221,7 @@ def _age_chart(run: RunReader, numbers: int) -> Chart:
 def _changes_since(
     store: str | Path, run_id: int, since: str | Path | None
 ) -> _ChangesSince | None:
-    """The changes since another store's newest run, or since the run before."""
+    """Returns the changes since another store's newest run, or since the previous run."""
     if since is None and run_id == 1:
         return None
     with compare(since or store, store, new_run=run_id) as comparison:

@@ -1,4 +1,13 @@
-"""The inventory of one location: all that it holds, and how far it could be seen."""
+"""Inventory of one location: its numbers, pools and RCS senders, and its coverage.
+
+Pages are requested by offset, so a number that is released during a walk shifts another one across
+a page boundary, and no page shows it. A list is therefore complete only if one response had all
+of it, or if two walks saw the same numbers. Otherwise it is walked again, up to four times.
+
+Numbers go into a `Spool` as they arrive, so that memory does not grow with the list. An error of
+the location ends up in `Inventory.error`; the errors in `FATAL_ERRORS` concern all locations and
+are raised.
+"""
 
 from __future__ import annotations
 
@@ -35,19 +44,19 @@ from . import tables
 from .errors import ListChangedError, StoreError
 from .spool import Spool
 
-# Pages under way for one location. Its budget is 10 requests a second, so that this is enough for
-# answers that take 0.4 s, and many locations side by side stay small.
+# Pages requested ahead for one location. At its limit of 10 requests a second, four keep up with
+# responses that take 0.4 s; more would only take memory.
 _PREFETCH = 4
 
-# What another try may mend: a list that changed meanwhile, an answer that was garbled on its way.
-# All else that passes by itself, the client has tried again already.
+# A list that changed during the walk, or a garbled response. The client itself has already retried
+# other temporary errors.
 _WORTH_A_RETRY = (IncompleteListError, RepeatedPageError, ResponseFormatError)
 _MAX_TRIES = 4
 
-# A 400 of the token endpoints that is final for the location.
+# The token endpoints answer 400 with this text; it is final for the location.
 _NOT_ACTIVE = re.compile(r"location is not active", re.IGNORECASE)
 
-# What concerns no single location.
+# These concern all locations, so they end the audit.
 FATAL_ERRORS = (
     AuthorizationLostError,
     BudgetUnavailableError,
@@ -59,67 +68,73 @@ FATAL_ERRORS = (
 
 
 class Coverage(StrEnum):
-    """How far the inventory of a location could be taken."""
+    """How much of a location was seen."""
 
     PENDING = "pending"
     """Not visited yet."""
     COMPLETE = "complete"
+    """All numbers, pools and RCS senders were seen."""
     PARTIAL = "partial"
-    """Some of it, such as the pages before one that failed; the reason says why not all."""
+    """Some of it was seen, such as the pages before one that failed."""
     FAILED = "failed"
-    """Nothing of it, for the reason given."""
+    """Nothing was seen, because of an error."""
     NOT_CONNECTED = "not connected"
-    """The location has no phone system, so there is nothing to see."""
+    """The location has no phone system, and so no numbers."""
     INACTIVE = "inactive"
-    """The location is not active, so the service gives no token for it, and nothing was seen."""
+    """The location is not active: the service issues no token for it."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that there is was seen."""
+        """True if everything was seen, or if there is nothing to see."""
         return self in {Coverage.COMPLETE, Coverage.NOT_CONNECTED}
 
     @property
     def is_final(self) -> bool:
-        """Whether another visit would see nothing more, so that `resume` makes none."""
+        """True if another visit would see nothing more, so that `resume` makes none."""
         return self.is_whole or self is Coverage.INACTIVE
 
 
 @define
 class Inventory:
-    """What a location holds."""
+    """Content of one location as seen by one visit, which may have several walks."""
 
     location: Location
+    """The location."""
     numbers: Spool
+    """Numbers of the best walk."""
     coverage: Coverage = Coverage.FAILED
+    """How much was seen."""
     error: Exception | None = None
     """Why it is not complete."""
     account_status: str | None = None
+    """Status of the phone account, also if only an error stated it."""
     is_under_lc: bool | None = None
+    """True if LC Phone provides the numbers."""
     pages: int = 0
-    """How many pages of the list came, of all walks."""
+    """Pages received, by all walks together."""
     other_tables: dict[str, pa.RecordBatch] = field(factory=dict)
-    """The rows of its other tables, by table; those that were not seen are not there."""
+    """Rows of the tables other than `numbers`; a table that was not seen is missing."""
     seconds: float = 0.0
-    """How long it took."""
+    """Duration of the visit."""
 
     def rows(self, table: str) -> int | None:
-        """How many rows of another table it has; `None` if these were not seen."""
+        """Returns the number of rows of a table other than `numbers`; `None` if not seen."""
         return self.other_tables[table].num_rows if table in self.other_tables else None
 
     @property
     def numbers_seen(self) -> int | None:
-        """How many numbers it has; `None` if the list was not seen."""
+        """Number of phone numbers; `None` if the list was not seen."""
         is_seen = self.pages or self.coverage is Coverage.NOT_CONNECTED
         return self.numbers.rows if is_seen else None
 
     def batches(self, table: str) -> Iterable[pa.RecordBatch]:
-        """Its rows of a table of the store."""
+        """Returns the rows for a table of the store."""
         if table == "numbers":
             return self.numbers.batches()
         return [self.other_tables[table]] if table in self.other_tables else []
 
     def replaces(self, table: str, numbers: int) -> bool:
-        """Whether its rows replace those of an earlier visit, which saw so many numbers."""
+        """True if its rows replace those of an earlier visit, which saw `numbers` numbers."""
         if self.coverage is Coverage.COMPLETE:
             return True
         if table in {"numbers", "repeated_numbers"}:
@@ -127,10 +142,11 @@ class Inventory:
         return table in self.other_tables
 
     def add_walk(self, seen: _ListWalk, run_id: int, *, is_stable: bool) -> None:
-        """Takes in a walk: its error, its facts, and its numbers unless there are more already."""
+        """Adds a walk: its error, its facts, and its numbers unless an earlier walk saw more."""
         self.error = seen.error
-        told = _account_status_in(seen.error) or seen.account_status
-        self.account_status = told or self.account_status
+        self.account_status = (
+            _account_status_in(seen.error) or seen.account_status or self.account_status
+        )
         if seen.is_under_lc is not None:
             self.is_under_lc = seen.is_under_lc
         self.pages += seen.pages
@@ -148,7 +164,7 @@ class Inventory:
 
     @property
     def reason(self) -> str | None:
-        """Why it is not complete, in words."""
+        """Why it is not complete, as text."""
         if self.error is None:
             return None
         if isinstance(self.error, LCPhoneError):
@@ -163,10 +179,12 @@ async def take_inventory(
     folder: Path | None = None,
     on_page: Callable[[int], None] = lambda _: None,
 ) -> Inventory:
-    """Walks a location, numbers in pools included; its pools, RCS senders and account status too.
+    """Reads a location: its numbers (also those in pools), pools, RCS senders and account status.
 
-    `folder` is where many numbers wait for the store; `on_page` is told how many a page had.
-    What goes wrong with the location is in the inventory; what ends the whole audit is raised.
+    - `folder`: for temporary files of long lists.
+    - `on_page`: called with the number of phone numbers of each page of the first walk.
+
+    An error of the location is in the returned inventory. Raises the errors in `FATAL_ERRORS`.
     """
     started = clock.seconds()
     inventory = Inventory(location, Spool(folder))
@@ -185,22 +203,22 @@ async def take_inventory(
 
 @define
 class _ListWalk:
-    """What one walk saw of a location's list."""
+    """Result of one walk over a location's list."""
 
     numbers: Spool
     account_status: str | None = None
     is_under_lc: bool | None = None
     senders: tuple[RcsSenderId, ...] | None = None
-    """`None` if no page says whether there are any."""
+    """`None` if no page has the field."""
     pages: int = 0
     repeated: Counter[str] = field(factory=Counter)
     reached_total: bool = False
     error: Exception | None = None
     digest: int = 0
-    """Of two walks it tells whether they saw the same numbers, in any order."""
+    """Sum of the hashes of the numbers: equal for two walks that saw the same, in any order."""
 
     def add(self, run_id: int, location_id: str, page: ActiveNumbersPage) -> None:
-        """Takes a page."""
+        """Adds a page."""
         self.numbers.add(tables.numbers(run_id, location_id, page.numbers))
         self.digest += sum(hash(number.phone_number) for number in page.numbers)
         if page.account_status is not None:
@@ -212,14 +230,11 @@ class _ListWalk:
 
     @property
     def reached_end(self) -> bool:
-        """Whether it ended where the service says that the list ends."""
+        """True if the walk came to the end of the list."""
         return self.error is None or isinstance(self.error, IncompleteListError)
 
     def agrees_with(self, other: _ListWalk | None) -> bool:
-        """Whether both walks came to the list's end and saw the same, so that nothing was missed.
-
-        A number that goes during a walk shifts another out of sight; then the walks differ.
-        """
+        """True if both walks came to the end and saw the same numbers equally often."""
         return (
             other is not None
             and self.reached_end
@@ -236,13 +251,13 @@ async def _walk_until_stable(
     folder: Path | None,
     on_page: Callable[[int], None],
 ) -> None:
-    """Walks a list until one response had all of it or two walks agree; a few times at most."""
+    """Walks a list until one response has all of it or two walks agree."""
     before: _ListWalk | None = None
     for _ in range(_MAX_TRIES):
         seen = await _walk(client, inventory.location.id, run_id, folder, on_page)
         is_stable = seen.agrees_with(before) or (seen.pages == 1 and seen.error is None)
         if is_stable and seen.reached_total:
-            seen.error = None  # the numbers that are missing are there twice
+            seen.error = None  # the total counts repeated numbers twice
         inventory.add_walk(seen, run_id, is_stable=is_stable)
         if is_stable or not (seen.error is None or isinstance(seen.error, _WORTH_A_RETRY)):
             return
@@ -257,10 +272,10 @@ async def _walk(
     folder: Path | None,
     on_page: Callable[[int], None],
 ) -> _ListWalk:
-    """Walks a list once; raises what ends the audit."""
+    """Walks a list once; raises the errors in `FATAL_ERRORS`."""
     seen = _ListWalk(Spool(folder))
     try:
-        walk, pages = client._walk_active_numbers(  # noqa: SLF001  # it shares the client's house
+        walk, pages = client._walk_active_numbers(  # noqa: SLF001  # of this package
             location_id,
             skip_number_pool=False,
             include_rcs_sender_ids=True,
@@ -278,7 +293,7 @@ async def _walk(
         if isinstance(error, FATAL_ERRORS) or not isinstance(error, Exception):
             seen.numbers.close()
             raise
-        seen.error = error  # one bad location never stops the others
+        seen.error = error  # a bad location never stops the others
     return seen
 
 
@@ -291,7 +306,7 @@ async def _add_in_thread(add: Callable[[], None]) -> None:
 
 
 async def _read_pools(client: LCPhoneClient, location_id: str) -> list[NumberPool] | Exception:
-    """A location's pools, or why they could not be read; raises what ends the audit."""
+    """Returns a location's pools, or their error; raises the errors in `FATAL_ERRORS`."""
     for attempt in range(1, _MAX_TRIES + 1):
         try:
             return await client.number_pools(location_id)
@@ -304,7 +319,7 @@ async def _read_pools(client: LCPhoneClient, location_id: str) -> list[NumberPoo
 
 
 def _coverage(inventory: Inventory) -> Coverage:
-    """How far a location was seen, by its errors and by what there is of it."""
+    """Returns the coverage of an inventory, by its error and its rows."""
     error = inventory.error
     if error is None:
         return Coverage.COMPLETE
@@ -329,10 +344,10 @@ def _take_pools(inventory: Inventory, run_id: int, found: list[NumberPool] | Exc
 
 
 def _account_status_in(error: Exception | None) -> str | None:
-    """The account status that an error's body told (`{msg, accountStatus}`)."""
+    """Returns the account status in an error's body (`{msg, accountStatus}`)."""
     status = error.extra.get("accountStatus") if isinstance(error, APIError) else None
     return status if isinstance(status, str) and status else None
 
 
 def _ignore(_: int) -> None:
-    """Does not count numbers that another walk has counted."""
+    """Ignores the pages of a second walk, whose numbers are already counted."""

@@ -1,4 +1,4 @@
-"""Which locations an audit visits: what people have at hand, as one list without a twin."""
+"""Lists of locations: from arguments, and from text, CSV and JSON lines."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _NAME_NAMES = ("location_name", "locationName", "location name", "name")
 async def unique_locations(
     given: Iterable[Location | str] | AsyncIterable[Location | str],
 ) -> list[Location]:
-    """The locations in their order, each once.
+    """Returns the locations in order, each once.
 
-    They may be ids or `Location`s, such as those of `client.locations`. Raises `TypeError` for
-    anything else, and `ValueError` if there are none, or for an id that cannot be one.
+    `given` has ids or `Location`s, such as those of `client.locations`. Raises `TypeError` for
+    anything else, and `ValueError` if it is empty or has an invalid id.
     """
     if isinstance(given, str | bytes) or not isinstance(given, Iterable | AsyncIterable):
         raise TypeError("locations must be several ids or Locations")
@@ -45,20 +45,21 @@ async def unique_locations(
 
 
 def read_locations(text: str | Path, source: str | None = None) -> list[Location]:
-    r"""The locations of a text or of a file: an id a line, CSV with a header, or JSON lines.
+    r"""Reads locations from text or a file: one id per line, CSV with a header, or JSON lines.
 
-    Which of these it is follows from its first line. In CSV and JSON the id is called
-    `location_id`, `locationId` or `id`, and the name `name` or `location_name`; other columns
-    are left alone, and so are empty lines and lines that begin with `#`. A file is given as a
-    `Path`, and is UTF-8; `source` is what an error calls the text.
+    - `text`: the text, or the `Path` of a file in UTF-8.
+    - `source`: the name of the text in error messages.
+
+    The first line determines the format. In CSV and JSON the id is called `location_id`,
+    `locationId` or `id`, and the name `name` or `location_name`. Other columns are ignored, as are
+    empty lines and lines that begin with `#`.
 
     >>> [location.id for location in read_locations("abc\n# a comment\ndef\n")]
     ['abc', 'def']
     >>> read_locations('{"id": "abc", "name": "Dental Care"}')[0].name
     'Dental Care'
 
-    Raises `ValueError` with the line of what cannot be read, and `OSError` if a file cannot be
-    opened.
+    Raises `ValueError` with the number of a bad line, and `OSError` if a file cannot be opened.
     """
     if source is None:
         source = str(text) if isinstance(text, Path) else "the list"
@@ -96,8 +97,8 @@ def _read(text: str | Path, source: str) -> str:
 def _location(given: object) -> Location:
     if not isinstance(given, Location):
         return Location(checks.identifier("locations", given))
-    # The service lists what it likes: an id that no call takes is that location's failure. The
-    # store takes any text, but for half a character, which none of the service's has.
+    # A `Location` may come from the service: if its id is invalid, its calls fail, and no other
+    # location suffers. Only a lone surrogate cannot be stored; responses never contain one.
     for text in (given.id, given.name or ""):
         try:
             checks.string("locations", text).encode()
@@ -110,18 +111,18 @@ def _keep(found: dict[str, Location], location: Location) -> None:
     found.setdefault(location.id, location)
 
 
-def _from_json(line: str, where: str) -> Location:
+def _from_json(line: str, source: str) -> Location:
     try:
         value = json.loads(line)
     except ValueError:
-        raise ValueError(f"{where}: not JSON") from None
+        raise ValueError(f"{source}: not JSON") from None
     except RecursionError:
-        raise ValueError(f"{where}: nested too deeply") from None
+        raise ValueError(f"{source}: nested too deeply") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{where}: not a JSON object")  # noqa: TRY004  # the text is wrong
+        raise ValueError(f"{source}: not a JSON object")  # noqa: TRY004  # the text is wrong
     found = _first_value(value, _ID_NAMES)
     if not _is_text(found):
-        raise ValueError(f"{where}: no location_id")
+        raise ValueError(f"{source}: no location_id")
     name = _first_value(value, _NAME_NAMES)
     return Location(found.strip(), name if _is_text(name) else None)
 
@@ -140,7 +141,7 @@ def _from_csv(rows: CsvReader, source: str) -> Iterator[Location]:
 
 
 def _column_index(columns: list[str], names: tuple[str, ...]) -> int | None:
-    """The first of `names` that is a column: its place."""
+    """Returns the index of the first of `names` that is a column, in any case."""
     spelled = [column.strip().casefold() for column in columns]
     return next((spelled.index(n.casefold()) for n in names if n.casefold() in spelled), None)
 

@@ -1,4 +1,4 @@
-"""What the numbers of a run cost a month, as far as prices are known, and what that assumes."""
+"""Costs: an estimate of the monthly fees of a run's numbers, and its assumptions."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .reader import RunReader, open_run
 from .rules import TERRITORIES
 
 _Key = tuple[str, str]
-"""A country (ISO 3166-1 alpha-2), and a type of number without signs and in small letters."""
+"""Country (ISO 3166-1 alpha-2) and normalized number type."""
 
 _TYPES: Final = {re.sub(r"\W", "", kind).lower(): str(kind) for kind in NumberType}
 
 
 @frozen
 class _Price:
-    """A month's fee, and the line of the price list that says so."""
+    """Monthly fee of a number, and its line in the price list."""
 
     amount: Decimal
     currency: str
@@ -40,60 +40,64 @@ LIST_PRICES: Final[Mapping[_Key, _Price]] = {
     for country in ("US", "CA")
     for kind, amount in (("local", "1.15"), ("tollfree", "2.15"))
 }
-"""Those of HighLevel's "LC Phone Pricing & Billing Guide" of November 2025, which names no others
-and refers to Twilio's for them."""
+"""Prices in HighLevel's "LC Phone Pricing & Billing Guide" of November 2025, which refers to Twilio
+for all other countries."""
 
 ASSUMPTIONS: Final = (
     "Only the monthly fee of the numbers: no calls, texts, registrations or taxes.",
-    "Every number is charged in full, also those that are hosted, ported, or of a closed account.",
+    "Every number is charged in full, also if it is hosted or ported, or if its account is closed.",
     "A number in two locations is charged twice.",
-    "The price is that of today's list, not that of the day when a number was bought.",
+    "The price is today's, not that of the day when a number was bought.",
 )
 _LIST_ASSUMPTION: Final = (
     "US and Canadian prices are those of HighLevel's pricing guide of November 2025; no other"
     " prices are known."
 )
-_FILE_ASSUMPTION: Final = "Prices are those of {path}; where it names none, none is known."
+_FILE_ASSUMPTION: Final = "Prices are those of {path}; no other prices are known."
 _TERRITORY_ASSUMPTION: Final = (
-    "Numbers in a territory of the United States ({codes}) cost as much as there: the list does not"
-    " name it."
+    "Numbers in a territory of the United States ({codes}) have the United States' price: the list"
+    " has no price for the territory."
 )
 _UNUSED_PROBLEM: Final = "no number of the run has this country and type"
 _COLUMNS: Final = ("country_code", "type", "price")
 
-# No number costs as much a month: there is a mistake, and sums stay exact.
+# A higher price is a mistake; sums of prices below it are exact in `Decimal`.
 _MAX_PRICE: Final = 1_000_000
 
 
 @frozen
 class Cost:
-    """What the numbers of one country and type cost a month."""
+    """Monthly cost of the numbers of one country and type."""
 
     country_code: str | None
+    """ISO 3166-1 alpha-2; `None` if unknown."""
     type: str | None
+    """Number type, such as `local`; `None` if unknown."""
     numbers: int
+    """How many numbers there are."""
     price: Decimal | None
-    """Of each; `None` if no price is known."""
+    """Monthly price of each number; `None` if no price is known."""
     currency: str | None
     """ISO 4217, such as `USD`; `None` if no price is known."""
 
     @property
     def total(self) -> Decimal | None:
-        """The price of all of them together."""
+        """Monthly price of all of them; `None` if no price is known."""
         return None if self.price is None else self.price * self.numbers
 
 
 @frozen
 class Costs:
-    """An estimate."""
+    """Estimate of the monthly costs of a run's numbers."""
 
     lines: tuple[Cost, ...]
-    """By country and type, the dearest first."""
+    """Costs by country and type, the highest total first."""
     assumptions: tuple[str, ...]
+    """Sentences on what the estimate includes and leaves out."""
 
     @property
     def totals(self) -> dict[str, Decimal]:
-        """The price of all numbers whose price is known, by currency."""
+        """Monthly price of all numbers with a known price, by currency (ISO 4217)."""
         totals: dict[str, Decimal] = {}
         for line in self.lines:
             if line.currency is not None and line.total is not None:
@@ -102,7 +106,7 @@ class Costs:
 
     @property
     def total(self) -> Decimal:
-        """The only one of the `totals`, or 0; raises `ValueError` for several currencies."""
+        """The total if there is one currency, or 0; raises `ValueError` for several."""
         totals = self.totals
         if len(totals) > 1:
             raise ValueError(f"prices are in {' and '.join(totals)}: see totals")
@@ -110,22 +114,21 @@ class Costs:
 
     @property
     def without_price(self) -> int:
-        """How many numbers' price is not known."""
+        """Number of phone numbers without a known price."""
         return sum(line.numbers for line in self.lines if line.price is None)
 
 
 def costs(
     store: str | Path, *, prices: str | Path | None = None, run_id: int | None = None
 ) -> Costs:
-    """Estimates what the numbers of a run cost a month.
+    """Estimates the monthly costs of the numbers of a run, the newest by default.
 
-    - `prices`: a CSV file with the columns `country_code`, `type` and `price`, such as those that
-      you charge your clients, and `currency` if it is not US dollars; without it the vendor's list
-      prices, which are for two countries.
+    - `prices`: a CSV file with the columns `country_code`, `type` and `price`, and optionally
+      `currency` (US dollars by default). Without it, the vendor's list prices for the US and
+      Canada.
 
-    Raises `StoreError`, `PriceListError` with every line of the price list that is wrong, that
-    names the country and type of another, or those of no number of the run; and `OSError` or
-    `ValueError` if the file cannot be read.
+    Raises `StoreError`; `PriceListError` with every line that is wrong, repeats another, or matches
+    no number of the run; `OSError` or `ValueError` if the file cannot be read.
     """
     if prices is not None:
         checked_path("prices", prices)
@@ -134,7 +137,7 @@ def costs(
 
 
 def estimate(run: RunReader, prices: str | Path | None = None) -> Costs:
-    """The same for a run that is open."""
+    """Estimates the costs of an open run; see `costs`."""
     counted, spellings = _count_numbers(run)
     known, problems, assumptions = LIST_PRICES, dict[int, str](), [_LIST_ASSUMPTION]
     if prices is not None:
@@ -159,7 +162,7 @@ def estimate(run: RunReader, prices: str | Path | None = None) -> Costs:
 
 
 def _count_numbers(run: RunReader) -> tuple[Counter[_Key], dict[str, str]]:
-    """How many numbers there are of each country and type, and how the types are spelled."""
+    """Counts numbers by country and type; also returns the types as the service spells them."""
     counted: Counter[_Key] = Counter()
     spellings = dict(_TYPES)
     for country, kind, numbers in run.rows(
@@ -174,7 +177,7 @@ def _count_numbers(run: RunReader) -> tuple[Counter[_Key], dict[str, str]]:
 def _read_prices(
     path: str | Path, types: Mapping[str, str]
 ) -> tuple[dict[_Key, _Price], dict[int, str]]:
-    """A price list of your own, whose types are among `types`, and what is wrong with its lines."""
+    """Reads a price list with the given `types`; returns its prices, and problems by line."""
     found: dict[_Key, _Price] = {}
     problems: dict[int, str] = {}
     rows = csv.DictReader(io.StringIO(read_bounded(Path(path)), newline=""))
@@ -196,7 +199,7 @@ def _read_prices(
 
 
 def _price(row: dict[str, Any], line: int, types: Mapping[str, str]) -> tuple[_Key, _Price]:
-    """What a line says; raises `ValueError` if it is no price."""
+    """Parses a line of a price list; raises `ValueError` if it is wrong."""
     values = [value.strip() for name in _COLUMNS if (value := row[name]) is not None]
     if len(values) < len(_COLUMNS):
         raise ValueError("shorter than the header")
@@ -209,8 +212,8 @@ def _price(row: dict[str, Any], line: int, types: Mapping[str, str]) -> tuple[_K
         raise ValueError(f"{text!r:.40} is not a price")
     country = checks.country_code("country_code", country)
     if not _normalized_type(kind) or _normalized_type(kind) not in types:
-        there = ", ".join(sorted(filter(None, types.values())))
-        raise ValueError(f"no number has the type {kind!r:.40} (types: {there})")
+        known = ", ".join(sorted(filter(None, types.values())))
+        raise ValueError(f"no number has the type {kind!r:.40} (types: {known})")
     currency = (row.get("currency") or "USD").strip().upper()
     if not re.fullmatch("[A-Z]{3}", currency):
         raise ValueError(f"{currency!r:.40} is not a currency, such as USD")
@@ -218,14 +221,14 @@ def _price(row: dict[str, Any], line: int, types: Mapping[str, str]) -> tuple[_K
 
 
 def _message(path: object, problems: Mapping[int, str]) -> str:
-    """Every line that is wrong, those with the same problem together."""
+    """Formats the problems, with the lines that have the same problem together."""
     lines: defaultdict[str, list[str]] = defaultdict(list)
     for line, problem in sorted(problems.items()):
         lines[problem].append(str(line))
-    messages = (f"line {', '.join(where)}: {problem}" for problem, where in lines.items())
+    messages = (f"line {', '.join(numbers)}: {problem}" for problem, numbers in lines.items())
     return f"{path}, {'; '.join(messages)}"
 
 
 def _normalized_type(kind: str) -> str:
-    """A type however it is spelled: `toll-free`, `Toll Free` and `tollFree` are one."""
+    """Normalizes a number type: `toll-free`, `Toll Free` and `tollFree` become `tollfree`."""
     return re.sub(r"[\W_]", "", kind).lower()

@@ -1,4 +1,11 @@
-"""One run of a store, to be read: its tables as views that show no other run."""
+"""Reading a store: `RunReader`, whose views show one run only.
+
+The store's file is attached read-only to an in-memory database, so that several processes can read
+it and a reader can create tables of its own. Views join what rules and exports need: phone numbers
+in E.164 format (`as_numbers`), and the pools of each number. Python normalizes only the numbers
+that are not in E.164 format already (table `unusual`), as a call per row would take most of the
+time.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +28,11 @@ from .errors import StoreError
 from .inventory import Coverage
 from .store import Run, runs_of
 
-# A million numbers are sorted in less; what does not fit goes to the disk, beside the store.
+# Enough to sort a million numbers; DuckDB moves more to temporary files beside the store.
 _SETTINGS: Final = {"memory_limit": "512MB"}
 
-# The texts that are not in E.164 format, and numbers whose country's code is not as it should be.
-# A pool does not say its country: its numbers are read as those of the location's countries.
+# Phone numbers that are not in E.164 format, or whose country code is not two capital letters. The
+# service states no country for numbers of pools: they are parsed for each country of the location.
 _COUNTRIES: Final = """
 CREATE VIEW {schema}.countries AS
 SELECT DISTINCT location_id, coalesce(country_code, '') AS country_code
@@ -70,11 +77,12 @@ _OTHER_VIEWS: Final = (
     "CREATE VIEW {schema}.{table} AS FROM {catalog}.{table} WHERE run_id = {run_id}"
 )
 
-# Runs between the two may have confirmed it.
+# A run between the two may have confirmed that a number is gone.
 _GONE: Final = "CREATE VIEW gone AS FROM new_store.gone_numbers WHERE run_id <= {run_id}"
 
 
 RowFactory = Callable[..., tuple[object, ...]]
+"""Returns a row for the columns of a query's row."""
 
 
 @frozen
@@ -82,14 +90,16 @@ class Incomplete:
     """A location that was not seen whole."""
 
     location_id: str
+    """The location."""
     coverage: Coverage
+    """How much of it was seen."""
     reason: str | None
-    """`None` where it was not visited yet."""
+    """Error message; `None` if the location was not visited yet."""
 
 
 @frozen
 class RunReader:
-    """A run, open to be read.
+    """An open run.
 
     Its views are `numbers` (with the `pool_ids` of each), `locations`, `pools`, `pool_numbers`,
     `rcs_sender_ids`, `repeated_numbers` and `gone_numbers`; `as_numbers` has the `number` of each
@@ -97,16 +107,19 @@ class RunReader:
     """
 
     path: Path
+    """The store's file."""
     run: Run
+    """The run that is read."""
     connection: duckdb.DuckDBPyConnection
+    """In-memory database to which the store is attached."""
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
+        """Returns all rows of a query."""
         with store_errors(self.path):
             return self.connection.execute(query, values).fetchall()
 
     def records(self, query: str, *values: Any) -> Iterator[dict[str, Any]]:
-        """The rows of a query by their columns' names, few in memory at a time."""
+        """Yields the rows of a query as dicts, with 1000 in memory at a time."""
         with store_errors(self.path):
             found = self.connection.execute(query, values)
             names = [column[0] for column in found.description or ()]
@@ -115,22 +128,22 @@ class RunReader:
                     yield dict(zip(names, row, strict=True))
 
     def make_table(self, name: str, schema: pa.Schema, query: str, make_row: RowFactory) -> None:
-        """Makes a table, for the time of the reading, from `make_row` of each row of a query."""
+        """Creates a table, in memory only, from `make_row` of each row of a query."""
         with store_errors(self.path):
             _make_table(self.connection, name, schema, query, make_row)
 
     def execute(self, statement: str, *values: Any) -> None:
-        """Runs a statement, such as one that makes a table for the time of the reading."""
+        """Runs a statement; what it creates is in memory only."""
         with store_errors(self.path):
             self.connection.execute(statement, values)
 
     def coverage(self) -> dict[Coverage, int]:
-        """How many locations were seen how far."""
+        """Returns the number of locations by coverage, without zeros."""
         found = dict(self.rows("SELECT coverage, count(*) FROM locations GROUP BY coverage"))
         return {kind: found[kind] for kind in Coverage if kind in found}
 
     def incomplete(self, most: int) -> list[Incomplete]:
-        """The first locations that were not seen whole: failures, inactive ones, pending ones."""
+        """Returns up to `most` incomplete locations: failed first, then inactive, then pending."""
         rows = self.rows(
             "SELECT location_id, coverage, reason FROM locations"
             " WHERE NOT list_contains(?, coverage)"
@@ -144,7 +157,7 @@ class RunReader:
 
 
 def checked_run(name: str, run_id: object) -> int | None:
-    """A run's number, or `None` for the one that goes without saying."""
+    """Returns a valid run id, or `None` for the default run."""
     return None if run_id is None else whole_number(name, run_id, 1)
 
 
@@ -160,7 +173,7 @@ def open_run(store: str | Path, run_id: int | None = None) -> Iterator[RunReader
 
 
 def coverage(store: str | Path, *, run_id: int | None = None) -> dict[Coverage, int]:
-    """How many locations of a run, the newest by default, were seen how far.
+    """Returns the number of locations by coverage in a run, the newest by default.
 
     Raises `StoreError`.
     """
@@ -172,11 +185,11 @@ def coverage(store: str | Path, *, run_id: int | None = None) -> dict[Coverage, 
 def open_two_runs(
     old: str | Path, new: str | Path, old_run: int | None, new_run: int | None
 ) -> Iterator[tuple[RunReader, Run]]:
-    """Opens two runs, of one store or of two: views in the schemas `old` and `new`.
+    """Opens two runs, of one store or of two, as views in the schemas `old` and `new`.
 
-    Yields the new run's reading, and the old run. By default, `new` is the newest, and
-    `old` the one before it or, in another store, the newest there. The view `gone` has the
-    numbers that the new store's runs up to the new one found gone. Raises `StoreError`, also if
+    Yields a reader of the new run, and the old run. By default, `new_run` is the newest run, and
+    `old_run` the one before it or, in another store, the newest there. The view `gone` has the
+    numbers that runs of the new store found gone, up to the new run. Raises `StoreError`, also if
     both are the same run or in the wrong order.
     """
     old_path, new_path = checked_path("old", old), checked_path("new", new)
@@ -198,7 +211,7 @@ def open_two_runs(
         if earlier.started_at > later.started_at:
             raise StoreError(
                 f"{new_path}: run {later.run_id} began before run {earlier.run_id} of {old_path},"
-                " which is to be the old one: swap them"
+                " which is given as the old one: swap them"
             )
         for schema in ("old", "new"):
             connection.execute(f"CREATE SCHEMA {schema}")
@@ -210,10 +223,10 @@ def open_two_runs(
 
 @contextmanager
 def _connect(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB, whose files for what does not fit are in a folder that only its owner may enter."""
+    """Opens an in-memory database, whose temporary files go to a private folder."""
     with ExitStack() as stack:
         folder = f"{path}.tmp"
-        with suppress(OSError):  # a read-only mount: what fits into memory is read all the same
+        with suppress(OSError):  # on a read-only mount, queries that fit into memory still work
             folder = stack.enter_context(
                 TemporaryDirectory(
                     prefix=f".{path.name}-", dir=path.parent, ignore_cleanup_errors=True
@@ -241,9 +254,9 @@ def _find_run(
         runs = {run.run_id: run for run in runs_of(connection, f"{catalog}.")}
     wanted = max(runs, default=None) if run_id is None else run_id
     if wanted not in runs:
-        there = ", ".join(map(str, runs)) or "none"
+        existing = ", ".join(map(str, runs)) or "none"
         requested = "run" if wanted is None else f"run {wanted}"
-        raise StoreError(f"{path}: there is no {requested} in it (runs: {there})")
+        raise StoreError(f"{path}: there is no {requested} in it (runs: {existing})")
     return runs[wanted]
 
 

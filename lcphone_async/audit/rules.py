@@ -1,4 +1,4 @@
-"""The rules: what is worth a look in an inventory, each a query with its reason."""
+"""Rules: SQL queries that find problems in an inventory, each with a title and a reason."""
 
 from __future__ import annotations
 
@@ -24,37 +24,38 @@ def _is_name(_: object, attribute: Attribute[str], value: object) -> None:
 
 @frozen
 class Rule:
-    """Something to look for.
+    """A query that finds problems, with the reason why they matter.
 
     The query is DuckDB's SQL over the views `numbers`, `locations`, `pools`, `pool_numbers`,
     `rcs_sender_ids`, `repeated_numbers`, `gone_numbers` and `as_numbers` (the `number` in E.164
     format and the `country` of each `phone_number`). It returns a row for each finding: its
-    `location_id` and, if it is about a number, the `phone_number`; `detail` may say more.
+    `location_id` and, if it is about a number, the `phone_number`; optionally a `detail`.
 
     >>> no_name = Rule(
     ...     name="no-name",
     ...     title="Numbers without a name",
-    ...     reason="Nobody can tell what they are for.",
+    ...     reason="Their purpose is unknown: give them a name.",
     ...     query="SELECT location_id, phone_number FROM numbers WHERE friendly_name IS NULL",
     ... )
     """
 
     name: str = field(validator=_is_name)
-    """Small letters, digits and hyphens."""
+    """Unique name in small letters, digits and hyphens."""
     title: str = field(validator=_is_text)
-    """What is found, in the plural."""
+    """Name of the findings, in the plural."""
     reason: str = field(validator=_is_text)
-    """Why it matters, and what to do."""
+    """Why the findings matter, and how to correct them."""
     query: str = field(validator=_is_text)
+    """DuckDB's SQL."""
 
 
 TERRITORIES: Final = frozenset({"AS", "GU", "MP", "PR", "UM", "VI"})
-"""Those of the United States that have a country code of their own."""
+"""Territories of the United States with a country code of their own (ISO 3166-1 alpha-2)."""
 
 REGULATED_COUNTRIES: Final[frozenset[str]] = COUNTRY_CODES - {"US", "CA"} - TERRITORIES
-"""Countries whose numbers need an address or a regulatory bundle: all but the United States, its
+"""Countries whose numbers need an address or a regulatory bundle: all except the United States, its
 territories and Canada. Source: Twilio's changelog of 12 February 2020, "most phone numbers outside
-the US and Canada". Twilio publishes no list and changes the rules."""
+the US and Canada". Twilio does not publish a list, and its rules change."""
 
 _HAS_USER: Final = "trim(coalesce(linked_user, '')) <> ''"
 _SENDERS_UNKNOWN: Final = "CASE WHEN rcs_sender_ids IS NULL THEN 'RCS senders not seen' END"
@@ -64,7 +65,7 @@ RULES: Final = (
     Rule(
         "account-not-active",
         "Locations whose phone account is not active",
-        "Their numbers neither ring nor text, and may be lost: settle it with the provider.",
+        "Their numbers can neither call nor text, and may be lost: contact the provider.",
         """
         SELECT location_id, NULL AS phone_number, account_status AS detail FROM locations
         WHERE lower(trim(account_status)) <> 'active' AND NOT (
@@ -73,8 +74,8 @@ RULES: Final = (
     ),
     Rule(
         "forwarding-loop",
-        "Numbers that forward in a circle",
-        "A call to them never arrives, and each round is charged: forward one of them elsewhere.",
+        "Numbers that forward in a loop",
+        "A call to them never arrives, and each hop is charged: forward one of them elsewhere.",
         """
         WITH RECURSIVE forwards AS (
             SELECT DISTINCT location_id, phone_number, number, unnest(targets) AS target
@@ -98,8 +99,8 @@ RULES: Final = (
     Rule(
         "in-two-locations",
         "Numbers in more than one location",
-        "Only one of them gets its calls and texts: find out which, and have the provider correct"
-        " the other.",
+        "Only one location gets its calls and texts: find out which, and ask the provider to"
+        " correct the other.",
         """
         SELECT location_id, phone_number, 'also in ' || array_to_string(
             list_filter(places, lambda place: place <> location_id), ', ') AS detail
@@ -112,7 +113,7 @@ RULES: Final = (
     Rule(
         "listed-twice",
         "Numbers that a location's list has more than once",
-        "The list holds fewer numbers than it says, and another may be missing: ask the provider.",
+        "The list has fewer numbers than its total, and may lack another: ask the provider.",
         """
         SELECT location_id, phone_number, times || ' times' AS detail FROM repeated_numbers
         UNION ALL
@@ -127,8 +128,9 @@ RULES: Final = (
     Rule(
         "pool-number-used-directly",
         "Numbers of an active pool that are also used directly",
-        "The pool hands them out, so that callers meant for a person or a campaign mix: take away"
-        " what is named, and make a number outside of pools the default one if it is that.",
+        "The pool assigns them to campaigns, so that calls for a person and for a campaign mix:"
+        " remove the uses in the detail. If it is the default number, choose one outside of pools"
+        " instead.",
         f"""
         SELECT location_id, phone_number, concat_ws(', ',
             CASE WHEN {_HAS_USER} THEN 'user ' || linked_user END,
@@ -142,9 +144,9 @@ RULES: Final = (
     Rule(
         "no-papers",
         "Numbers of regulated countries with neither address nor bundle",
-        "Carriers there may take back a number whose user they do not know: file an address or a"
-        " regulatory bundle. If no other list is given, regulated are all countries but the United"
-        " States, its territories and Canada (Twilio, 12 February 2020: most of them).",
+        "Carriers there may take back a number without a known user: file an address or a"
+        " regulatory bundle. By default, all countries except the United States, its territories"
+        " and Canada count as regulated (Twilio, 12 February 2020: most of them are).",
         """
         SELECT location_id, phone_number, country AS detail
         FROM numbers JOIN as_numbers USING (location_id, phone_number)
@@ -155,8 +157,8 @@ RULES: Final = (
     Rule(
         "no-default-number",
         "Locations without a default number",
-        "Texts and calls that name no number of their own fail or leave from any of them: choose"
-        " one that is in no pool in the location's phone settings.",
+        "Texts and calls without a chosen number fail, or leave from any of them: choose one"
+        " outside of pools in the location's phone settings.",
         f"""
         SELECT location_id, NULL AS phone_number, {_SENDERS_UNKNOWN} AS detail
         FROM numbers JOIN call_routes USING (location_id, phone_number)
@@ -169,8 +171,8 @@ RULES: Final = (
     Rule(
         "no-number",
         "Locations without a number",
-        "The client can be neither called nor texted, or has left: give it a number that something"
-        " answers, as its default, or close its account.",
+        "The client can be neither called nor texted, or has left: buy it a default number with"
+        " call routing, or close its account.",
         f"""
         SELECT location_id, NULL AS phone_number, {_SENDERS_UNKNOWN} AS detail FROM open_accounts
         WHERE numbers = 0 AND coalesce(rcs_sender_ids, 0) = 0
@@ -179,10 +181,10 @@ RULES: Final = (
     ),
     Rule(
         "unassigned",
-        "Numbers that nobody and nothing answers",
+        "Numbers without a user or call routing",
         "They have no user, no group, no call service, no forwarding and no active pool, are not"
-        " the default number, and cost money every month: assign or release them, but"
-        " leave each location a number.",
+        " the default number, and cost money every month: assign or release them, but leave each"
+        " location at least one number.",
         f"""
         SELECT location_id, phone_number
         FROM numbers JOIN call_routes USING (location_id, phone_number)
@@ -194,14 +196,14 @@ RULES: Final = (
     Rule(
         "no-sms",
         "Numbers that cannot text",
-        "Texts sent from them fail, such as answers to missed calls: use them for calls only.",
+        "Texts from them fail, such as replies to missed calls: use them for calls only.",
         "SELECT location_id, phone_number FROM numbers WHERE capabilities.sms IS FALSE",
     ),
     Rule(
         "no-voice",
         "Numbers that cannot be called",
-        "Who calls them back reaches nobody: use them for texts only.",
+        "Calls back to them fail: use them for texts only.",
         "SELECT location_id, phone_number FROM numbers WHERE capabilities.voice IS FALSE",
     ),
 )
-"""The rules there are, what is most urgent first."""
+"""The built-in rules, the most urgent first."""

@@ -100,7 +100,7 @@ async def test_the_figures(take, made, agency):
     assert "1,203 numbers" in text
     assert "2 locations, all seen whole" in text
     assert "$1,383 a month, estimated" in text
-    assert "1 Numbers that nobody and nothing answers They have no user" in text
+    assert "1 Numbers without a user or call routing They have no user" in text
     assert "+13105550001 b" in text
     assert re.search(r"1 change since .* 1 Numbers added .*\+13105550002 b", text)
     assert "Dental Care" in text
