@@ -96,13 +96,13 @@ async def audit_on_dask(
             on_page(inventory.numbers.rows)
             return inventory
 
-        async def look(location_id: str, phone_number: str) -> Sequence[ActiveNumber] | None:
-            found: Sequence[ActiveNumber] | None = await run(_look, location_id, phone_number)
+        async def search(location_id: str, phone_number: str) -> Sequence[ActiveNumber] | None:
+            found: Sequence[ActiveNumber] | None = await run(_search, location_id, phone_number)
             return found
 
         return await run_audit(
             take,
-            look,
+            search,
             locations,
             store,
             resume=resume,
@@ -187,7 +187,7 @@ async def _take(location: Location, run_id: int) -> Inventory:
         return await take_inventory(plugin.client, location, run_id)
 
 
-async def _look(location_id: str, phone_number: str) -> Sequence[ActiveNumber] | None:
+async def _search(location_id: str, phone_number: str) -> Sequence[ActiveNumber] | None:
     plugin: Any = distributed.get_worker().plugins[_PLUGIN]
     with bulk():
         return await search_for(plugin.client, location_id, phone_number)

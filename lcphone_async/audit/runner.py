@@ -1,4 +1,10 @@
-"""`audit`: many locations side by side, into a store, with what stops it and what does not."""
+"""The audit itself: visits many locations concurrently and writes them to a store.
+
+`run_audit` starts `concurrency` workers, each of which takes the next location, and a `Writer` that
+commits the finished ones in a thread. `take` and `search` do the network calls, here or on a Dask
+cluster. An error of a location is recorded with it. The audit ends early for the errors in
+`inventory.FATAL_ERRORS`, and if the token itself seems to be refused.
+"""
 
 from __future__ import annotations
 
@@ -34,40 +40,41 @@ from .writer import Writer
 OnPage = Callable[[int], None]
 TakeInventory = Callable[[Location, Run, Path, OnPage], Awaitable[Inventory]]
 
-# So many locations in a row whose token is refused, and it is the token, not the locations.
+# After so many consecutive refusals, the token is wrong rather than the locations.
 _MAX_REFUSED_TOKENS = 3
 _MAX_NAMED = 5
-_PROGRESS_INTERVAL = 0.2
-_INVALID_TOKEN = "invalid token"  # noqa: S105  # the service's words
+_PROGRESS_INTERVAL = 0.2  # seconds
+_INVALID_TOKEN = "invalid token"  # noqa: S105  # a message of the service
 
 
 @define
 class Progress:
-    """How far an audit is."""
+    """Progress of an audit."""
 
     locations: int
-    """To visit in all, by this call."""
+    """Locations to visit by this call of `audit`."""
     done: int = 0
-    """Locations in the store."""
+    """Locations that are committed to the store."""
     numbers: int = 0
-    """Numbers that came, those of locations under way included."""
+    """Phone numbers received, also for locations that are not committed yet."""
     errors: int = 0
     """Locations that are partial or failed."""
     started: float = field(factory=clock.seconds)
+    """Start of the audit, on a monotonic clock in seconds."""
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
+        """Seconds since the start."""
         return clock.seconds() - self.started
 
     @property
     def rate(self) -> float:
-        """Numbers a second."""
+        """Phone numbers per second."""
         return self.numbers / max(self.seconds, 1e-9)
 
     @property
     def seconds_left(self) -> float | None:
-        """If all goes on as it did; `None` before the first location."""
+        """Estimated seconds left; `None` before the first location is done."""
         if not self.done:
             return None
         return self.seconds / self.done * (self.locations - self.done)
@@ -75,25 +82,26 @@ class Progress:
 
 @frozen
 class AuditSummary:
-    """What became of an audit."""
+    """Result of an audit."""
 
     run_id: int
+    """Run in the store."""
     coverage: dict[Coverage, int]
-    """Locations of the whole run, by how far they were seen."""
+    """Number of locations of the whole run, by coverage."""
     numbers: int
-    """In the store for this run."""
+    """Phone numbers of the whole run in the store."""
     seconds: float
-    """Of this call."""
+    """Duration of this call of `audit`."""
     error: LCPhoneError | None = None
-    """What stopped it before its end; what was done by then is kept."""
+    """Error that ended it early; finished locations are kept."""
     days_spent: int = 0
-    """Locations whose requests for the day are spent; `resume` once their limits have reset."""
+    """Locations whose daily quota is exhausted; `resume` once it has reset."""
     incomplete: tuple[Incomplete, ...] = ()
-    """The first few that were not seen whole, and why."""
+    """The first few locations that were not seen whole, with reasons."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether no location is left of which another visit may see more."""
+        """True if another visit would see no more of any location."""
         return all(coverage.is_final for coverage in self.coverage)
 
 
@@ -106,24 +114,25 @@ async def audit(
     concurrency: int = 32,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> AuditSummary:
-    """Takes the inventory of many locations into a store, each whole or not at all.
+    """Takes the inventory of many locations into a store; each location is one transaction.
 
     - `locations`: ids or `Location`s, also as an async iterable such as
-      `client.locations(company_id, app_id)`. `None` only with `resume`. A listed `Location` whose
-      id cannot be one is noted as failed.
-    - `store`: the path of a file; it is made if there is none.
-    - `resume`: go on with the store's last run: its locations that are not complete, and those of
-      `locations` that it does not have. Without a run, one begins.
-    - `concurrency`: locations side by side. Each has its own budget.
+      `client.locations(company_id, app_id)`. `None` is allowed with `resume` only. A `Location`
+      with an invalid id is recorded as failed.
+    - `store`: path of the store's file, which is created if it does not exist.
+    - `resume`: continue the store's last run with its incomplete locations, and with those of
+      `locations` that it does not have. If there is no run, a new one begins.
+    - `concurrency`: how many locations are walked at a time. Each has a rate limit of its own.
     - `on_progress`: called five times a second, and at the end.
 
-    A location that fails is noted as such and stops no other. What stops the audit is in the
-    summary's `error`, and what was done by then is kept: a token that is refused for three
-    locations in a row, an authorization that is lost, a store that cannot be written, a
-    machine without file descriptors or threads left, a shared budget that cannot be reached, a
-    service that is down for longer than the calls may wait.
-    At the end, numbers that the location's last complete run had and this one has not are searched
-    for, up to 20 of each location. All calls are `bulk` calls.
+    A location that fails is recorded as failed, and the others continue. These errors end the audit
+    early and become the `error` of the returned summary: a token that is refused for three
+    locations in a row, a lost authorization, a store that cannot be written, a machine without file
+    descriptors or threads left, a shared rate limit that cannot be reached, and a service that is
+    down for longer than the calls may wait. Finished locations are kept.
+
+    At the end, the audit searches for numbers that the location's last complete run has and this
+    one lacks, up to 20 for each location. All calls are `bulk` calls.
 
     Raises `StoreError` if the store cannot be opened, `ValueError` or `TypeError` for bad
     arguments.
@@ -139,18 +148,18 @@ async def audit(
         with bulk():
             return await take_inventory(client, location, run.run_id, folder, on_page)
 
-    async def look(location_id: str, phone_number: str) -> Sequence[ActiveNumber] | None:
+    async def search(location_id: str, phone_number: str) -> Sequence[ActiveNumber] | None:
         with bulk():
             return await search_for(client, location_id, phone_number)
 
     return await run_audit(
-        take, look, locations, store, resume=resume, concurrency=most, on_progress=on_progress
+        take, search, locations, store, resume=resume, concurrency=most, on_progress=on_progress
     )
 
 
 async def run_audit(
     take: TakeInventory,
-    look: SearchFor,
+    search: SearchFor,
     locations: Iterable[Location | str] | AsyncIterable[Location | str] | None,
     store: str | Path,
     *,
@@ -158,9 +167,10 @@ async def run_audit(
     concurrency: int,
     on_progress: Callable[[Progress], None],
 ) -> AuditSummary:
-    """The audit whose inventories come from `take`, be it here or on other machines.
+    """Runs an audit; `take` and `search` do the network calls, here or on other machines.
 
-    At its end `look` searches for the numbers that it misses.
+    - `take`: returns the inventory of a location.
+    - `search`: searches a location for one number, to confirm that it is gone.
     """
     path = check_arguments(store, resume=resume, on_progress=on_progress)
     if locations is None and not resume:
@@ -172,7 +182,7 @@ async def run_audit(
         try:
             async with Writer(opened, run.run_id, concurrency, visits.committed) as writer:
                 await visits.all(take, opened.folder, writer, concurrency)
-            await confirm_missing(look, opened, run.run_id, concurrency)
+            await confirm_missing(search, opened, run.run_id, concurrency)
             await finished_in_thread(partial(opened.finish_run, run.run_id))
         except LCPhoneError as error:
             visits.error = error
@@ -182,12 +192,12 @@ async def run_audit(
 
 @asynccontextmanager
 async def _open_store(path: str | Path) -> AsyncIterator[Store]:
-    """The store, closed at the end; a thread is never left at work on it."""
+    """Opens the store in a thread, and closes it at the end, also after a cancellation."""
     stores: list[Store] = []
     try:
         try:
             await finished_in_thread(lambda: stores.append(Store(path)))
-        except OSError as error:  # there is no thread for it
+        except OSError as error:  # no thread can be started
             raise StoreError(f"{path}: {error.strerror}") from error
         yield stores[0]
     finally:
@@ -198,14 +208,14 @@ async def _open_store(path: str | Path) -> AsyncIterator[Store]:
 def check_arguments(
     store: object, *, resume: object, on_progress: Callable[[Progress], None]
 ) -> Path:
-    """What every audit may be told; gives the path of its store."""
+    """Checks the arguments of every audit; returns the path of the store."""
     checks.switch("resume", resume)
     checks.function("on_progress", on_progress)
     return checked_path("store", store)
 
 
 def _begin_or_resume(store: Store, listed: list[Location] | None, *, resume: bool) -> Run:
-    """The run to go on with, or a new one."""
+    """Returns the run to resume, or a new run."""
     last = store.last_run() if resume else None
     if last is None:
         if listed is None:
@@ -217,7 +227,7 @@ def _begin_or_resume(store: Store, listed: list[Location] | None, *, resume: boo
 
 @define
 class _Visits:
-    """The visits of one call of `audit`."""
+    """Visits of locations by one call of `audit`, and their progress."""
 
     run: Run
     locations: list[Location]
@@ -234,7 +244,7 @@ class _Visits:
     async def all(
         self, take: TakeInventory, folder: Path, writer: Writer, concurrency: int
     ) -> None:
-        """Visits them, so many side by side; raises what ends the audit."""
+        """Visits the locations with `concurrency` workers; raises errors that end the audit."""
         to_visit = iter(self.locations)
         workers = min(concurrency, len(self.locations))
 
@@ -259,7 +269,7 @@ class _Visits:
                 await task
 
     def committed(self, inventories: Sequence[Inventory]) -> None:
-        """Counts what is in the store now."""
+        """Counts locations that are in the store now."""
         self.progress.done += len(inventories)
 
     async def _report_progress(self) -> None:
@@ -271,7 +281,7 @@ class _Visits:
         self.progress.numbers += numbers
 
     def _check(self, inventory: Inventory) -> None:
-        """Counts what went wrong, and raises what is wrong with more than this location."""
+        """Counts errors; raises the error if the token is refused for too many locations."""
         error = inventory.error
         self.progress.errors += inventory.coverage in {Coverage.PARTIAL, Coverage.FAILED}
         self.days_spent += isinstance(error, DailyQuotaExhaustedError)
@@ -284,7 +294,7 @@ class _Visits:
 
 
 def _may_concern_token(error: Exception) -> bool:
-    """Whether it may be the token that is wrong, rather than the location."""
+    """True if the token may be wrong, rather than the location."""
     match error:
         case AuthenticationError(message=message):
             return _INVALID_TOKEN in message.lower()
@@ -294,7 +304,7 @@ def _may_concern_token(error: Exception) -> bool:
 
 
 def _summary(path: Path, visits: _Visits) -> AuditSummary:
-    """What the store has, read from the file: a full disk makes an open one unusable."""
+    """Reads the summary from the file: after a full disk, the open store is unusable."""
     with open_run(path, visits.run.run_id) as run:
         ((numbers,),) = run.rows("SELECT count(*) FROM numbers")
         return AuditSummary(

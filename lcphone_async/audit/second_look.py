@@ -1,4 +1,8 @@
-"""The second look: a search for each number that a run misses, before it counts as gone."""
+"""Second look: a search for each number that a run lacks, before the number counts as gone.
+
+A number can be missing from a list that shifted during the walk. Only a search for that number,
+which has one page, shows that it is gone.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,9 @@ _PAGE_SIZE = 1000
 async def search_for(
     client: LCPhoneClient, location_id: str, phone_number: str
 ) -> Sequence[ActiveNumber] | None:
-    """Searches a location for one number; returns nothing of it if it is gone.
+    """Searches a location for one number; returns an empty list if it is gone.
 
-    Returns `None` if the response does not tell, as it lists numbers that were not searched for.
+    Returns `None` if the response has other numbers, as the service then ignored the filter.
     """
     page = await client.active_numbers_page(
         location_id, page_size=_PAGE_SIZE, search_filter=phone_number, skip_number_pool=False
@@ -32,11 +36,11 @@ async def search_for(
     return found if found or is_filtered else None
 
 
-async def confirm_missing(look: SearchFor, store: Store, run_id: int, concurrency: int) -> None:
-    """Looks for the numbers that a run misses, and notes what became of them.
+async def confirm_missing(search: SearchFor, store: Store, run_id: int, concurrency: int) -> None:
+    """Searches for the numbers that a run lacks, and records the results in the store.
 
-    A search that fails leaves the location's other numbers as not seen; what ends the whole audit
-    is raised.
+    If a search fails, the rest of the location's numbers stay "not seen". Raises the errors in
+    `FATAL_ERRORS`.
     """
     missing = await finished_in_thread(partial(store.missing_numbers, run_id))
     pending = iter(missing.items())
@@ -48,16 +52,16 @@ async def confirm_missing(look: SearchFor, store: Store, run_id: int, concurrenc
             found: list[ActiveNumber] = []
             try:
                 for phone_number in phone_numbers:
-                    listed = await look(location_id, phone_number)
+                    listed = await search(location_id, phone_number)
                     if listed:
                         found.append(listed[0])
                     elif listed is not None:
                         gone.append(phone_number)
             except FATAL_ERRORS:
                 raise
-            except Exception:  # noqa: BLE001, S110  # they stay not seen
+            except Exception:  # noqa: BLE001, S110  # the numbers stay "not seen"
                 pass
-            async with writing:  # one thread at a time uses the store
+            async with writing:  # a DuckDB connection serves one thread at a time
                 await finished_in_thread(
                     partial(store.record_searches, run_id, location_id, gone, found)
                 )

@@ -1,4 +1,4 @@
-"""A location's numbers on their way to the store: little in memory, the rest on the disk."""
+"""Spool of a location's numbers until they are committed: in memory, then in a file."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pyarrow as pa
 
 from .tables import NUMBERS
 
-# Up to here they stay in memory: that is some 10,000 numbers.
+# Bytes that stay in memory: about 10,000 numbers.
 _IN_MEMORY = 1 << 20
 
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 class Spool:
-    """Batches of numbers, written one after the other and read back in order.
+    """Record batches of numbers, written one after the other and read back in order.
 
-    Beyond a megabyte they are in a file of `folder` that has no name, so that nothing is left of
-    it even where the process is killed.
+    Beyond one megabyte they move to an unnamed file in `folder`, which the system deletes even if
+    the process is killed.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -32,23 +32,23 @@ class Spool:
         self._writer = pa.ipc.new_stream(self._file, NUMBERS, options=_COMPRESSED)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Takes a batch; raises `OSError` where the disk is full."""
+        """Adds a batch; raises `OSError` if the disk is full."""
         self._writer.write_batch(batch)
         self.rows += batch.num_rows
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """All that was added; nothing can be added after."""
+        """Yields all batches; no batch can be added afterwards."""
         self._rewind()
         with pa.ipc.open_stream(self._file) as reader:
             yield from reader
 
     def close(self) -> None:
-        """Frees the memory and the disk; what a full disk did not take is not wanted any more."""
+        """Frees the memory and the disk; ignores a full disk, as the content is dropped."""
         with suppress(OSError):
             self._file.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Its content, for the way from one process to another."""
+        """Pickles the content, for Dask."""
         self._rewind()
         return _restored, (self._file.read(),)
 

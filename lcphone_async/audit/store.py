@@ -1,4 +1,7 @@
-"""The store: one DuckDB file, in which a location is whole or not at all."""
+"""Store of audits: one DuckDB file, which one process writes at a time.
+
+A location is written in one transaction, so that the file never holds half of a visit.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 import duckdb
@@ -22,13 +24,13 @@ from .database import SCHEMA_VERSION, check_version, connect, new_database, stor
 from .errors import StoreError
 from .inventory import Coverage, Inventory
 
-# What DuckDB keeps in memory; a transaction of any size goes to the disk as it grows.
+# DuckDB moves larger transactions to temporary files.
 _SETTINGS: Final = {"memory_limit": "128MB", "threads": 2}
 
-# What a visit tells of a location in all.
+# Columns of `locations` that a visit sets.
 _LOCATION_FACTS: Final = ("numbers", "account_status", "is_under_lc", "pools", "rcs_sender_ids")
 
-# A location may have lost all of its numbers; so many searches are few beside its walk.
+# Searches for each location: few beside its walk, even if it lost all of its numbers.
 _MAX_SEARCHES: Final = 20
 _MISSING: Final = f"""
 WITH seen AS (
@@ -54,19 +56,20 @@ _FINAL_COVERAGES: Final = [coverage for coverage in Coverage if coverage.is_fina
 
 @frozen
 class Run:
-    """One audit of a list of locations."""
+    """Run of an audit over a list of locations, which `resume` continues."""
 
     run_id: int
     """1, 2, … in the order of their start."""
     started_at: datetime
+    """Start, in UTC."""
     finished_at: datetime | None
-    """`None` while locations are still to be visited."""
+    """End, in UTC; `None` while locations are pending."""
 
 
 class Store:
-    """The file, open for writing by one process at a time, and readable by its owner only.
+    """The open file, which only its owner can read.
 
-    Raises `StoreError` if it is no store of audits, is in use, or cannot be written.
+    Raises `StoreError` if it is not a store of audits, is in use, or cannot be written.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -91,11 +94,11 @@ class Store:
 
     @property
     def folder(self) -> Path:
-        """Where the file is, and has room."""
+        """Folder of the file, in which temporary files are created too."""
         return self.path.absolute().parent
 
     def begin_run(self, locations: Iterable[Location]) -> Run:
-        """A new run of these locations, all of them pending."""
+        """Creates a run with these locations, all of them pending."""
         started = datetime.now(UTC)
         with self._transaction():
             run_id: int = self._rows("SELECT coalesce(max(run_id), 0) + 1 FROM runs")[0][0]
@@ -104,13 +107,13 @@ class Store:
         return Run(run_id, started, None)
 
     def last_run(self) -> Run | None:
-        """The newest run, if there is one."""
+        """Returns the newest run, if there is one."""
         with store_errors(self.path):
             found = runs_of(self._connection)
         return found[-1] if found else None
 
     def add_locations(self, run_id: int, locations: Iterable[Location]) -> None:
-        """Adds to a run those of the locations that it does not have yet."""
+        """Adds the locations that a run does not have yet."""
         with self._transaction():
             rows = self._rows("SELECT location_id FROM locations WHERE run_id = ?", run_id)
             known = {location_id for (location_id,) in rows}
@@ -118,7 +121,7 @@ class Store:
             self._insert_locations(run_id, new, len(known))
 
     def unfinished_locations(self, run_id: int) -> list[Location]:
-        """The locations of a run of which another visit may see more, in their order."""
+        """Returns the locations of a run that another visit may see more of, in order."""
         with store_errors(self.path):
             rows = self._rows(
                 "SELECT location_id, location_name FROM locations WHERE run_id = ?"
@@ -129,10 +132,10 @@ class Store:
         return [Location(*row) for row in rows]
 
     def commit(self, run_id: int, inventories: Sequence[Inventory]) -> None:
-        """Writes locations, each of them whole, in one transaction.
+        """Writes the inventories of locations in one transaction.
 
-        Of a location that was not seen whole, a visit that is not whole either replaces what it
-        saw itself, but no numbers by fewer.
+        An incomplete visit replaces the tables that it saw, but never more numbers by fewer; see
+        `Inventory.replaces`.
         """
         with self._transaction():
             before = self._known_facts(run_id, [each.location.id for each in inventories])
@@ -147,9 +150,10 @@ class Store:
             self._update_locations(run_id, inventories, before)
 
     def missing_numbers(self, run_id: int) -> dict[str, list[str]]:
-        """Numbers to look for, by location: some of those that a complete run before this one had.
+        """Returns numbers to search for, by location.
 
-        Both runs saw all of the location, and this one has not the number.
+        The location's last complete run before this one has them, and this run, which saw the
+        location whole too, lacks them.
         """
         with store_errors(self.path):
             rows = self._rows(_MISSING, run_id, run_id, run_id, run_id)
@@ -161,7 +165,7 @@ class Store:
     def record_searches(
         self, run_id: int, location_id: str, gone: Sequence[str], found: Sequence[ActiveNumber]
     ) -> None:
-        """Notes which missing numbers are gone, and adds those that are there after all."""
+        """Records which missing numbers are gone, and adds those that a search found."""
         with self._transaction():
             now = datetime.now(UTC)
             self._insert("gone_numbers", [tables.gone_numbers(run_id, location_id, gone, now)])
@@ -174,7 +178,7 @@ class Store:
             )
 
     def finish_run(self, run_id: int) -> None:
-        """Notes that a run ended, once none of its locations is pending."""
+        """Records the end of a run, unless a location is pending."""
         with self._transaction():
             self._execute(
                 "UPDATE runs SET finished_at = ? WHERE run_id = ? AND NOT EXISTS"
@@ -186,23 +190,18 @@ class Store:
             )
 
     def close(self) -> None:
-        """Closes the file; what was committed stays, even where this fails."""
+        """Closes the file; commits survive even if closing fails."""
         with store_errors(self.path):
             self._close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def _prepare(self) -> None:
-        """Makes the tables of a new file."""
+        """Creates the tables of a new file, or checks the version of an existing one."""
         (catalog,) = self._rows("SELECT current_database()")[0]
         if self._rows("SHOW TABLES"):
             check_version(self._connection, self.path, f'"{catalog}"')
@@ -219,7 +218,7 @@ class Store:
         with suppress(OSError):
             self._temp_folder.rmdir()
         with suppress(FileNotFoundError):
-            if not self._wal.stat().st_size:  # DuckDB leaves one that it did not use
+            if not self._wal.stat().st_size:  # DuckDB leaves an empty one
                 self._wal.unlink()
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
@@ -231,13 +230,13 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with store_errors(self.path):
-            make_private(self._wal)  # DuckDB would make it as the umask says
+            make_private(self._wal)  # DuckDB would use the umask
             self._execute("BEGIN")
             try:
                 yield
                 self._execute("COMMIT")
             except BaseException:
-                with suppress(duckdb.Error):  # none is open any more, or the disk is full
+                with suppress(duckdb.Error):  # no transaction is open any more, or the disk is full
                     self._execute("ROLLBACK")
                 raise
 
@@ -263,7 +262,7 @@ class Store:
         self._insert("locations", [pa.RecordBatch.from_pylist(rows, tables.LOCATIONS)])
 
     def _known_facts(self, run_id: int, location_ids: list[str]) -> dict[str, dict[str, Any]]:
-        """What the store says of each of the locations."""
+        """Returns the stored facts of each location."""
         names = ("location_id", "coverage", *_LOCATION_FACTS)
         rows = self._rows(
             f"SELECT {', '.join(names)} FROM locations WHERE run_id = ?"
@@ -314,7 +313,7 @@ class Store:
 
 
 def _merged_facts(inventory: Inventory, before: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of a location by this visit, or else by the one before it."""
+    """Returns the facts of a location from this visit, or else from the one before."""
     found = {
         "numbers": inventory.numbers_seen,
         "account_status": inventory.account_status,
@@ -332,8 +331,8 @@ def _merged_facts(inventory: Inventory, before: Mapping[str, Any]) -> dict[str, 
 
 
 def runs_of(connection: duckdb.DuckDBPyConnection, catalog: str = "") -> list[Run]:
-    """The runs of an open store, oldest first."""
-    found = connection.execute(  # for times with a zone of its own, DuckDB wants pytz
+    """Returns the runs of an open store, oldest first."""
+    found = connection.execute(  # DuckDB needs pytz to return times with a zone
         "SELECT run_id, started_at AT TIME ZONE 'UTC', finished_at AT TIME ZONE 'UTC'"
         f" FROM {catalog}runs ORDER BY run_id"
     )

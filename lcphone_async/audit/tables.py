@@ -1,4 +1,7 @@
-"""The store's tables: their columns, in an order that stays, and how models become rows."""
+"""Tables of the store: their schemas, and the conversion of models to Arrow batches.
+
+The order of the columns is fixed: exports depend on it.
+"""
 
 from __future__ import annotations
 
@@ -121,12 +124,13 @@ CONTENTS: Final = {
     "repeated_numbers": REPEATED_NUMBERS,
     "gone_numbers": GONE_NUMBERS,
 }
-"""What a location holds, by table."""
+"""Schemas of the tables that hold the content of locations."""
 TABLES: Final = {"runs": RUNS, "locations": LOCATIONS, **CONTENTS}
+"""Schemas of all tables."""
 
 
 def numbers(run_id: int, location_id: str, numbers: Sequence[ActiveNumber]) -> pa.RecordBatch:
-    """The rows of a page of numbers."""
+    """Returns the rows of a page of numbers."""
     can = [number.capabilities for number in numbers]
     columns = {
         "capabilities": pa.StructArray.from_arrays(
@@ -140,7 +144,7 @@ def numbers(run_id: int, location_id: str, numbers: Sequence[ActiveNumber]) -> p
 
 
 def pools(run_id: int, location_id: str, pools: Sequence[NumberPool]) -> pa.RecordBatch:
-    """The rows of a location's pools."""
+    """Returns the rows of a location's pools."""
     columns = {
         "pool_id": pa.array([pool.id for pool in pools], _STRING),
         "inbound_call_service": _services(pools),
@@ -149,14 +153,14 @@ def pools(run_id: int, location_id: str, pools: Sequence[NumberPool]) -> pa.Reco
 
 
 def pool_numbers(run_id: int, location_id: str, pools: Iterable[NumberPool]) -> pa.RecordBatch:
-    """The rows of the numbers in a location's pools."""
+    """Returns the rows of the numbers in a location's pools."""
     members = [(pool.id, number) for pool in pools for number in pool.numbers]
     columns = {"pool_id": pa.array([pool_id for pool_id, _ in members], _STRING)}
     return _batch(POOL_NUMBERS, run_id, location_id, [number for _, number in members], columns)
 
 
 def repeated_numbers(run_id: int, location_id: str, repeated: Mapping[str, int]) -> pa.RecordBatch:
-    """The rows of numbers that came so often again after the first time."""
+    """Returns rows of repeated numbers; `repeated` counts the repetitions after the first."""
     columns = {
         "phone_number": pa.array(repeated, _STRING),
         "times": pa.array([again + 1 for again in repeated.values()], _INTEGER),
@@ -167,7 +171,7 @@ def repeated_numbers(run_id: int, location_id: str, repeated: Mapping[str, int])
 def gone_numbers(
     run_id: int, location_id: str, phone_numbers: Sequence[str], confirmed_at: datetime
 ) -> pa.RecordBatch:
-    """The rows of numbers that a search no longer showed at some moment."""
+    """Returns rows of numbers that a search at `confirmed_at` did not find."""
     columns = {
         "phone_number": pa.array(phone_numbers, _STRING),
         "confirmed_at": pa.array([confirmed_at] * len(phone_numbers), _TIME),
@@ -176,7 +180,7 @@ def gone_numbers(
 
 
 def rcs_sender_ids(run_id: int, location_id: str, senders: Sequence[RcsSenderId]) -> pa.RecordBatch:
-    """The rows of a location's RCS senders."""
+    """Returns the rows of a location's RCS senders."""
     columns = {"rcs_meta": pa.array([_json(sender.rcs_meta) for sender in senders], _STRING)}
     return _batch(RCS_SENDER_IDS, run_id, location_id, senders, columns)
 
@@ -215,7 +219,7 @@ def _service(service: InboundCallService | None) -> dict[str, str | None] | None
 
 
 def _number_extra(number: ActiveNumber) -> str | None:
-    """What no column knows, that of the parts included."""
+    """Returns the fields without a column, including those of nested objects, as JSON."""
     parts = {"capabilities": number.capabilities, "inboundCallService": number.inbound_call_service}
     nested = {name: part.extra for name, part in parts.items() if part is not None and part.extra}
     return _json({**number.extra, **nested})
@@ -226,7 +230,7 @@ def _json(value: Mapping[str, Any]) -> str | None:
 
 
 def _canonical(value: Any) -> str:
-    """JSON that is the same if only the keys' order differs, or a fraction that is zero."""
+    """Returns JSON with sorted keys and `1` for `1.0`, so that equal values are equal text."""
     return json.dumps(_without_zeros(value), ensure_ascii=False, sort_keys=True)
 
 

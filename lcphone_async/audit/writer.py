@@ -1,4 +1,4 @@
-"""The one who writes: a bounded queue, and a thread of its own for DuckDB."""
+"""Writer of a store: a bounded queue, and one thread that commits its content."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .store import Store
 
 
 class Writer:
-    """Takes inventories as they come, and commits all that wait at once.
+    """Queue of inventories; each commit writes everything that is queued.
 
-    So a disk that is slow to sync does not hold up the walk. Leaving its block waits for the last
-    commit, and raises what a commit raised. It has no task: a loop that ends cancels all of them,
-    and what waits would never be written.
+    So a disk with slow syncs does not delay the walks. The end of its block waits for the last
+    commit, and raises the error of a commit. There is no task: an event loop that ends cancels its
+    tasks, and the queued inventories would be lost.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Writer:
         self._idle.set_result(None)
 
     async def put(self, inventory: Inventory) -> None:
-        """Waits for room; raises what a commit raised, mostly `StoreError`."""
+        """Queues an inventory, and waits for room; raises the error of a failed commit."""
         if self._failure is not None:
             raise self._failure
         await self._waiting.put(inventory)
@@ -65,7 +65,7 @@ class Writer:
             raise self._failure
 
     def _commit_waiting(self) -> None:
-        """Hands all that waits to the thread; after a failure nothing is written any more."""
+        """Commits the queue in the thread; after a failed commit, drops it instead."""
         group = [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
         if group and self._failure is None:
             try:

@@ -117,7 +117,7 @@ async def test_what_is_missing_comes_first(take, made, agency):
     await take(agency, ["a", "b"])
     text = Page(made()).text
     assert "2 locations, 1 not seen whole" in text
-    assert text.index("Not everything was seen") < text.index("What to look at")
+    assert text.index("Not everything was seen") < text.index("Findings")
     assert "failed GET /phone-system/numbers/location/b: 503" in text
 
 
