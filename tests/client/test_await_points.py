@@ -54,7 +54,7 @@ class Scene:
     client: Any = None
     others: list = field(factory=list)
     """Tasks that may outlive the operation."""
-    is_told: bool = False
+    is_known: bool = False
     """Whether the caller may learn of a purchase other than from the call."""
 
     def new_client(self, **options):
@@ -318,7 +318,7 @@ async def a_dry_run(scene):
 
 @operation("answer")
 async def a_concurrent_purchase(scene):
-    scene.is_told = True
+    scene.is_known = True
     scene.beside(a_purchase(scene))
     await asyncio.sleep(0)
     return await a_purchase(scene)
@@ -328,7 +328,7 @@ async def a_concurrent_purchase(scene):
 async def several_purchases(scene):
     order = await scene.client.purchase_many(scene.place, NUMBERS, count=2, order_id=scene.place)
     is_closed = isinstance(order.error, ClientClosedError) or order.unknown
-    scene.is_told = bool(is_closed)
+    scene.is_known = bool(is_closed)
     return 2 if is_closed else len(order.bought)
 
 
@@ -342,7 +342,7 @@ async def left_unknown(scene):
 
 @operation(["bought"], before=left_unknown)
 async def reconciling(scene):
-    scene.is_told = True
+    scene.is_known = True
     return [record.state.value for record in await scene.client.reconcile()]
 
 
@@ -486,7 +486,7 @@ async def assert_journal_is_true(scene, outcome):
     assert {record.phone_number for record in records if record.state == "bought"} <= paid
     assert paid <= {r.phone_number for r in records if r.is_open or r.state == "bought"}
     assert "sending" not in {record.state for record in records}
-    if outcome.error is not None and not scene.is_told:
+    if outcome.error is not None and not scene.is_known:
         assert "bought" not in {record.state for record in records}  # the caller does not know
     async with scene.new_client() as client:
         await client.reconcile(min_age=0)

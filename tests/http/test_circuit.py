@@ -86,8 +86,10 @@ async def test_an_open_circuit_is_reported(down, caplog):
     assert error.path == "/phone-system/numbers/location/location/available"
     assert 0 < error.retry_after <= 2
     assert "not sent, as the service seems to be down: 503: " in str(error)
-    (told,) = caplog.messages
-    assert told.startswith("the service seems to be down, it is asked every 2 s from now on: 503: ")
+    (message,) = caplog.messages
+    assert message.startswith(
+        "the service seems to be down, it is asked every 2 s from now on: 503: "
+    )
 
 
 async def test_one_call_is_the_probe(down, monkeypatch):

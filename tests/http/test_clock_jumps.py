@@ -134,12 +134,12 @@ def test_a_retry_after_date(time_of_day, jump, wait):
     assert retry_after(headers) == wait
 
 
-@pytest.mark.parametrize("told", [None, "", "yesterday"])
-def test_a_retry_after_date_without_the_service_s_clock(time_of_day, told):
+@pytest.mark.parametrize("date", [None, "", "yesterday"])
+def test_a_retry_after_date_without_the_service_s_clock(time_of_day, date):
     """Is relative to our clock if the response has no `Date`."""
     headers = CIMultiDict({"Retry-After": http_date(time_of_day() + timedelta(seconds=100))})
-    if told is not None:
-        headers["Date"] = told
+    if date is not None:
+        headers["Date"] = date
     assert 90 < retry_after(headers) <= 100
 
 

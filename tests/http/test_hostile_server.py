@@ -101,7 +101,7 @@ def byte_by_byte(first, rest):
 # Endless bodies
 
 
-def answers_of(body):
+def responses_of(body):
     return {
         "with its length": http(body),
         "in chunks": CHUNKED + b"\r\n" + in_chunks(body),
@@ -114,16 +114,16 @@ def answers_of(body):
     }
 
 
-@pytest.mark.parametrize("answer", answers_of(PADDED).values(), ids=answers_of(b""))
-async def test_a_body_of_the_maximum_size(raw_server, answer):
+@pytest.mark.parametrize("response", responses_of(PADDED).values(), ids=responses_of(b""))
+async def test_a_body_of_the_maximum_size(raw_server, response):
     """Reads a body of exactly `max_body_size` bytes in every encoding."""
-    raw_server.reply(answer)
+    raw_server.reply(response)
     async with client_of(raw_server, max_body_size=LIMIT) as client:
         assert (await client.active_numbers_page("a")).total == 0
 
 
 TOO_LARGE = {
-    **answers_of(PADDED + b" "),
+    **responses_of(PADDED + b" "),
     "an announced length": then_silence(OK + b"Content-Length: 10001\r\n\r\n"),
     "the largest length": then_silence(OK + b"Content-Length: %d\r\n\r\n" % (2**63 - 1)),
     "without an end": again_and_again(OK + b"\r\n", b" " * 65536),
@@ -132,11 +132,11 @@ TOO_LARGE = {
 }
 
 
-@pytest.mark.parametrize("answer", TOO_LARGE.values(), ids=TOO_LARGE)
-async def test_a_body_that_is_too_large(answer):
+@pytest.mark.parametrize("response", TOO_LARGE.values(), ids=TOO_LARGE)
+async def test_a_body_that_is_too_large(response):
     """Raises `AnswerTooLargeError` with a hint, and does not retry."""
     async with RawServer(keeps_alive=True) as server:
-        server.reply(answer, EMPTY_PAGE)
+        server.reply(response, EMPTY_PAGE)
         async with client_of(server, max_body_size=LIMIT, retry=AT_ONCE) as client:
             with pytest.raises(
                 AnswerTooLargeError,
@@ -151,7 +151,7 @@ async def test_a_large_body_does_not_block_the_loop():
     """Decodes a body of a megabyte in a thread, while the event loop runs on."""
     going_on = threading.Event()
 
-    def read(request, answer):
+    def read(request, response):
         return going_on.wait(timeout=10)
 
     request = number_pools("location")
@@ -313,10 +313,10 @@ UNREADABLE = {
 }
 
 
-@pytest.mark.parametrize("answer", UNREADABLE.values(), ids=UNREADABLE)
-async def test_an_unsupported_encoding(raw_server, answer):
+@pytest.mark.parametrize("response", UNREADABLE.values(), ids=UNREADABLE)
+async def test_an_unsupported_encoding(raw_server, response):
     """Raises `TransportError` for an encoding that was not requested or does not match the body."""
-    raw_server.reply(answer)
+    raw_server.reply(response)
     async with client_of(raw_server) as client:
         with pytest.raises(TransportError, match="encoding that cannot be read") as caught:
             await client.active_numbers_page("a")
@@ -333,7 +333,7 @@ async def test_gzip_within_gzip(raw_server):
 
 # Response heads
 
-NO_ANSWER = {
+INVALID_HTTP = {
     "a header of 10 MB": OK + b"X: " + b"a" * 10_000_000 + b"\r\n" + LENGTH + b"\r\n" + EMPTY,
     "100,000 headers": OK + b"X: a\r\n" * 100_000 + LENGTH + b"\r\n" + EMPTY,
     "a reason of 10 MB": b"HTTP/1.1 200 " + b"O" * 10_000_000 + b"\r\n\r\n" + EMPTY,
@@ -369,10 +369,10 @@ NO_ANSWER = {
 }
 
 
-@pytest.mark.parametrize("answer", NO_ANSWER.values(), ids=NO_ANSWER)
-async def test_invalid_http(raw_server, answer):
+@pytest.mark.parametrize("response", INVALID_HTTP.values(), ids=INVALID_HTTP)
+async def test_invalid_http(raw_server, response):
     """Raises `TransportError`, which names the call and shows nothing of the response."""
-    raw_server.reply(answer)
+    raw_server.reply(response)
     async with client_of(raw_server, timeout=20) as client:
         tracemalloc.start()
         try:
@@ -398,11 +398,11 @@ READABLE = {
 }
 
 
-@pytest.mark.parametrize("answer", READABLE.values(), ids=READABLE)
-async def test_odd_but_valid_http(answer):
+@pytest.mark.parametrize("response", READABLE.values(), ids=READABLE)
+async def test_odd_but_valid_http(response):
     """Reads a response with an odd head, and takes no bytes after it for the next one."""
     async with RawServer(keeps_alive=True) as server:
-        server.reply(answer, EMPTY_PAGE)
+        server.reply(response, EMPTY_PAGE)
         async with client_of(server) as client:
             for _ in range(2):
                 assert (await client.active_numbers_page("a")).total == 0
@@ -430,8 +430,8 @@ async def test_redirects(raw_server, status, own_session):
         client_of(raw_server, session=None if own_session else session) as client,
     ):
         places = [f"{other.url}/x", other.url.removeprefix("http:"), "/x", "?x", "\x01", None]
-        answers = [http(b"", status, {"Location": place} if place else {}) for place in places]
-        raw_server.reply(*answers)
+        responses = [http(b"", status, {"Location": place} if place else {}) for place in places]
+        raw_server.reply(*responses)
         for _ in places:
             with pytest.raises(APIError, match=f"{status}: .*redirects are not followed") as caught:
                 await client.number_pools("a")
@@ -514,17 +514,17 @@ async def test_proxies_of_the_environment(raw_server, monkeypatch, trust_env):
 # Time
 
 SLOW = {
-    "says nothing": then_silence(b""),
+    "sends nothing": then_silence(b""),
     "stops in its head": then_silence(EMPTY_PAGE[:30]),
     "stops in its body": then_silence(EMPTY_PAGE[:-5]),
     "stops in a chunk": then_silence(CHUNKED + b"\r\n1b\r\n" + EMPTY[:9]),
-    "says its head byte by byte": byte_by_byte(b"", EMPTY_PAGE),
-    "says its body byte by byte": byte_by_byte(OK + LENGTH + b"\r\n", EMPTY),
-    "says its chunks byte by byte": byte_by_byte(CHUNKED + b"\r\n", in_chunks(EMPTY)),
-    "says that it goes on": again_and_again(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 1000),
-    "says empty lines": again_and_again(b"", b"\r\n" * 1000),
-    "talks about its chunks": again_and_again(CHUNKED + b"\r\n1b;", b"a" * 65536),
-    "packs nothing without an end": again_and_again(
+    "sends its head byte by byte": byte_by_byte(b"", EMPTY_PAGE),
+    "sends its body byte by byte": byte_by_byte(OK + LENGTH + b"\r\n", EMPTY),
+    "sends its chunks byte by byte": byte_by_byte(CHUNKED + b"\r\n", in_chunks(EMPTY)),
+    "sends 102 for ever": again_and_again(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 1000),
+    "sends empty lines": again_and_again(b"", b"\r\n" * 1000),
+    "sends an endless chunk extension": again_and_again(CHUNKED + b"\r\n1b;", b"a" * 65536),
+    "sends endless empty gzip blocks": again_and_again(
         OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(EMPTY)[:10],
         b"\x00\x00\x00\xff\xff" * 10_000,
     ),
@@ -532,10 +532,10 @@ SLOW = {
 
 
 @pytest.mark.sample(1)
-@pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW)
-async def test_slow_servers(raw_server, answer):
+@pytest.mark.parametrize("response", SLOW.values(), ids=SLOW)
+async def test_slow_servers(raw_server, response):
     """Raises `RequestTimeoutError` after the timeout, whatever was received."""
-    raw_server.reply(answer)
+    raw_server.reply(response)
     async with client_of(raw_server, timeout=0.3) as client:
         with pytest.raises(RequestTimeoutError, match=r"no answer within 0\.3 s in all"):
             await client.active_numbers_page("a")

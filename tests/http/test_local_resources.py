@@ -48,7 +48,7 @@ async def numbers(client):
     return [number async for number in client.active_numbers("a")]
 
 async def main(url, journal):
-    told = []
+    errors = []
     once = RetryPolicy(max_tries=1, failure_budget=2, confirm_timeout=0.1)
     options = {"base_url": url, "retry": once, "journal": PurchaseJournal(journal)}
     async with LCPhoneClient("pit-any", **options) as client:
@@ -63,9 +63,9 @@ async def main(url, journal):
                 try:
                     await operation()
                 except Exception as error:
-                    told.append((type(error).__name__, str(error)))
+                    errors.append((type(error).__name__, str(error)))
         bought = [bool(await operation()) for operation in operations.values()]
-    print(json.dumps([told, bought]))
+    print(json.dumps([errors, bought]))
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -74,13 +74,13 @@ AUDIT = """
 from lcphone_async.audit import audit
 
 async def main(url, store):
-    told = []
+    held = []
     patient = RetryPolicy(max_tries=2, initial_wait=0.01)
     options = {"base_url": url, "limiter": RateLimiter(10_000), "retry": patient}
 
     def progress(now):
-        if now.done >= 3 and not told:
-            told.append(stack.enter_context(without_descriptors()))
+        if now.done >= 3 and not held:
+            held.append(stack.enter_context(without_descriptors()))
 
     async with LCPhoneClient("pit-any", **options) as client:
         ids = [f"loc{number}" for number in range(3_000)]
@@ -103,13 +103,13 @@ async def main(folder):
     store, audited = FileTokenStore(f"{folder}/tokens.json"), f"{folder}/audit.db"
     async with LCPhoneClient("pit-any") as client:
         with without_descriptors():
-            told = []
+            errors = []
             for use in (store.load(), audit(client, ["a"], audited)):
                 try:
                     await use
                 except (OSError, LCPhoneError) as error:
-                    told.append(str(error))
-    print(json.dumps(told))
+                    errors.append(str(error))
+    print(json.dumps(errors))
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -136,10 +136,10 @@ async def test_no_descriptors_are_left(tmp_path, host):
     """Raises `LocalResourceError` with a hint; the same client works again later."""
     async with Sandbox() as sandbox:
         url = sandbox.url.replace("127.0.0.1", host)
-        told, went_on = await run(CALLS, url, tmp_path / "journal")
+        errors, went_on = await run(CALLS, url, tmp_path / "journal")
         purchases = [record.method for record in sandbox.requests].count("POST")
-    assert [name for name, _ in told] == ["LocalResourceError"] * 4
-    assert all("raise `ulimit -n`" in text for _, text in told)
+    assert [name for name, _ in errors] == ["LocalResourceError"] * 4
+    assert all("raise `ulimit -n`" in text for _, text in errors)
     assert went_on == [True] * 4
     assert purchases == 1
 
@@ -149,8 +149,8 @@ async def test_no_descriptors_are_left(tmp_path, host):
 async def test_files_without_descriptors(tmp_path):
     """Raises the same hint for files as for calls."""
     (tmp_path / "tokens.json").write_text("{}")
-    told = await run(FILES, tmp_path)
-    for text, name in zip(told, ("tokens.json", "audit.db"), strict=True):
+    errors = await run(FILES, tmp_path)
+    for text, name in zip(errors, ("tokens.json", "audit.db"), strict=True):
         assert "Too many open files: raise `ulimit -n`" in text
         assert name in text
 

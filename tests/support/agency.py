@@ -135,8 +135,8 @@ class Agency:
         if place.senders is None:
             del data["rcsSenderIds"]
         if self.is_flat:
-            told = ({k: v for k, v in one.items() if v is not False} for one in data["numbers"])
-            flat = {"numbers": list(told), "isUnderGhl": True, "pageSize": size, "page": page}
+            listed = ({k: v for k, v in one.items() if v is not False} for one in data["numbers"])
+            flat = {"numbers": list(listed), "isUnderGhl": True, "pageSize": size, "page": page}
             return web.json_response({**flat, "accountStatus": place.status})
         return web.json_response(
             {"status": "success", "data": data, "message": "OK", "statusCode": 200}

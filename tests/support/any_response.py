@@ -44,12 +44,12 @@ _LOCATIONS = {
 }
 
 
-def _read_locations(request: Request, answer: Answer) -> Any:
-    return token_responses.locations(request, answer)
+def _read_locations(request: Request, response: Answer) -> Any:
+    return token_responses.locations(request, response)
 
 
-def _read_list(request: Request, answer: Answer) -> Any:
-    return responses.active_numbers(request, answer, 0)
+def _read_list(request: Request, response: Answer) -> Any:
+    return responses.active_numbers(request, response, 0)
 
 
 OPERATIONS: dict[str, tuple[Request, Callable[[Request, Answer], Any]]] = {
@@ -155,13 +155,13 @@ SAMPLES: list[tuple[str, int, Any]] = [
 ]
 
 
-def receive(operation: str, answer: Answer) -> Any:
+def receive(operation: str, response: Answer) -> Any:
     """Returns the value of a response, or raises its error, as a client does."""
     request, read = OPERATIONS[operation]
-    headers.rate_limit(answer.headers)
-    if 200 <= answer.status < 300:
-        return read(request, answer)
-    error = errors.error_of(request, answer, TOKEN)
+    headers.rate_limit(response.headers)
+    if 200 <= response.status < 300:
+        return read(request, response)
+    error = errors.error_of(request, response, TOKEN)
     errors.is_in_doubt(error)
     errors.is_passing(error)
     errors.is_invalid_token(error)
@@ -205,16 +205,16 @@ def _does_nothing(_reader: object, _given: object) -> None:
     pass
 
 
-def assert_good(operation: str, answer: Answer) -> None:
+def assert_good(operation: str, response: Answer) -> None:
     """Checks a response's outcome: usable, without secrets, and the same from both decoders."""
     try:
-        value = receive(operation, answer)
+        value = receive(operation, response)
     except LCPhoneError as error:
         assert_tells_no_secret(error)
     else:
         assert_usable(value)
     if OPERATIONS[operation][0].scope == "phonenumbers.read":  # only these have a fast decoder
-        assert as_usual(receive, operation, answer) == slowly(receive, operation, answer)
+        assert as_usual(receive, operation, response) == slowly(receive, operation, response)
 
 
 def assert_tells_no_secret(error: LCPhoneError) -> None:

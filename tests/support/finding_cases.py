@@ -310,7 +310,7 @@ CASES = [
     case(DEFAULT, "all in pools", pooled()),
     case(DEFAULT, "an RCS sender", Place([number(A)], senders=[SENDER])),
     case(DEFAULT, "closed account", Place([number(A)], status="closed")),
-    case(DEFAULT, "one of them not told", Place([number(A), number(B, isDefaultNumber=None)])),
+    case(DEFAULT, "one of them missing", Place([number(A), number(B, isDefaultNumber=None)])),
     case(DEFAULT, "there is one", Place([number(A), number(B, isDefaultNumber=True)])),
     # No number
     case(NONE, "nothing at all", Place(), None),
@@ -367,9 +367,9 @@ CASES = [
     case(IDLE, "closed account", Place([idle()], status="closed")),
     # Capabilities
     case("no-sms", "no", Place([number(A, capabilities={"sms": False})]), A),
-    case("no-sms", "not told", Place([number(A, capabilities={})])),
+    case("no-sms", "missing", Place([number(A, capabilities={})])),
     case("no-voice", "no", Place([number(A, capabilities={"voice": False})]), A),
-    case("no-voice", "not told", Place([number(A, capabilities={})])),
+    case("no-voice", "missing", Place([number(A, capabilities={})])),
     # Twice in one list
     case("listed-twice", "the same number", Place([number(A), number(B), number(A)]), A),
     case("listed-twice", "three times", Place([number(A), number(A), number(A)]), A),

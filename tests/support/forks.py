@@ -36,11 +36,11 @@ class Forks:
 
     def run(self, arguments, environment, *files):
         """Returns the exit code of a run with these files as stdin, stdout and stderr."""
-        told, its = os.pipe()
+        exit_code, its = os.pipe()
         request = {"arguments": arguments, "environment": environment, "folder": str(Path.cwd())}
         socket.send_fds(self._ours, [json.dumps(request).encode()], [*files, its])
         os.close(its)
-        with os.fdopen(told) as code:
+        with os.fdopen(exit_code) as code:
             return int(code.read())
 
 
@@ -58,12 +58,12 @@ def forked(control):
             continue
         control.close()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        *standard, told = files
+        *standard, exit_code = files
         if command := os.fork():
             _, status = os.waitpid(command, 0)
-            os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
+            os.write(exit_code, str(os.waitstatus_to_exitcode(status)).encode())
             os._exit(0)
-        os.close(told)
+        os.close(exit_code)
         return json.loads(message), standard
 
 

@@ -28,7 +28,7 @@ class PagedServer:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 self.busy += 1
                 try:
-                    await self.answer(head.decode(), reader, writer)
+                    await self.respond(head.decode(), reader, writer)
                 finally:
                     self.busy -= 1
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -36,22 +36,22 @@ class PagedServer:
         finally:
             writer.close()
 
-    async def answer(self, head, reader, writer):
+    async def respond(self, head, reader, writer):
         paging = re.search(r"page=(\d+)&pageSize=(\d+)", head)
         page, size = (int(paging[1]), int(paging[2])) if paging else (-1, 0)
         self.asked.append(page)
         await asyncio.sleep(self.delay.get(page, 0))
         body = json.dumps(self.page(page, size)).encode()
-        answer = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (
+        response = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (
             self.status.get(page, 200),
             len(body),
         )
-        answer += body
+        response += body
         if page in self.held:
-            writer.write(answer[: int(len(answer) * self.held[page])])
+            writer.write(response[: int(len(response) * self.held[page])])
             await reader.read(1)  # until the client hangs up
             raise ConnectionError
-        writer.write(answer)
+        writer.write(response)
         await writer.drain()
 
     def page(self, page, size):

@@ -31,9 +31,9 @@ class Proxy(AbstractContextManager["Proxy"]):
     def __init__(self, folder: Path, service: int, *, careful: bool = False) -> None:
         self.port = free_port()
         self._folder = folder
-        told = {"port": self.port, "service": service, "timeout": TIMEOUT_MS}
+        values = {"port": self.port, "service": service, "timeout": TIMEOUT_MS}
         line = self.careful if careful else self.careless
-        (folder / "config").write_text(self.config.format(**told, line=line))
+        (folder / "config").write_text(self.config.format(**values, line=line))
 
     @classmethod
     def path(cls) -> str | None:

@@ -164,8 +164,8 @@ class RawServer:
         return reply if isinstance(reply, bytes) else reply(request)
 
 
-async def _whole(answer: bytes) -> Pieces:
-    yield answer
+async def _whole(response: bytes) -> Pieces:
+    yield response
 
 
 async def _read(reader: asyncio.StreamReader) -> RawRequest:

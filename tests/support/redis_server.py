@@ -85,7 +85,7 @@ class RedisServer:
         """Returns once the reply to a command contains one text and lacks the other."""
         for _ in range(2_000):
             with suppress(ConnectionError):  # a Sentinel closes all connections after a failover
-                if text in (answer := self.ask(*command)) and without not in answer:
+                if text in (reply := self.ask(*command)) and without not in reply:
                     return
             time.sleep(0.01)
         raise TimeoutError(self.ask(*command))

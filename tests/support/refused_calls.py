@@ -55,10 +55,10 @@ EVERY_CALL = pytest.mark.parametrize("call", CALLS)
 
 
 async def refused(
-    client: LCPhoneClient, raw_server: RawServer, answer: bytes, call: str = "list"
+    client: LCPhoneClient, raw_server: RawServer, response: bytes, call: str = "list"
 ) -> APIError:
-    """Returns the error that `call` raises if the service sends `answer`."""
-    raw_server.reply(answer)
+    """Returns the error that `call` raises if the service sends `response`."""
+    raw_server.reply(response)
     with pytest.raises(APIError) as caught:
         await CALLS[call](client)
     return caught.value

@@ -111,13 +111,14 @@ async def test_a_code_of_the_wrong_kind_is_explained(
 
 @EVERY_CALL
 @pytest.mark.parametrize(
-    ("status", "told", "extra"), [(400, 400, {}), (404, 400, {"status": 400}), (400, "400", {})]
+    ("status", "body_status", "extra"),
+    [(400, 400, {}), (404, 400, {"status": 400}), (400, "400", {})],
 )
 async def test_an_error_may_have_no_message(
-    client: LCPhoneClient, raw_server: RawServer, call, status, told, extra
+    client: LCPhoneClient, raw_server: RawServer, call, status, body_status, extra
 ):
     """Only `error` without `message`; a status in the body that differs from HTTP's."""
-    body = {"error": "Conversation provider not found", "status": told}
+    body = {"error": "Conversation provider not found", "status": body_status}
     error = await refused(client, raw_server, http_json(body, status), call)
     assert type(error) is CLASSES[status]
     assert (error.status, error.message) == (status, "Conversation provider not found")
@@ -148,9 +149,9 @@ async def test_other_keys_of_an_error_are_kept(
     client: LCPhoneClient, raw_server: RawServer, is_wrapped, code
 ):
     """`resolution` and `canonicalCode` are kept in `extra`."""
-    told = {"message": "No such location", "code": code, **AIP_EXTRA}
+    details = {"message": "No such location", "code": code, **AIP_EXTRA}
     outer = {"traceId": "trace-1", "success": False}
-    body = {"error": told, **outer} if is_wrapped else {**told, "error": code, **outer}
+    body = {"error": details, **outer} if is_wrapped else {**details, "error": code, **outer}
     error = await refused(client, raw_server, http_json(body, 404))
     assert type(error) is NotFoundError
     assert (error.message, error.trace_id) == ("No such location", "trace-1")

@@ -84,8 +84,8 @@ async def test_no_more_than_a_mebibyte_of_an_error_is_read(
     client: LCPhoneClient, raw_server: RawServer, status
 ):
     """Of a body larger than any error, only the beginning is decoded."""
-    told = http_json({"message": "No " * 2**20}, status)
-    error = await refused(client, raw_server, told)
+    response = http_json({"message": "No " * 2**20}, status)
+    error = await refused(client, raw_server, response)
     assert isinstance(error, CLASSES[status])
     assert error.message.endswith(", with something that is broken or cut off")
     error = await refused(client, raw_server, http(b"No " * 2**20, status=status))
@@ -333,12 +333,12 @@ CUT_OFF = {
 
 
 @READS
-@pytest.mark.parametrize("answer", CUT_OFF.values(), ids=CUT_OFF.keys())
+@pytest.mark.parametrize("response", CUT_OFF.values(), ids=CUT_OFF.keys())
 async def test_a_truncated_response_is_a_transport_error(
-    v3: LCPhoneClient, raw_server: RawServer, call, answer
+    v3: LCPhoneClient, raw_server: RawServer, call, response
 ):
     """The response is incomplete."""
-    raw_server.reply(answer)
+    raw_server.reply(response)
     with pytest.raises(TransportError) as caught:
         await CALLS[call](v3)
     assert caught.value.method == "GET"
@@ -347,21 +347,21 @@ async def test_a_truncated_response_is_a_transport_error(
 
 
 @EVERY_CALL
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 20", http(b"", length=9), http(status=503)])
-async def test_one_attempt_is_one_request(v3: LCPhoneClient, raw_server: RawServer, call, answer):
+@pytest.mark.parametrize("response", [b"", b"HTTP/1.1 20", http(b"", length=9), http(status=503)])
+async def test_one_attempt_is_one_request(v3: LCPhoneClient, raw_server: RawServer, call, response):
     """Each attempt takes one slot and sends once: `max_tries` counts every request."""
-    raw_server.reply(answer)
+    raw_server.reply(response)
     with pytest.raises(LCPhoneError):
         await CALLS[call](v3)
     assert len(raw_server.requests) == 1
 
 
-@pytest.mark.parametrize("answer", CUT_OFF.values(), ids=CUT_OFF.keys())
+@pytest.mark.parametrize("response", CUT_OFF.values(), ids=CUT_OFF.keys())
 async def test_a_truncated_response_leaves_a_purchase_unknown(
-    v3: LCPhoneClient, raw_server: RawServer, answer
+    v3: LCPhoneClient, raw_server: RawServer, response
 ):
     """The response is incomplete: the number may be bought or not."""
-    raw_server.reply(answer)
+    raw_server.reply(response)
     with pytest.raises(PurchaseOutcomeUnknownError):
         await v3.purchase(LOCATION, NUMBER)
 
@@ -471,15 +471,15 @@ async def test_html_shows_no_secret(raw_server: RawServer, new_client, call, sta
 @pytest.mark.parametrize("call", ["list", "purchase"])
 @pytest.mark.parametrize("secret", [TOKEN, NUMBER])
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     ["SECRET\r\n\r\n", "HTTP/1.1 SECRET\r\n\r\n", "HTTP/1.1 200 OK\r\nSECRET\r\n\r\n"],
     ids=repr,
 )
 async def test_invalid_http_shows_no_secret(
-    raw_server: RawServer, new_client, call, secret, answer
+    raw_server: RawServer, new_client, call, secret, response
 ):
     """No error text has a token or a phone number from a response that is not HTTP."""
-    raw_server.reply(answer.replace("SECRET", secret).encode())
+    raw_server.reply(response.replace("SECRET", secret).encode())
     with pytest.raises(LCPhoneError) as caught:
         await CALLS[call](new_client(TOKEN))
     assert secret not in texts(caught.value)
@@ -536,8 +536,8 @@ async def test_a_number_in_utf_16_is_not_shown(v3: LCPhoneClient, raw_server: Ra
 
 async def test_a_phone_number_that_was_sent_is_not_shown(v3: LCPhoneClient, raw_server: RawServer):
     """No error text has a phone number from the query."""
-    for answer in (http(status=500), http(status=404), http(b"<html>"), b""):
-        raw_server.reply(answer)
+    for response in (http(status=500), http(status=404), http(b"<html>"), b""):
+        raw_server.reply(response)
         with pytest.raises(LCPhoneError) as caught:
             await v3.active_numbers_page(LOCATION, search_filter=NUMBER)
         assert "8305551234" not in texts(caught.value)

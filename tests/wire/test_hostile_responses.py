@@ -30,24 +30,24 @@ GRANTS = {"refresh", "exchange", "location token"}
 EVERY_OPERATION = pytest.mark.parametrize("operation", OPERATIONS)
 
 
-def answer(body: object, status: int = 200, **headers: str) -> Answer:
+def response(body: object, status: int = 200, **headers: str) -> Answer:
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Answer(status, CIMultiDict(headers), sent)
 
 
 def read(operation: str, body: object, **headers: str) -> Any:
-    assert_good(operation, answer(body, **headers))
-    return receive(operation, answer(body, **headers))
+    assert_good(operation, response(body, **headers))
+    return receive(operation, response(body, **headers))
 
 
 def problem(operation: str, body: object, **headers: str) -> ResponseFormatError:
-    assert_good(operation, answer(body, **headers))
+    assert_good(operation, response(body, **headers))
     return problem_of(operation, body, **headers)
 
 
 def problem_of(operation: str, body: object, **headers: str) -> ResponseFormatError:
     with pytest.raises(ResponseFormatError) as caught:
-        receive(operation, answer(body, **headers))
+        receive(operation, response(body, **headers))
     return caught.value
 
 
@@ -95,7 +95,7 @@ def test_deeply_nested_responses(operation, shape):
     else:
         assert "nested too deeply" in problem(operation, unknown).problem
     with pytest.raises(BadRequestError) as caught:
-        receive(operation, answer(b'{"message":' + body + b"}", 400))
+        receive(operation, response(b'{"message":' + body + b"}", 400))
     assert caught.value.message.startswith("Bad Request")
 
 
@@ -107,9 +107,9 @@ def test_nesting_within_some_interpreters_limits(operation, levels, shape):
     """Raises, or leaves out the nested value: Python 3.14 decodes deeper levels than 3.11."""
     body, unknown = deep(shape, levels)
     problem(operation, body)
-    assert_good(operation, answer(unknown))
+    assert_good(operation, response(unknown))
     with pytest.raises(BadRequestError):
-        receive(operation, answer(b'{"message":' + body + b"}", 400))
+        receive(operation, response(b'{"message":' + body + b"}", 400))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_only_lone_surrogates_are_replaced(operation, sent, kept):
 def test_a_lone_surrogate_in_an_error():
     """Decodes the message of an error with a lone surrogate."""
     with pytest.raises(BadRequestError) as caught:
-        receive("list", answer(rb'{"message": "No \ud83d", "traceId": "t\ude00"}', 400))
+        receive("list", response(rb'{"message": "No \ud83d", "traceId": "t\ude00"}', 400))
     assert (caught.value.message, caught.value.trace_id) == ("No \ufffd", "t\ufffd")
 
 
@@ -403,7 +403,7 @@ def test_thousands_of_headers():
 def test_a_number_with_invisible_characters_is_not_shown(shown, field):
     """No error text has a phone number with invisible characters between its digits."""
     with pytest.raises(LCPhoneError) as caught:
-        receive("list", answer({field: f"Number {shown} is gone"}, 400))
+        receive("list", response({field: f"Number {shown} is gone"}, 400))
     assert "5551234" not in "".join(filter(str.isdigit, str(caught.value)))
 
 
@@ -411,7 +411,7 @@ def test_an_error_text_has_no_control_characters():
     """An error's text cannot move a terminal's cursor or forge a log line."""
     text = "No\r\n2026-01-01 all is well \x1b[2J\x9b\u202e\x07!"
     with pytest.raises(BadRequestError) as caught:
-        receive("list", answer({"message": text, "error": text, "traceId": text}, 400))
+        receive("list", response({"message": text, "error": text, "traceId": text}, 400))
     assert str(caught.value).isprintable()
     assert caught.value.message == "No +… all is well [2J!"
 
@@ -422,7 +422,7 @@ def test_an_error_text_has_no_control_characters():
 def test_a_trace_id_is_whole(trace_id):
     """Shows a trace id that is one word unchanged, as support asks for it."""
     with pytest.raises(BadRequestError) as caught:
-        receive("list", answer({"message": "m", "traceId": trace_id}, 400))
+        receive("list", response({"message": "m", "traceId": trace_id}, 400))
     assert caught.value.trace_id == trace_id
 
 
@@ -430,7 +430,7 @@ def test_a_message_of_many_megabytes():
     """Shows the beginning of a very long message, without its secrets."""
     for part in (f"Bearer {TOKEN} {NUMBER} ", "\x1b", "8 ", "(+1)", "\ufffd\ud800"):
         with pytest.raises(BadRequestError) as caught:
-            receive("list", answer({"message": part * (4_000_000 // len(part))}, 400))
+            receive("list", response({"message": part * (4_000_000 // len(part))}, 400))
         assert len(str(caught.value)) < 1000
         assert TOKEN not in str(caught.value)
 

@@ -24,11 +24,11 @@ def number(n: int) -> str:
 def pages(page_of: PageOf, **more: object) -> Callable[[RawRequest], bytes]:
     """A service that returns `page_of(page)`, and `more` with every page."""
 
-    def answer(request: RawRequest) -> bytes:
+    def respond(request: RawRequest) -> bytes:
         numbers = [{"phoneNumber": number(n)} for n in page_of(int(request.parameters["page"]))]
         return http_json({"numbers": numbers, **more})
 
-    return answer
+    return respond
 
 
 def slices(count: int, size: int) -> PageOf:
@@ -198,11 +198,11 @@ async def test_a_missed_purchase_is_reported(v3: LCPhoneClient, raw_server: RawS
     """If a number is bought on a page before, `total` reveals that it was missed."""
     shifted = {0: [0, 1], 1: [1, 2], 2: [3, 4], 3: [5]}
 
-    def answer(request: RawRequest) -> bytes:
+    def respond(request: RawRequest) -> bytes:
         total = 6 if request.parameters["page"] == "0" else 7
         return pages(lambda page: shifted.get(page, []), total=total)(request)
 
-    raw_server.reply(answer)
+    raw_server.reply(respond)
     seen, error = await walk_until(IncompleteListError, v3, page_size=2, prefetch=prefetch)
     assert seen == [number(n) for n in range(6)]
     assert (error.seen, error.total) == (6, 7)
@@ -216,12 +216,12 @@ async def test_a_released_number_does_not_end_the_walk(
     """A number that is released during a walk shifts the pages the other way."""
     shifted = {0: [0, 1], 1: [3, 4], 2: [5]}
 
-    def answer(request: RawRequest) -> bytes:
+    def respond(request: RawRequest) -> bytes:
         total = 6 if request.parameters["page"] == "0" else 5
         more = {"total": total} if with_total else {}
         return pages(lambda page: shifted.get(page, []), **more)(request)
 
-    raw_server.reply(answer)
+    raw_server.reply(respond)
     seen = await walk(v3, page_size=2, prefetch=prefetch)
     assert seen == [number(n) for n in (0, 1, 3, 4, 5)]
 
@@ -313,7 +313,7 @@ def capped(count: int, cap: int, *, counts_by_asked: bool = False, first: int = 
     Its pages begin at multiples of the cap, or of the requested size.
     """
 
-    def answer(request: RawRequest) -> bytes:
+    def respond(request: RawRequest) -> bytes:
         page, asked_size = (int(request.parameters[name]) for name in ("page", "pageSize"))
         size = min(cap, asked_size)
         start = max(page - first, 0) * (asked_size if counts_by_asked else size)
@@ -321,7 +321,7 @@ def capped(count: int, cap: int, *, counts_by_asked: bool = False, first: int = 
         numbers = [{"phoneNumber": number(n)} for n in listed]
         return http_json({"numbers": numbers, "page": page, "pageSize": asked_size, **more})
 
-    return answer
+    return respond
 
 
 CAPS = [10, 15, 16, 20, 25, 30, 32, 48, 50, 60, 64, 75, 96, 100, 120, 125, 128, 150, 200, 250, 256]

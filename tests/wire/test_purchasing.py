@@ -131,7 +131,7 @@ async def test_a_number_may_be_gone_without_a_message(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         http_json({"msg": "Internal server error"}, 500),
         http(b"<html>Bad Gateway</html>", 502),
@@ -144,12 +144,12 @@ async def test_a_number_may_be_gone_without_a_message(
         http_json({"status": "success"}, 201),
         b"",
     ],
-    ids=lambda answer: (answer[9:12] or b"closed").decode(),
+    ids=lambda response: (response[9:12] or b"closed").decode(),
 )
-async def test_an_unclear_outcome_is_not_retried(raw_server: RawServer, new_client, answer):
+async def test_an_unclear_outcome_is_not_retried(raw_server: RawServer, new_client, response):
     """The service is not known to be idempotent."""
     client = new_client(retry=RetryPolicy(max_tries=3, initial_wait=0, confirm_timeout=0))
-    raw_server.reply(answer)
+    raw_server.reply(response)
     with pytest.raises(PurchaseOutcomeUnknownError) as caught:
         await client.purchase(LOCATION, NUMBER, fingerprint_id="f1")
     assert len(raw_server.requests) == 1
@@ -174,9 +174,11 @@ SPEAKS_OF_TIME = [
 ]
 
 
-async def purchase_error(client: LCPhoneClient, raw_server: RawServer, answer: bytes) -> Exception:
+async def purchase_error(
+    client: LCPhoneClient, raw_server: RawServer, response: bytes
+) -> Exception:
     """The error of a purchase if the list has no such number, before or after."""
-    raw_server.reply(answer)
+    raw_server.reply(response)
     with pytest.raises((APIError, PurchaseOutcomeUnknownError)) as caught:
         await client.purchase(LOCATION, NUMBER)
     assert len(raw_server.requests) == 1
@@ -189,8 +191,8 @@ async def test_a_refusal_that_mentions_a_timeout_is_in_doubt(
     v3: LCPhoneClient, raw_server: RawServer, status, message
 ):
     """The service may have acted although it responds that it took too long."""
-    answer = http_json({"message": message, "statusCode": status}, status)
-    error = await purchase_error(v3, raw_server, answer)
+    response = http_json({"message": message, "statusCode": status}, status)
+    error = await purchase_error(v3, raw_server, response)
     assert isinstance(error, PurchaseOutcomeUnknownError)
 
 
@@ -253,7 +255,7 @@ async def test_a_refused_token_or_budget_is_not_in_doubt(
     v3: LCPhoneClient, raw_server: RawServer, status, message
 ):
     """401 for a bad token, version, location or scope, and 429, are plain errors."""
-    answer = http_json({"message": message, "statusCode": status}, status)
-    error = await purchase_error(v3, raw_server, answer)
+    response = http_json({"message": message, "statusCode": status}, status)
+    error = await purchase_error(v3, raw_server, response)
     assert isinstance(error, APIError)
     assert (error.status, error.message) == (status, message)

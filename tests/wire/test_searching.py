@@ -281,12 +281,14 @@ async def test_a_country_is_one_of_the_list(
     client: LCPhoneClient, raw_server: RawServer, code, meant
 ):
     """An unknown code is a `ValueError` that suggests the right one; nothing is sent."""
-    told = f"no country has the code {code.upper()}" + (f": did you mean {meant}" if meant else "$")
-    with pytest.raises(ValueError, match=f"country_code: {told}"):
+    message = f"no country has the code {code.upper()}" + (
+        f": did you mean {meant}" if meant else "$"
+    )
+    with pytest.raises(ValueError, match=f"country_code: {message}"):
         await client.search_available(LOCATION, code)
-    with pytest.raises(ValueError, match=f"country_codes: {told}"):
+    with pytest.raises(ValueError, match=f"country_codes: {message}"):
         client.search_countries(LOCATION, ["US", code])
-    with pytest.raises(ValueError, match=f"country_code: {told}"):
+    with pytest.raises(ValueError, match=f"country_code: {message}"):
         await client.purchase(LOCATION, "+18305551234", country_code=code)
     assert not raw_server.connections
 
@@ -335,12 +337,12 @@ async def test_a_failed_country_never_loses_the_others(
 ):
     """Each country is returned with its result or its error."""
 
-    def answer(request: RawRequest) -> bytes:
+    def respond(request: RawRequest) -> bytes:
         if request.parameters["countryCode"] == "CA":
             return http_json({"message": "No such country", "statusCode": 404}, 404)
         return http_json(FOUND)
 
-    raw_server.reply(answer)
+    raw_server.reply(respond)
     codes = ["US", "CA", "GB"]
     searches = {s.country_code: s async for s in client.search_countries(LOCATION, codes)}
     assert searches.keys() == set(codes)

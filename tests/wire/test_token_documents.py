@@ -100,8 +100,8 @@ def test_every_example_of_locations_decodes(contract):
     assert bodies
     for body in bodies:
         listed = body.get("items") or body["locations"]
-        answer = Answer(200, {}, json.dumps(body).encode())
-        read = token_responses.locations(ASKED, answer)
+        response = Answer(200, {}, json.dumps(body).encode())
+        read = token_responses.locations(ASKED, response)
         assert [location.id for location in read.locations] == [each["_id"] for each in listed]
         assert not any(location.extra for location in read.locations)
 

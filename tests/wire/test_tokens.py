@@ -131,7 +131,7 @@ async def test_a_code(raw_server, contract):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {"access_token": "a1", "refresh_token": "r1", "location_id": "l", "company_id": "c"},
         {"accessToken": "a1", "refreshToken": "r1", "locationId": "l", "companyId": "c"},
@@ -139,9 +139,9 @@ async def test_a_code(raw_server, contract):
     ],
     ids=["snake_case", "camelCase", "both"],
 )
-async def test_both_spellings(raw_server, contract, answer):
+async def test_both_spellings(raw_server, contract, response):
     """Accepts either spelling under either contract."""
-    raw_server.reply(http_json(answer))
+    raw_server.reply(http_json(response))
     async with client_of(raw_server, "unused", contract) as client:
         grant = await client.exchange_code("c", client_id="a", client_secret="b")
     assert (grant.access_token, grant.refresh_token) == ("a1", "r1")
@@ -212,10 +212,10 @@ WHOSE = [
 ]
 
 
-@pytest.mark.parametrize(("told", "whose"), WHOSE)
-async def test_an_endpoint_that_has_been_removed(raw_server, contract, clock, told, whose):
+@pytest.mark.parametrize(("granted", "whose"), WHOSE)
+async def test_an_endpoint_that_has_been_removed(raw_server, contract, clock, granted, whose):
     """Tries `/oauth/reconnect` once for a lost refresh token; the error says to authorize again."""
-    raw_server.reply(tokens(2, **told), EMPTY, INVALID, REMOVED)
+    raw_server.reply(tokens(2, **granted), EMPTY, INVALID, REMOVED)
     async with client_of(raw_server, app(failure_cooldown=0.001), contract) as client:
         await client.active_numbers_page("loc1")
         clock.now += 24 * HOUR
@@ -229,11 +229,11 @@ async def test_an_endpoint_that_has_been_removed(raw_server, contract, clock, to
     assert len(raw_server.requests) == 4
 
 
-@pytest.mark.parametrize(("told", "whose"), WHOSE)
-async def test_a_reconnect(raw_server, contract, clock, told, whose):
+@pytest.mark.parametrize(("granted", "whose"), WHOSE)
+async def test_a_reconnect(raw_server, contract, clock, granted, whose):
     """Exchanges the returned code for new tokens of the same user type."""
     code = http_json({"authorizationCode": "code-1"})
-    raw_server.reply(tokens(2, **told), EMPTY, INVALID, code, tokens(3), EMPTY)
+    raw_server.reply(tokens(2, **granted), EMPTY, INVALID, code, tokens(3), EMPTY)
     async with client_of(raw_server, app(), contract) as client:
         await client.active_numbers_page("loc1")
         clock.now += 24 * HOUR
