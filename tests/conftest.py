@@ -1,11 +1,7 @@
 """Fixtures for every test."""
 
-import shutil
-import subprocess
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -46,29 +42,6 @@ async def raw_server() -> AsyncIterator[RawServer]:
     """A local server that records the bytes of requests and sends the given bytes."""
     async with RawServer() as server:
         yield server
-
-
-@pytest.fixture
-def read_only() -> Callable[..., AbstractContextManager[None]]:
-    """Makes a folder a read-only mount within a block, in place or `at` another path."""
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    if mount is None or umount is None:
-        pytest.skip("no mount")
-
-    @contextmanager
-    def mounted(folder: Path, at: Path | None = None) -> Iterator[None]:
-        at = at or folder
-        at.mkdir(exist_ok=True)
-        bound = subprocess.run([mount, "--bind", folder, at], check=False, capture_output=True)
-        if bound.returncode:
-            pytest.skip(f"only root can mount: {bound.stderr.decode().strip()}")
-        try:
-            subprocess.run([mount, "-o", "remount,bind,ro", at], check=True)
-            yield
-        finally:
-            subprocess.run([umount, "--lazy", at], check=True)
-
-    return mounted
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from lcphone_async.audit.reader import open_run
 from lcphone_async.audit.store import Store
 from lcphone_async.models import Location
 from lcphone_async.sandbox import Sandbox
+from support.mounts import read_only
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 
@@ -102,7 +103,7 @@ async def test_exports_keep_the_umask(store, take, tmp_path):
     assert modes(tmp_path) == {"inventory.duckdb": 0o600, "numbers.csv": 0o644}
 
 
-async def test_a_store_on_a_read_only_mount(store, take, read_only):
+async def test_a_store_on_a_read_only_mount(store, take):
     """Is read there, and a run says in one line that it cannot be written."""
     async with Sandbox(numbers_per_location=20) as sandbox:
         await take(sandbox, ["a"])

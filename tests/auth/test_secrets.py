@@ -35,8 +35,9 @@ from lcphone_async.cli.logins import Login
 from lcphone_async.redis import RedisTokenStore
 from lcphone_async.sandbox import Fault, Sandbox
 from support.oauth_app import CLIENT_SECRET, COMPANY
-from support.paged_server import PagedServer, until
+from support.paged_server import PagedServer
 from support.raw_server import RawServer, http, http_json
+from support.until import until
 
 ONE_TRY = RetryPolicy(max_tries=1, confirm_timeout=0)
 SECRET = "pit-0123456789abcdef"

@@ -10,7 +10,7 @@ import pytest
 
 from lcphone_async import FileTokenStore, TokenUnavailableError
 from lcphone_async.auth.refresh_mark import is_marked
-from support.mounts import mounted
+from support.mounts import mounted, read_only
 from support.oauth_app import HOUR
 
 needs_modes = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
@@ -55,7 +55,7 @@ async def test_a_file_that_others_may_read(tmp_path, mode):
     assert modes(tmp_path)["tokens.json"] & 0o077 == 0
 
 
-async def test_a_file_that_others_may_read_on_a_read_only_mount(tmp_path, read_only):
+async def test_a_file_that_others_may_read_on_a_read_only_mount(tmp_path):
     """Is read as it is."""
     (tmp_path / "folder").mkdir()
     path = tmp_path / "folder" / "tokens.json"
@@ -198,7 +198,7 @@ async def test_a_file_that_is_mounted_by_itself(v3, tmp_path, clock, is_used):
     assert len(v3.outcomes()) == is_used
 
 
-async def test_a_folder_that_cannot_be_written(tmp_path, read_only):
+async def test_a_folder_that_cannot_be_written(tmp_path):
     """Names the token file and says what it needs, though its lock fails first."""
     folder = tmp_path / "folder"
     folder.mkdir()

@@ -13,9 +13,10 @@ from lcphone_async import FileTokenStore, TokenUnavailableError
 from lcphone_async.auth import MemoryTokenStore
 from lcphone_async.auth.refresh_mark import is_marked
 from lcphone_async.redis import RedisTokenStore
-from support.mounts import Disk, mounted
+from support.mounts import Disk, mounted, read_only
 from support.oauth_app import HOUR
 from support.redis_server import RedisServer
+from support.until import until
 
 needs_redis = pytest.mark.skipif(RedisServer.program is None, reason="redis-server is missing")
 
@@ -60,12 +61,6 @@ class Trouble:
         return await self.store.replace(old, new)
 
 
-async def until(condition):
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def test_a_disk_that_is_full_at_the_first_refresh(v3, disk):
     """Uses up no refresh token, and names the file; the next program begins with it."""
     grant, path = v3.oauth.install("loc1"), disk.folder / "tokens.json"
@@ -102,7 +97,7 @@ async def test_a_disk_that_is_full_at_a_later_refresh(v3, disk, clock):
 
 
 @pytest.mark.parametrize("is_used", [False, True])
-async def test_a_folder_that_is_read_only(v3, tmp_path, clock, read_only, is_used):
+async def test_a_folder_that_is_read_only(v3, tmp_path, clock, is_used):
     """Uses up no refresh token, and names the file."""
     grant, folder = v3.oauth.install("loc1"), tmp_path / "folder"
     folder.mkdir()

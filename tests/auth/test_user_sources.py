@@ -10,7 +10,7 @@ from lcphone_async import AgencyTokens, LCPhoneClient, TokenUnavailableError
 from lcphone_async.errors import AuthenticationError
 from lcphone_async.sandbox import Sandbox, TokenSettings
 from support.oauth_app import APP, COMPANY, settings
-from support.paged_server import until
+from support.until import until
 
 TOKEN = "pit-very-secret-token"
 

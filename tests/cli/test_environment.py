@@ -7,6 +7,7 @@ import pytest
 
 from lcphone_async.cli.folders import user_folder
 from support.lcphone_command import COMMAND, TOKEN
+from support.mounts import read_only
 
 LOCAL = "+13126994095"  # for sale in every sandbox
 
@@ -95,7 +96,7 @@ def test_a_token_with_white_space_around_it(lcphone):
 
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("place", ["a file", "below a file", "read-only"])
-def test_a_home_that_cannot_be_written(lcphone, lcphone_sandbox, tmp_path, read_only, place):
+def test_a_home_that_cannot_be_written(lcphone, lcphone_sandbox, tmp_path, place):
     """Is not needed to read; a purchase says that `--journal` names another place."""
     folder = tmp_path / "folder"
     folder.mkdir()

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from support.lcphone_command import TOKEN
+from support.mounts import read_only
 
 LOCAL = "+13126994095"  # for sale in every sandbox
 
@@ -159,7 +160,7 @@ def test_a_report_to_what_is_no_file(lcphone, store, tmp_path):
 
 
 @pytest.mark.parametrize("app", [[], ["--client-id", "app"]])
-def test_a_login_that_cannot_be_kept(lcphone, lcphone_sandbox, read_only, tmp_path, app):
+def test_a_login_that_cannot_be_kept(lcphone, lcphone_sandbox, tmp_path, app):
     """Says what to do, and sends no code, on a read-only mount and below a file."""
     folder = tmp_path / "home"
     folder.mkdir()

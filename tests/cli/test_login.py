@@ -11,7 +11,7 @@ from attrs import evolve
 
 from lcphone_async.sandbox import Fault, OAuthSettings, Sandbox, TokenSettings
 from support.lcphone_command import TOKEN, Command
-from support.mounts import mounted
+from support.mounts import mounted, read_only
 
 SECRET, COMPANY = "the-client-secret", "company-1"
 
@@ -254,7 +254,7 @@ def broken_keyring(keyring, journal):
     return keyring
 
 
-def test_a_place_that_cannot_be_written(outside, app, journal, read_only):
+def test_a_place_that_cannot_be_written(outside, app, journal):
     """Sends no code before it is known that its tokens can be kept."""
     code, config = app.oauth.authorize("loc1"), journal.parent / "config"
     config.mkdir()

@@ -11,6 +11,7 @@ import pytest
 from lcphone_async import PurchaseJournal
 from lcphone_async.sandbox import Fault
 from support.lcphone_command import Outcome
+from support.mounts import read_only
 
 LOCAL, OTHER = "+13126994095", "+18444038427"  # for sale in every sandbox
 
@@ -197,7 +198,7 @@ def test_a_journal_through_a_link(lcphone, lcphone_sandbox, tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_a_journal_on_a_read_only_mount(lcphone, journal, read_only, killed, tmp_path):
+def test_a_journal_on_a_read_only_mount(lcphone, journal, killed, tmp_path):
     """Is listed, as it was left; what has to write to it says so in one line."""
     killed("after")
     with read_only(tmp_path):

@@ -19,8 +19,9 @@ from lcphone_async import (
     RetryPolicy,
     TransportError,
 )
-from support.paged_server import PagedServer, until
+from support.paged_server import PagedServer
 from support.raw_server import http, http_json
+from support.until import until
 
 ONE_TRY = RetryPolicy(max_tries=1, confirm_timeout=0)
 EMPTY = http_json({"numbers": [], "total": 0})

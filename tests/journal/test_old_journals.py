@@ -16,6 +16,7 @@ from lcphone_async import (
 )
 from lcphone_async.journal import read_records
 from lcphone_async.redis import RedisPurchaseJournal
+from support.mounts import read_only
 
 # As the version of 26 November made it.
 SCHEMA = """
@@ -69,7 +70,7 @@ def told(records):
     return [(record.phone_number, str(record.state)) for record in records]
 
 
-def test_an_old_journal_is_read(old, read_only):
+def test_an_old_journal_is_read(old):
     """Shows its purchases, also on a read-only mount, where it stays as it is."""
     with read_only(old.parent):
         assert told(read_records(old)) == [(BOUGHT, "bought"), (OPEN, "sending")]

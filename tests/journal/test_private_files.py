@@ -13,6 +13,7 @@ from lcphone_async import FileTokenStore, PurchaseJournal
 from lcphone_async.audit import StoreError
 from lcphone_async.audit.store import Store
 from lcphone_async.journal import PurchaseRecord, read_records
+from support.mounts import read_only
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 
@@ -162,7 +163,7 @@ def test_a_file_that_is_no_journal(tmp_path):
     assert mode(path) == 0o644
 
 
-def test_reading_a_journal_that_is_closed(read_only, left_open):
+def test_reading_a_journal_that_is_closed(left_open):
     """Works on a read-only mount."""
     PurchaseJournal(left_open).close()
     assert not left_open.with_name("purchases.db-wal").exists()
@@ -170,20 +171,20 @@ def test_reading_a_journal_that_is_closed(read_only, left_open):
         assert len(read_records(left_open)) == 1
 
 
-def test_reading_a_journal_that_was_left_open(read_only, left_open):
+def test_reading_a_journal_that_was_left_open(left_open):
     """Shows what is in the -wal only, on a read-only mount."""
     with read_only(left_open.parent):
         assert len(read_records(left_open)) == 1
 
 
-def test_reading_a_copy_without_its_shm(read_only, left_open):
+def test_reading_a_copy_without_its_shm(left_open):
     """Shows what is in the -wal only, on a read-only mount, and leaves the copy as it is."""
     left_open.with_name("purchases.db-shm").unlink()
     with read_only(left_open.parent):
         assert len(read_records(left_open)) == 1
 
 
-async def test_reading_a_journal_in_use(tmp_path, read_only):
+async def test_reading_a_journal_in_use(tmp_path):
     """Shows what another process writes, seen through a read-only mount."""
     folder, seen = tmp_path / "journal", tmp_path / "seen"
     folder.mkdir()

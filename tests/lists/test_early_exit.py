@@ -17,7 +17,8 @@ from lcphone_async import (
     RequestTimeoutError,
     RetryPolicy,
 )
-from support.paged_server import PagedServer, until
+from support.paged_server import PagedServer
+from support.until import until
 
 BUDGET = 20
 

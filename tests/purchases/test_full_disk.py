@@ -8,7 +8,8 @@ import pytest
 from lcphone_async import JournalUnavailableError, PurchaseOutcomeUnknownError
 from lcphone_async.sandbox import Fault
 from support.mounts import Disk, mounted
-from support.shop import NUMBER, PLACE, HeldJournal, Shop, until
+from support.shop import NUMBER, PLACE, HeldJournal, Shop
+from support.until import until
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from lcphone_async import (
 )
 from lcphone_async.journal import MemoryJournal
 from lcphone_async.sandbox import Fault
-from support.shop import NUMBER, ONCE, PATIENT, PLACE, HeldJournal, Shop, until
+from support.shop import NUMBER, ONCE, PATIENT, PLACE, HeldJournal, Shop
+from support.until import until
 
 
 @pytest.fixture

@@ -40,7 +40,8 @@ from lcphone_async import (
 from lcphone_async.sandbox import Fault, Sandbox
 from lcphone_async.sandbox.faulty.rules import Damage
 from support.raw_server import RawServer, http, http_json
-from support.shop import NUMBER, ONCE, PATIENT, PLACE, HeldJournal, Shop, until
+from support.shop import NUMBER, ONCE, PATIENT, PLACE, HeldJournal, Shop
+from support.until import until
 
 READABLE = ("oversized", "wrong-type", "duplicate-headers")
 DAMAGES = [damage for damage in get_args(Damage) if damage not in {*READABLE, "reset-after"}]

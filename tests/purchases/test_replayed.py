@@ -23,7 +23,8 @@ from lcphone_async import (
 )
 from lcphone_async.sandbox import Fault
 from support.proxies import TIMEOUT_MS, HAProxy, Nginx
-from support.shop import NUMBER, PATIENT, PLACE, Shop, until
+from support.shop import NUMBER, PATIENT, PLACE, Shop
+from support.until import until
 
 CONTRACTS = ["v3", "2021-07-28"]
 SLOW = 4 * TIMEOUT_MS / 1000

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from lcphone_async.sandbox import Fault, Sandbox
+from support.until import until
 
 NUMBER = "+18305551234"
 PATH = "/phone-system/numbers/location/loc1"
@@ -44,11 +45,6 @@ async def connected(sandbox, sent=WHOLE):
         yield reader
     finally:
         writer.close()
-
-
-async def until(happened):
-    while not happened():
-        await asyncio.sleep(0.001)
 
 
 def nobody_is_there(sandbox):

@@ -16,6 +16,7 @@ Servers and other programs
 
 Time and cancellation
     fake_clock           event loop whose waits take no time
+    until                waits for a condition
     await_points         runs an operation once for each of its await points, and disturbs it there
 
 Expected values

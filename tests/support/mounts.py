@@ -22,6 +22,16 @@ def mounted(place, *options):
         subprocess.run([umount, "--lazy", place], check=True)
 
 
+@contextmanager
+def read_only(folder, at=None):
+    """Mounts a folder read-only within the block, in place or `at` another path."""
+    at = at or folder
+    at.mkdir(exist_ok=True)
+    with mounted(at, "--bind", folder):
+        subprocess.run([shutil.which("mount"), "-o", "remount,bind,ro", at], check=True)
+        yield
+
+
 class Disk:
     """A small disk that can be filled."""
 

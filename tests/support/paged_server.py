@@ -67,10 +67,3 @@ class PagedServer:
             yield self
         finally:
             server.close()
-
-
-async def until(condition):
-    """Returns once the condition is true; raises `TimeoutError` after 30 seconds."""
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.001)

@@ -1,6 +1,5 @@
 """A sandbox that sells one number, the clients that buy it, and the journal of both."""
 
-import asyncio
 import threading
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, Self
 
 from lcphone_async import LCPhoneClient, PurchaseJournal, PurchaseRecord, PurchaseState, RetryPolicy
 from lcphone_async.sandbox import Fault, Sandbox
+from support.until import until
 
 PLACE, NUMBER = "loc1", "+18305551234"
 
@@ -96,10 +96,3 @@ class Shop:
     async def struck(self, fault: Fault) -> None:
         """Waits until the sandbox has reached this fault."""
         await until(lambda: fault in self.sandbox.faults.struck)
-
-
-async def until(happened: Any) -> None:
-    """Returns once the condition is true; raises `TimeoutError` after 20 seconds."""
-    async with asyncio.timeout(20):
-        while not happened():
-            await asyncio.sleep(0.005)
