@@ -1,1 +1,1 @@
-"""The command `lcphone` (extra `cli`), over the client as any other program."""
+"""The command `lcphone` (extra `cli`), which uses the public client."""

@@ -1,4 +1,4 @@
-"""`lcphone login`, `whoami` and `locations`: whose token it is, and what it may do."""
+"""`lcphone login`, `whoami` and `locations`: tokens and their permissions."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ from .service import Service, with_service
 _NONE_YET = "none"
 _ROWS_PER_TABLE = 100
 
-# More characters than any token or secret has; a device such as /dev/zero has no end.
+# Longer than any token or secret; a device such as /dev/zero never ends.
 _MAX_LINE = 10_000
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value a line.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value per line.")
 
 
 @click.command()
-@click.option("--client-id", envvar="LCPHONE_CLIENT_ID", show_envvar=True, help="Of an OAuth app.")
-@click.option("--redirect-uri", metavar="URL", help="That of the app's authorization.")
-@click.option("--agency", is_flag=True, help="The code is of an agency's authorization.")
-@click.option("--company", metavar="ID", help="The agency whose token it is.")
-@click.option("--replace", is_flag=True, help="Replace an earlier login without a question.")
+@click.option(
+    "--client-id", envvar="LCPHONE_CLIENT_ID", show_envvar=True, help="Client id of an OAuth app."
+)
+@click.option("--redirect-uri", metavar="URL", help="Redirect URI of the app's authorization.")
+@click.option("--agency", is_flag=True, help="The code is from an agency's authorization.")
+@click.option("--company", metavar="ID", help="The agency that the token belongs to.")
+@click.option("--replace", is_flag=True, help="Replace an earlier login without asking.")
 @with_service
 def login(
     service: Service,
@@ -51,10 +53,11 @@ def login(
     """Keep a token for the other commands.
 
     Paste a private integration token or, with --client-id, the code of an OAuth authorization;
-    the app's secret is read from LCPHONE_CLIENT_SECRET or asked for. What is asked for is not
-    shown; without a terminal it is read from stdin. It is kept in the system's keyring where there
-    is one (extra `keyring`), else in a file that only you can read, and sent nowhere but to the
-    base URL. Whether it can be kept is tried before the code, which is good once, is sent.
+    the app's secret is read from LCPHONE_CLIENT_SECRET, or the command asks for it. Secrets are
+    not shown as you type; without a terminal they are read from stdin. The login is kept in the
+    system's keyring if there is one (extra `keyring`), else in a file that only you can read, and
+    is sent to the base URL only. The command checks that it can keep the login before it sends
+    the code, which works once.
     """
     if not replace:
         _ask_to_replace(service.base_url)
@@ -82,54 +85,55 @@ def login(
             kept = Login.keep(service.base_url, fields, pair.to_text())
     message = f"Kept in {kept.place}, for {service.base_url}."
     if company_id := kept.fields["company_id"]:
-        message += f" It is of agency {company_id}: each location's token is fetched with it."
+        message += f" It belongs to agency {company_id}, and fetches the token of each location."
     click.echo(one_line(message), err=True)
 
 
 def _ask_to_replace(base_url: str) -> None:
-    """Raises `click.ClickException` if there is a login that is not to be replaced."""
+    """Raises `click.ClickException` if there is a login and the user keeps it."""
     kept = None
-    with suppress(click.ClickException):  # what is there is no login
+    with suppress(click.ClickException):  # an unreadable login can be replaced
         kept = Login.load(base_url)
     if kept is None:
         return
     if not sys.stdin.isatty():
-        raise click.ClickException(f"there is a login in {kept.place} already: say --replace")
+        raise click.ClickException(f"there is a login in {kept.place} already: add --replace")
     if not click.confirm(one_line(f"Replace the login in {kept.place}?"), err=True):
         raise click.ClickException("the earlier login was kept")
 
 
 def _checked_agency(grant: Grant, company: str | None, *, is_agency: bool) -> str | None:
-    """The agency whose tokens they are; raises `click.ClickException` if that is in doubt."""
+    """Returns the agency of a grant, if any; raises `click.ClickException` if in doubt."""
     kind = (grant.user_type or "").lower()
     if grant.location_id is not None or kind == "location":
         if company or is_agency:
             whose = f"location {grant.location_id}" if grant.location_id else "a location"
             raise _not_kept(
-                f"the code is of {whose}, not of an agency. "
+                f"the code belongs to {whose}, not to an agency. "
                 "Authorize the app again, and leave out --company and --agency"
             )
         return None
     if company and grant.company_id not in {None, company}:
-        raise _not_kept(f"the code is of agency {grant.company_id}, not of {company}")
+        raise _not_kept(f"the code belongs to agency {grant.company_id}, not to {company}")
     agency = company or grant.company_id
     is_known = grant.company_id is not None or kind == "company"
     if agency is None and (is_known or is_agency):
         raise _not_kept(
-            "the service does not say of which agency the code is. "
+            "the response names no agency. "
             "Authorize the app again, and name the agency with --company"
         )
     if agency is not None and not is_known and not _confirmed(agency):
         raise _not_kept(
-            f"the service does not say that the code is of agency {agency}. Authorize the app "
-            "again, and confirm that on a terminal, or leave out --company for a location's code"
+            f"the response does not confirm that the code belongs to agency {agency}. Authorize"
+            " the app again, and confirm it on a terminal, or leave out --company for a location's"
+            " code"
         )
     return agency
 
 
 def _confirmed(agency: str) -> bool:
-    """Whether a person says that the tokens are those of the agency."""
-    question = f"The service does not say whose tokens it gave. Are they of agency {agency}?"
+    """Asks on a terminal if the tokens belong to the agency."""
+    question = f"The response names no owner of the tokens. Do they belong to agency {agency}?"
     return sys.stdin.isatty() and click.confirm(one_line(question), err=True)
 
 
@@ -139,15 +143,20 @@ def _not_kept(problem: str) -> click.ClickException:
 
 @frozen
 class Identity:
-    """What can be told of a token without spending money."""
+    """Facts about a token that cost no money to find out."""
 
     kind: str
+    """Kind of token, as text."""
     kept_in: str
+    """Where the token is kept."""
     company_id: str | None = None
+    """The agency, if known."""
     location_id: str | None = None
+    """The location of the checks."""
     scopes: dict[str, bool | None] = field(factory=dict)
-    """Whether it proved to have each; `None` where that could not be seen."""
+    """True if the token has the scope; `None` if that is unknown."""
     limits: dict[str, Any] = field(factory=dict)
+    """Rate limits, as `RateLimitStatus`."""
 
 
 @click.command()
@@ -157,10 +166,10 @@ class Identity:
 @_json
 @with_service
 def whoami(service: Service, *, location_id: str | None, as_json: bool) -> None:
-    """Show which token is used, what it proved to be allowed, and what is left of the limits.
+    """Show the token in use, its scopes and what is left of the rate limits.
 
-    Two small reads of the location's phone numbers and pools tell which scopes the token has.
-    Whether it may buy numbers cannot be seen without buying one.
+    Two small reads, of the location's phone numbers and pools, test the scopes. The scope to buy
+    numbers cannot be tested without buying one.
     """
     tokens = service.tokens
     known = service.login.fields if service.login else {}
@@ -186,18 +195,22 @@ def whoami(service: Service, *, location_id: str | None, as_json: bool) -> None:
 @click.command()
 @click.option("--company", metavar="ID", envvar="LCPHONE_COMPANY_ID", show_envvar=True)
 @click.option("--app", "app_id", metavar="ID", envvar="LCPHONE_APP_ID", show_envvar=True)
-@click.option("--query", metavar="TEXT", help="A part of the location's name.")
+@click.option("--query", metavar="TEXT", help="Part of the location's name.")
 @click.option(
-    "--not-installed", "is_installed", flag_value=False, default=True, help="Those without the app."
+    "--not-installed",
+    "is_installed",
+    flag_value=False,
+    default=True,
+    help="Locations without the app.",
 )
-@click.option("--version-id", metavar="ID", help="Those with this version of the app.")
-@click.option("--plan-id", metavar="ID", help="Those with this plan.")
-@click.option("--on-trial", is_flag=True, default=None, help="Those on trial.")
+@click.option("--version-id", metavar="ID", help="Locations with this version of the app.")
+@click.option("--plan-id", metavar="ID", help="Locations with this plan.")
+@click.option("--on-trial", is_flag=True, default=None, help="Locations on trial.")
 @click.option(
     "--restrict-to-user-locations",
     is_flag=True,
     default=None,
-    help="Those that the token's user may see; v3 alone.",
+    help="Locations that the token's user may see; v3 only.",
 )
 @_json
 @with_service
@@ -206,7 +219,7 @@ def locations(
 ) -> None:
     """List the locations of an agency where an app is installed.
 
-    It wants the token of an agency: see `lcphone login --agency`.
+    It needs the token of an agency: see `lcphone login --agency`.
     """
     company = company or (service.login.fields.get("company_id") if service.login else None)
     if company is None or app_id is None:
@@ -239,7 +252,7 @@ def locations(
 
 
 def _ask(prompt: str, variable: str = "") -> Secret:
-    """A secret from the environment, from a person, or from the next line of stdin."""
+    """Reads a secret from the environment, a terminal, or the next line of stdin."""
     text = os.environ.get(variable) if variable else None
     if text is None and sys.stdin.isatty():
         text = str(click.prompt(prompt, hide_input=True, err=True))
@@ -253,7 +266,7 @@ def _ask(prompt: str, variable: str = "") -> Secret:
 async def _probe_scopes(
     client: LCPhoneClient, location_id: str
 ) -> tuple[dict[str, bool | None], RateLimitStatus]:
-    """Which scopes the token showed to have, and the limits after that."""
+    """Tests the token's scopes; also returns the rate limits afterwards."""
     scopes: dict[str, bool | None] = {
         "phonenumbers.read": await _has_scope(client.active_numbers_page(location_id, page_size=1)),
         "numberpools.read": await _has_scope(client.number_pools(location_id)),
@@ -266,7 +279,7 @@ async def _has_scope(call: Any) -> bool:
     try:
         await call
     except PhoneSystemNotConnectedError:
-        return True  # it looked, and found no phone system
+        return True  # the scope was checked before the phone system
     except AuthenticationError as error:
         if "scope" not in error.message:
             raise
@@ -277,7 +290,7 @@ async def _has_scope(call: Any) -> bool:
 def _token_place(service: Service) -> str:
     if service.login is not None:
         return service.login.place
-    return "LCPHONE_TOKEN" if os.environ.get("LCPHONE_TOKEN") else "nowhere: you typed it"
+    return "LCPHONE_TOKEN" if os.environ.get("LCPHONE_TOKEN") else "nowhere: it was typed"
 
 
 def _token_kind(tokens: object) -> str:
@@ -289,7 +302,7 @@ def _token_kind(tokens: object) -> str:
 
 
 def _rows(identity: Identity) -> list[tuple[str, object]]:
-    labels = {True: "yes", False: "no", None: "not known"}
+    labels = {True: "yes", False: "no", None: "unknown"}
     limits = identity.limits
     rows: list[tuple[str, object]] = [
         ("Token", identity.kind),

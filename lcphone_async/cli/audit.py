@@ -1,4 +1,4 @@
-"""`lcphone audit`: inventories of many locations, taken, compared, exported and reported."""
+"""`lcphone audit`: take inventories of many locations, compare, export and report them."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
 _CANNOT_COMPARE = 2
 _STDOUT = Path("/dev/stdout")
-_PATH = click.Path(path_type=Path, readable=False)  # a file's own error is told on one line
+_PATH = click.Path(path_type=Path, readable=False)  # `open` reports errors; click would add usage
 
-_store = click.option("--store", type=_PATH, required=True, help="The file of the audits.")
-_run = click.option("--run", "run_id", type=int, help="Of this run; the newest by default.")
-_rules = click.option("--rules", "rules_file", type=_PATH, help="A TOML file of further rules.")
+_store = click.option("--store", type=_PATH, required=True, help="File of the audits.")
+_run = click.option("--run", "run_id", type=int, help="Run id; the newest run by default.")
+_rules = click.option("--rules", "rules_file", type=_PATH, help="TOML file with further rules.")
 _prices = click.option(
     "--prices",
     type=_PATH,
-    help="A CSV file: country_code, type, price a month, and currency if it is not USD.",
+    help="CSV file: country_code, type, monthly price, and currency if it is not USD.",
 )
 _regulated = click.option(
     "--regulated",
     metavar="CODES",
-    help="The countries whose numbers need an address or a bundle, such as DE,GB.",
+    help="Countries whose numbers need an address or a bundle, such as DE,GB.",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value a line.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value per line.")
 
 
 @click.group()
 def audit() -> None:
-    """Inventories of many locations: take, compare, export and report them."""
+    """Take inventories of many locations; compare, export and report them."""
 
 
 def _audit_command(name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """A verb of `audit`, which says what to install where its extra is missing."""
+    """Adds a subcommand to `audit`, with its errors as messages and exit codes."""
 
     def decorate(work: Callable[..., None]) -> click.Command:
         @functools.wraps(work)
@@ -73,23 +73,23 @@ def _audit_command(name: str) -> Callable[[Callable[..., None]], click.Command]:
     "--locations",
     "listed",
     type=click.Path(path_type=Path, allow_dash=True, readable=False),
-    help="A file of locations (an id a line, CSV or JSON lines), or - for standard input.",
+    help="File of locations (one id per line, CSV or JSON lines), or - for standard input.",
 )
 @click.option("--installed", is_flag=True, help="All locations of the agency that have the app.")
 @click.option("--company", metavar="ID", envvar="LCPHONE_COMPANY_ID", show_envvar=True)
 @click.option("--app", "app_id", metavar="ID", envvar="LCPHONE_APP_ID", show_envvar=True)
 @_store
-@click.option("--resume", is_flag=True, help="Go on with the last run; without one begin it.")
+@click.option("--resume", is_flag=True, help="Continue the last run, if there is one.")
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
-    help="Locations side by side, each with a budget of its own; 32 by default.",
+    help="Locations at a time, each with its own rate limit; 32 by default.",
 )
 @click.option(
     "--dask",
     "scheduler",
     metavar="ADDRESS",
-    help="Walk on the workers of this Dask cluster, which have their token in their environment.",
+    help="Run on the workers of this Dask cluster; their environment has the token.",
 )
 @click.option(
     "--redis",
@@ -97,7 +97,7 @@ def _audit_command(name: str) -> Callable[[Callable[..., None]], click.Command]:
     metavar="URL",
     envvar="LCPHONE_REDIS_URL",
     show_envvar=True,
-    help="With --dask: where the workers share their budgets and tokens.",
+    help="With --dask: the Redis through which workers share rate limits and tokens.",
 )
 @click.option(
     "--redis-wait",
@@ -105,7 +105,7 @@ def _audit_command(name: str) -> Callable[[Callable[..., None]], click.Command]:
     type=click.FloatRange(min=0),
     default=60.0,
     show_default=True,
-    help="How long a worker waits for a Redis that is down.",
+    help="How long a worker waits for Redis if it is down.",
 )
 @click.option(
     "--worker-wait",
@@ -132,14 +132,13 @@ def run(
 ) -> None:
     """Take the inventory of many locations.
 
-    Numbers (those in pools too), pools, RCS senders and account status of each, side by side, into
-    one DuckDB file. A location is in it whole or not at all. After an interruption of any kind,
-    --resume goes on.
+    Writes the numbers (also those in pools), pools, RCS senders and account status of each location
+    to one DuckDB file. Each location is written in one transaction; after any interruption,
+    --resume continues.
 
-    Exit codes: 0 all was seen, but of locations that are not active; 3 some locations were not
-    seen whole; 4 the token was refused; 5 a location's requests of the day are spent, resume once
-    its limit has reset, within 24 hours; 6 the store cannot be written, as on a full disk; 1
-    another error.
+    Exit codes: 0 everything was seen, except for inactive locations; 3 some locations were not seen
+    whole; 4 the token was refused; 5 the daily quota of a location is exhausted: resume once it has
+    reset, within 24 hours; 6 the store cannot be written, as on a full disk; 1 another error.
     """
     locations: list[Location | str] = [*location_ids, *audit_run.listed(listed)]
     if installed:
@@ -158,7 +157,7 @@ def run(
                 **given,
             )
     except click.exceptions.Exit:
-        print_error("interrupted: what is done is kept, and --resume goes on")
+        print_error("interrupted: finished locations are kept, and --resume continues")
         raise
     if as_json:
         click.echo(json_lines([summary]), nl=False)
@@ -188,21 +187,21 @@ def run(
     "--out",
     type=click.Path(path_type=Path, allow_dash=True, readable=False),
     required=True,
-    help="A file, or - for stdout; for parquet a folder, with a part for each run and country.",
+    help="File, or - for stdout; for parquet a folder, partitioned by run and country.",
 )
 @click.option(
     "--table",
     type=click.Choice(["numbers", "locations", "pools", "pool_numbers", "rcs_sender_ids"]),
     default="numbers",
     show_default=True,
-    help="What of the inventory.",
+    help="Table of the inventory.",
 )
 @_run
 def export(store: Path, format_: Any, out: Path, table: Any, run_id: int | None) -> None:
     """Write a table of the inventory as CSV, JSON lines or Parquet.
 
-    Phone numbers are text, rows and columns have an order that stays. In CSV, text that a
-    spreadsheet would take for a formula begins with an apostrophe.
+    Phone numbers are text; the order of rows and columns is fixed. In CSV, an apostrophe precedes
+    text that a spreadsheet would evaluate as a formula.
     """
     from ..audit import export as write_export
 
@@ -220,8 +219,10 @@ def export(store: Path, format_: Any, out: Path, table: Any, run_id: int | None)
     type=_PATH,
     help="OLD and NEW are runs of this file; by default its last two.",
 )
-@click.option("--only", metavar="KINDS", help="These kinds of change, such as 'papers,status'.")
-@click.option("--ignore", metavar="KINDS", help="All kinds of change but these.")
+@click.option(
+    "--only", metavar="KINDS", help="Only these kinds of change, such as 'papers,status'."
+)
+@click.option("--ignore", metavar="KINDS", help="All kinds of change except these.")
 @_json
 def diff(
     *,
@@ -232,14 +233,14 @@ def diff(
     ignore: str | None,
     as_json: bool,
 ) -> None:
-    """Show what changed from OLD to NEW: two files, or two runs of one.
+    """Show the changes from OLD to NEW: two files, or two runs of one file.
 
-    The most urgent first: account status, lost papers, default numbers; numbers released, moved
-    (which drops their A2P registration) or not seen; routing, capabilities, users, pools, RCS
-    senders; numbers added; other fields; names. A change is told if both runs saw it.
+    The most urgent come first: account status, lost papers, default numbers; numbers released,
+    moved (which drops their A2P registration) or not seen; routing, capabilities, users, pools, RCS
+    senders; numbers added; other fields; names. Only what both runs saw is compared.
 
-    Exit codes: 0 compared, and nothing changed; 1 something changed; 3 some locations, which are
-    named, or all were not compared, whatever changed in the others; 2 the runs cannot be compared.
+    Exit codes: 0 no changes; 1 changes; 3 some or all locations could not be compared (they are
+    listed); 2 the runs cannot be compared.
     """
     from ..audit import StoreError, compare
 
@@ -270,9 +271,9 @@ def findings(
     *,
     as_json: bool,
 ) -> None:
-    """Show what is worth a look: how often each rule finds something, and why it matters.
+    """Show the number of findings of each rule, and why they matter.
 
-    With --json, every finding.
+    With --json, print every finding.
     """
     from ..audit import findings as look
 
@@ -293,13 +294,13 @@ def findings(
 @_prices
 @_json
 def costs(store: Path, run_id: int | None, prices: Path | None, *, as_json: bool) -> None:
-    """Estimate what the numbers cost a month, by country and type, with the assumptions.
+    """Estimate the monthly costs of the numbers, by country and type, with the assumptions.
 
-    With --json, a line for each country and type, and a last one with the totals by currency, how
-    many numbers have no known price, and the assumptions.
+    With --json, print a line for each country and type, and a last one with the totals by currency,
+    the number of phone numbers without a known price, and the assumptions.
 
-    The exit code is 2 if lines of the price list are wrong, match no number of the run, or name the
-    country and type of another line; all of them are named.
+    The exit code is 2 if lines of the price list are wrong, match no number of the run, or repeat
+    the country and type of another line; the message lists them.
     """
     from ..audit import costs as estimate
 
@@ -319,12 +320,12 @@ def costs(store: Path, run_id: int | None, prices: Path | None, *, as_json: bool
 
 @_audit_command("report")
 @_store
-@click.option("--out", type=_PATH, required=True, help="An HTML file.")
+@click.option("--out", type=_PATH, required=True, help="HTML file.")
 @_run
 @click.option(
     "--since",
     type=_PATH,
-    help="Changes since this other file's last run; by default since the run before.",
+    help="Show changes since this file's last run; by default since the previous run.",
 )
 @_rules
 @_regulated
@@ -339,9 +340,10 @@ def report(
     regulated: str | None,
     prices: Path | None,
 ) -> None:
-    """Write a report to look at: one HTML file that opens offline and prints.
+    """Write a report as one HTML file, which opens offline and prints well.
 
-    Totals, charts, findings, changes, costs and coverage. It has no script and fetches nothing.
+    It has totals, charts, findings, changes, costs and coverage, and neither scripts nor links to
+    other files.
     """
     from ..audit import report as write_report
 
@@ -379,7 +381,7 @@ def _regulated_argument(codes: str | None) -> dict[str, list[str]]:
 
 
 def _note_gaps(store: Path, run_id: int | None) -> None:
-    """Says on stderr where a run is not whole, so that nobody takes its numbers for all."""
+    """Prints a note if a run is incomplete, as its numbers are then incomplete too."""
     from ..audit import coverage
 
     found = coverage(store, run_id=run_id)
@@ -387,7 +389,7 @@ def _note_gaps(store: Path, run_id: int | None) -> None:
     if missing:
         _print_note(
             f"{missing:,} of {sum(found.values()):,} locations were not seen whole:"
-            " `lcphone audit run --resume` tries all but the inactive ones again"
+            " `lcphone audit run --resume` tries all except the inactive ones again"
         )
 
 

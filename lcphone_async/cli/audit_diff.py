@@ -1,4 +1,4 @@
-"""What `lcphone audit diff` is told and prints, and how it ends."""
+"""Arguments, output and exit codes of `lcphone audit diff`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROWS_PER_TABLE = 500
 
 
 def compared_runs(old: str | None, new: str | None, store: Path | None) -> dict[str, Any]:
-    """The arguments of `compare`; raises `UsageError`."""
+    """Returns the arguments of `compare` for OLD and NEW; raises `UsageError`."""
     if store is None:
         if old is None or new is None:
             raise click.UsageError("name two files, or a file with --store")
@@ -37,7 +37,7 @@ def compared_runs(old: str | None, new: str | None, store: Path | None) -> dict[
 
 
 def kinds(option: str, text: str | None) -> list[str]:
-    """The kinds of change that an option lists, with commas between them."""
+    """Returns the kinds of change in an option's comma-separated list."""
     from ..audit import ChangeKind
 
     named = [kind.strip() for kind in (text or "").split(",") if kind.strip()]
@@ -78,12 +78,12 @@ def show(comparison: Comparison, *, as_json: bool) -> int:
 
 
 def _json_of(not_compared: Iterable[NotCompared]) -> str:
-    """A line for each location that was not compared."""
+    """Returns a line of JSON for each location that was not compared."""
     rows = ({"kind": "not compared", **attrs.asdict(one)} for one in not_compared)
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def _run_id(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise click.UsageError(f"{text!r} is not a run: they are numbered from 1")
+        raise click.UsageError(f"{text!r} is not a run: runs are numbered from 1")
     return int(text)

@@ -1,4 +1,4 @@
-"""What `lcphone audit run` is told, where it walks, and how it ends."""
+"""Arguments, execution and exit codes of `lcphone audit run`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BAD_FILE, _INCOMPLETE, _TOKEN_REFUSED, _DAY_SPENT, _STORE_UNUSABLE = 2, 3, 4, 5,
 
 
 def listed(path: Path | None) -> list[Location]:
-    """The locations in a file; raises `OSError` or `ValueError` if it cannot be read."""
+    """Reads a file of locations; raises `OSError` or `ValueError` if that fails."""
     from ..audit import read_locations
 
     if path is None:
@@ -35,7 +35,7 @@ def listed(path: Path | None) -> list[Location]:
 
 
 def installed(service: Service, company: str | None, app_id: str | None) -> list[Location]:
-    """The locations of an agency that have the app; raises `UsageError`."""
+    """Fetches the locations of an agency that have the app; raises `UsageError`."""
     company = company or (service.login.fields.get("company_id") if service.login else None)
     if company is None or app_id is None:
         raise click.UsageError("--installed: name the agency with --company, the app with --app")
@@ -53,7 +53,7 @@ def run_audit(
     arguments: Any,
     **options: Any,
 ) -> AuditSummary:
-    """Audits here or on a cluster; raises `UsageError`."""
+    """Runs the audit here or on a cluster; raises `UsageError`."""
     if scheduler is None:
         from ..audit import audit
 
@@ -61,7 +61,9 @@ def run_audit(
         return service.run(lambda client: audit(client, *arguments, **options))
     redis_url, redis_wait = redis
     if redis_url is None:
-        raise click.UsageError("--dask: name with --redis where the workers share their budgets")
+        raise click.UsageError(
+            "--dask needs --redis, through which the workers share their rate limits"
+        )
     from ..audit import audit_on_dask
     from . import dask_worker
 
@@ -73,7 +75,7 @@ def run_audit(
 
 
 def exit_code(summary: AuditSummary) -> int:
-    """How an audit ends: 0 if all was seen."""
+    """Returns the exit code of an audit: 0 if it is complete."""
     match summary.error:
         case None if summary.is_complete:
             return 0
@@ -85,11 +87,11 @@ def exit_code(summary: AuditSummary) -> int:
 
 
 def exit_code_of(error: Exception) -> int:
-    """How a verb ends that raised an error: 1 unless the code says what the error is of."""
+    """Returns the exit code for an error: 1 unless its class has a code of its own."""
     from ..audit import PriceListError, RuleError, StoreError
 
     match error:
-        case StoreError() | LocalResourceError():  # this machine's
+        case StoreError() | LocalResourceError():  # local resources
             return _STORE_UNUSABLE
         case PriceListError() | RuleError():
             return BAD_FILE
@@ -97,12 +99,12 @@ def exit_code_of(error: Exception) -> int:
 
 
 def outcome(summary: AuditSummary) -> str:
-    """Why an audit is not complete, and what to do."""
+    """Returns why an audit is not complete, and how to continue."""
     if summary.error is not None:
-        return f"stopped: {summary.error}: what is done is kept, and --resume goes on"
+        return f"stopped: {summary.error}: finished locations are kept, and --resume continues"
     if summary.days_spent:
         return (
-            f"the requests of the day are spent for {summary.days_spent} locations: go on with"
-            " --resume once their limits have reset, within 24 hours"
+            f"the daily quota of {summary.days_spent} locations is exhausted: continue with"
+            " --resume once it has reset, within 24 hours"
         )
     return "some locations were not seen whole: --resume tries them again"

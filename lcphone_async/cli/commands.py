@@ -1,4 +1,4 @@
-"""The command `lcphone`: every verb one call into the rooms below."""
+"""The command `lcphone`: its options, and subcommands for numbers and purchases."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def _price(text: str) -> Decimal:
     raise click.BadParameter(f"{text!r} is not a price")
 
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value a line.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value per line.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def lcphone() -> None:
-    """Phone numbers of the LC Phone API: list them, search for new ones, buy them.
+    """List, search and buy phone numbers with the LC Phone API.
 
-    The token is read from LCPHONE_TOKEN, kept by `lcphone login`, or asked for on a terminal.
-    Begin with `lcphone demo`, which needs neither an account nor a network.
+    The token comes from LCPHONE_TOKEN, from `lcphone login`, or from a prompt on a terminal.
+    Start with `lcphone demo`, which needs neither an account nor a network.
     """
 
 
@@ -58,9 +58,9 @@ for _verb in (audit, login, whoami, locations, sandbox):
 
 @lcphone.command()
 def demo() -> None:
-    """Show what this can do, on a local service.
+    """Run a demonstration on a local service.
 
-    Streams 2,500 numbers, searches three countries, buys a number and finds it in the inventory,
+    It streams 2,500 numbers, searches three countries, buys a number and finds it in the inventory,
     without an account, money or a network.
     """
     from .demo import demo as story
@@ -69,9 +69,11 @@ def demo() -> None:
 
 
 @lcphone.command()
-@click.option("--filter", "search_filter", metavar="TEXT", help="A part of the number, as +1830.")
+@click.option(
+    "--filter", "search_filter", metavar="TEXT", help="Part of the number, such as +1830."
+)
 @click.option("--pools/--no-pools", default=None, help="With or without the numbers in pools.")
-@click.option("--page-size", type=int, default=1000, show_default=True, help="Numbers a request.")
+@click.option("--page-size", type=int, default=1000, show_default=True, help="Numbers per request.")
 @_json
 @with_location
 def numbers(
@@ -85,7 +87,7 @@ def numbers(
 ) -> None:
     """List the numbers that a location owns.
 
-    The service leaves out the numbers in pools unless you say --pools.
+    The service leaves out the numbers in pools unless you add --pools.
     """
 
     async def stream(client: LCPhoneClient) -> None:
@@ -114,12 +116,18 @@ def numbers(
 @lcphone.command()
 @click.argument("countries", metavar="COUNTRY...", nargs=-1, required=True)
 @click.option("--type", "types", metavar="TYPE", multiple=True, help="local, tollFree or mobile.")
-@click.option("--first-part", metavar="DIGITS", help="What the national number begins with.")
-@click.option("--last-part", metavar="DIGITS", help="What it ends with.")
-@click.option("--anywhere", metavar="DIGITS", help="What it holds.")
-@click.option("--sms", "sms_enabled", is_flag=True, default=None, help="It must carry SMS.")
-@click.option("--mms", "mms_enabled", is_flag=True, default=None, help="It must carry MMS.")
-@click.option("--voice", "voice_enabled", is_flag=True, default=None, help="It must carry calls.")
+@click.option("--first-part", metavar="DIGITS", help="First digits of the national number.")
+@click.option("--last-part", metavar="DIGITS", help="Last digits of the number.")
+@click.option("--anywhere", metavar="DIGITS", help="Digits anywhere in the number.")
+@click.option(
+    "--sms", "sms_enabled", is_flag=True, default=None, help="The number must support SMS."
+)
+@click.option(
+    "--mms", "mms_enabled", is_flag=True, default=None, help="The number must support MMS."
+)
+@click.option(
+    "--voice", "voice_enabled", is_flag=True, default=None, help="The number must support calls."
+)
 @_json
 @with_location
 def search(
@@ -133,7 +141,7 @@ def search(
 ) -> None:
     """Search for numbers to buy, in several countries at a time.
 
-    COUNTRY is a code of two letters, such as US. Each country is shown as its search completes.
+    COUNTRY is a two-letter code, such as US. Each country is shown as soon as its search is done.
     """
     if types:
         filters["number_types"] = types
@@ -175,19 +183,30 @@ def pools(service: Service, *, location_id: str, as_json: bool) -> None:
 
 @lcphone.command()
 @click.argument("number")
-@click.option("--country", metavar="CC", help="Its country; without it, what the number tells.")
-@click.option("--max-price", metavar="PRICE", type=_price, help="Do not buy it for more a month.")
-@click.option("--fingerprint-id", metavar="ID", help="Of a search; without it, of our own search.")
+@click.option(
+    "--country", metavar="CC", help="Country of the number; by default that of its prefix."
+)
+@click.option(
+    "--max-price",
+    metavar="PRICE",
+    type=_price,
+    help="Do not buy the number if it costs more per month.",
+)
+@click.option(
+    "--fingerprint-id", metavar="ID", help="Fingerprint id of a search; by default of a new one."
+)
 @click.option("--type", "number_type", metavar="TYPE", help="local, tollFree or mobile.")
-@click.option("--address-sid", metavar="SID", help="Of the address that the country asks for.")
-@click.option("--bundle-sid", metavar="SID", help="Of the regulatory bundle that it asks for.")
-@click.option("--locality", metavar="TEXT", help="Its town; without it, what the search says.")
-@click.option("--region", metavar="TEXT", help="Its state; without it, what the search says.")
-@click.option("--payment-intent-id", metavar="ID", help="Of a payment that was prepared.")
-@click.option("--stripe-account-id", metavar="ID", help="Of the account that pays.")
-@click.option("--payment-method-id", metavar="ID", help="Of how it pays.")
-@click.option("--skip-location-kyc/--no-skip-location-kyc", default=None, help="As agreed.")
-@click.option("--yes", is_flag=True, help="Buy it without asking.")
+@click.option("--address-sid", metavar="SID", help="Address that the country requires.")
+@click.option("--bundle-sid", metavar="SID", help="Regulatory bundle that it requires.")
+@click.option("--locality", metavar="TEXT", help="Town; by default that of the search.")
+@click.option("--region", metavar="TEXT", help="State; by default that of the search.")
+@click.option("--payment-intent-id", metavar="ID", help="Payment intent to use.")
+@click.option("--stripe-account-id", metavar="ID", help="Stripe account that pays.")
+@click.option("--payment-method-id", metavar="ID", help="Payment method to use.")
+@click.option(
+    "--skip-location-kyc/--no-skip-location-kyc", default=None, help="As agreed with the vendor."
+)
+@click.option("--yes", is_flag=True, help="Buy without asking.")
 @_json
 @journal_option
 @with_location
@@ -205,12 +224,12 @@ def buy(
 ) -> None:
     """Buy a number. This spends money.
 
-    NUMBER is in E.164 format, such as +18305551234. A search shows first what it is and what it
-    costs; then you are asked. What becomes of it is kept: see `lcphone purchases`.
+    NUMBER is in E.164 format, such as +18305551234. A search first shows the number and its price;
+    then you are asked to confirm. The purchase is recorded: see `lcphone purchases`.
     """
     if not yes and not sys.stdin.isatty():
         raise click.ClickException(
-            "there is no terminal to ask on: say --yes to buy without asking"
+            "there is no terminal to ask on: add --yes to buy without asking"
         )
     with open_journal(path) as journal:
         offer, found_in = service.run(lambda client: look_up(client, location_id, number, country))
@@ -233,15 +252,18 @@ def buy(
 
 
 @lcphone.command()
-@click.option("--settle", "settling", is_flag=True, help="First find out about the open ones.")
+@click.option(
+    "--settle", "settling", is_flag=True, help="First find out the outcome of open purchases."
+)
 @_json
 @journal_option
 @with_service
 def purchases(service: Service, *, path: Path | None, settling: bool, as_json: bool) -> None:
-    """List the purchases that `lcphone buy` made, and what became of them.
+    """List the purchases that `lcphone buy` made, and their outcomes.
 
-    One that was interrupted, or got no clear answer, stays open until --settle has found out by
-    looking for its number in the location's list. The exit code is 1 if it is still unknown then.
+    A purchase that was interrupted, or got no clear response, stays open until --settle finds out
+    its outcome from the location's list of numbers. The exit code is 1 if one is still unknown
+    then.
     """
     all_known = True
     if settling:
@@ -262,7 +284,7 @@ def purchases(service: Service, *, path: Path | None, settling: bool, as_json: b
 
 
 def run() -> int:
-    """Runs the command and gives its exit code; what went wrong is one line on stderr."""
+    """Runs the command and returns its exit code; prints errors on one line of stderr."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

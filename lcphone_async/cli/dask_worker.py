@@ -1,4 +1,4 @@
-"""The client of a Dask worker: its token from its own environment, its budgets in Redis."""
+"""Client of a Dask worker: its token is in the worker's environment, its limits in Redis."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..redis import RedisRateLimiter, RedisTokenStore
 
 
 def silence_dask() -> None:
-    """Leaves it to the command to say what became of a cluster: Dask says it in tracebacks."""
-    import distributed  # noqa: F401  # it sets the levels of its loggers
+    """Silences Dask's loggers: the command prints one line where Dask logs tracebacks."""
+    import distributed  # noqa: F401  # the import sets the levels of its loggers
 
     for name in ("distributed", *logging.root.manager.loggerDict):
         if name.split(".")[0] in {"distributed", "tornado"}:
@@ -24,7 +24,7 @@ def silence_dask() -> None:
 
 
 def _is_not_from_dask(record: logging.LogRecord) -> bool:
-    """Whether it is no exception of a task that Dask made and forgot."""
+    """False for the exception of a task that Dask started and never awaited."""
     error = record.exc_info[0] if record.exc_info else None
     return error is None or not error.__module__.startswith("distributed")
 
@@ -33,11 +33,11 @@ def _is_not_from_dask(record: logging.LogRecord) -> bool:
 async def worker_client(
     options: dict[str, Any], redis_url: str, redis_wait: float
 ) -> AsyncIterator[LCPhoneClient]:
-    """A client as the command's own, that shares what is to be shared with the other workers.
+    """Opens a worker's client, which shares rate limits and tokens with the other workers.
 
-    No secret comes with the task. The worker's environment has `LCPHONE_TOKEN`, or the
-    `LCPHONE_CLIENT_ID`, `LCPHONE_CLIENT_SECRET` and `LCPHONE_REFRESH_TOKEN` of an app, whose
-    newest tokens are in Redis then; `LCPHONE_COMPANY_ID` where they are an agency's.
+    A task contains no secrets. The worker's environment has `LCPHONE_TOKEN`, or the
+    `LCPHONE_CLIENT_ID`, `LCPHONE_CLIENT_SECRET` and `LCPHONE_REFRESH_TOKEN` of an app, whose newest
+    tokens are then kept in Redis; and `LCPHONE_COMPANY_ID` if the token belongs to an agency.
     """
     from redis.asyncio import Redis
 

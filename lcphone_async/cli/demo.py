@@ -1,4 +1,4 @@
-"""The story of `lcphone demo`: a local LC Phone, and what a client does with it."""
+"""`lcphone demo`: a client streams, searches and buys on a local sandbox."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _MAX_ROWS = 4
 
 
 async def demo(console: Console) -> None:
-    """Streams, searches and buys, and says at the end what that took."""
+    """Runs the demonstration, and prints its requests and duration at the end."""
     started = perf_counter()
     sandbox = Sandbox(locations={_LOCATION: LocationSettings(numbers=_NUMBERS)})
     async with sandbox, LCPhoneClient("demo-token", base_url=sandbox.url) as client:
-        _print(console, Text(f"A local LC Phone service answers at {sandbox.url}"))
+        _print(console, Text(f"A local LC Phone service runs at {sandbox.url}"))
         streamed = await _stream(console, client)
         found = await _search(console, client)
         bought = await _buy(console, client, found[_COUNTRIES[0]])
@@ -42,7 +42,7 @@ async def demo(console: Console) -> None:
 
 
 async def _stream(console: Console, client: LCPhoneClient) -> int:
-    """Every number of the location behind a progress bar; gives how many there were."""
+    """Streams every number of the location with a progress bar; returns the count."""
     _heading(console, "1. Every number of a location, streamed")
     traits = Counter[tuple[str, str]]()
     pages = client.active_number_pages(_LOCATION, page_size=_PAGE_SIZE, skip_number_pool=False)
@@ -62,8 +62,8 @@ async def _stream(console: Console, client: LCPhoneClient) -> int:
 
 
 async def _search(console: Console, client: LCPhoneClient) -> dict[str, AvailableNumbers]:
-    """Several countries at a time, each shown as it completes."""
-    _heading(console, f"2. Numbers for sale in {', '.join(_COUNTRIES)}, searched side by side")
+    """Searches several countries at a time, and shows each as soon as it is done."""
+    _heading(console, f"2. Numbers for sale in {', '.join(_COUNTRIES)}, searched concurrently")
     found: dict[str, AvailableNumbers] = {}
     searches = client.search_countries(_LOCATION, _COUNTRIES, number_types=_TYPES)
     async with aclosing(searches):
@@ -78,7 +78,7 @@ async def _search(console: Console, client: LCPhoneClient) -> dict[str, Availabl
 
 
 async def _buy(console: Console, client: LCPhoneClient, found: AvailableNumbers) -> str:
-    """Buys the first number that a search found."""
+    """Buys the first number that a search found; returns it."""
     _heading(console, "3. One of them, bought")
     number = found.numbers[0]
     purchase = await client.purchase(
@@ -90,7 +90,7 @@ async def _buy(console: Console, client: LCPhoneClient, found: AvailableNumbers)
 
 
 async def _find_bought(console: Console, client: LCPhoneClient, phone_number: str) -> int:
-    """Looks for the number in the location's list; gives how many there were."""
+    """Finds the bought number in the location's list; returns the number of matches."""
     _heading(console, "4. There it is, in the inventory")
     page = await client.active_numbers_page(_LOCATION, search_filter=phone_number)
     _print(console, tables.active_numbers(page.numbers))
@@ -111,7 +111,7 @@ def _progress(console: Console) -> Progress:
 
 
 def _traits(number: ActiveNumber) -> Iterator[tuple[str, str]]:
-    """What the demo counts of a number, for each country."""
+    """Yields (country, trait) for each trait of a number that the demo counts."""
     country = number.country_code or "?"
     yield country, "any"
     if number.capabilities.sms:

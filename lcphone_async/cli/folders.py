@@ -1,4 +1,4 @@
-"""Where the command keeps what is the user's own."""
+"""Folder of the command's logins and journal."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import click
 
 
 def user_folder() -> Path:
-    """The folder `lcphone` among the user's settings, which need not be there yet.
+    """Returns the folder `lcphone` of the user's settings, which may not exist yet.
 
-    Raises `click.ClickException` if there is no home to look in.
+    Raises `click.ClickException` if there is no home folder.
     """
     for name in ("HOME", "XDG_CONFIG_HOME"):
         if name in os.environ and not Path(os.environ[name]).is_absolute():
-            del os.environ[name]  # the XDG specification has relative ones ignored
+            del os.environ[name]  # the XDG specification ignores relative paths
     folder = Path(click.get_app_dir("lcphone"))
     if not folder.is_absolute():
         raise click.ClickException(
-            "there is no home: set HOME, or LCPHONE_TOKEN and, for purchases, --journal"
+            "there is no home folder: set HOME, or LCPHONE_TOKEN and, for purchases, --journal"
         )
     return folder

@@ -1,4 +1,4 @@
-"""The journal of the command: every purchase that is made with it."""
+"""Journal of the command, which records every purchase made with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class CommandJournal(PurchaseJournal):
-    """A journal that knows where it is."""
+    """A purchase journal with its path."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -28,7 +28,7 @@ class CommandJournal(PurchaseJournal):
 
     @property
     def reconciling(self) -> str:
-        """The command that finds out what became of its open purchases."""
+        """Shell command that finds out the outcome of its open purchases."""
         command = ["lcphone", "purchases", "--settle"]
         if self.path != _usual_path():
             command += ["--journal", str(self.path)]
@@ -42,13 +42,13 @@ journal_option: Callable[[F], F] = click.option(
     type=click.Path(path_type=Path, readable=False),
     envvar="LCPHONE_JOURNAL",
     show_envvar=True,
-    help="Where purchases are kept; by default in the user's own folder.",
+    help="File that records purchases; by default in the user's settings folder.",
 )
 
 
 @contextmanager
 def open_journal(path: Path | None) -> Iterator[CommandJournal]:
-    """The journal of `--journal`, to be written to."""
+    """Opens the journal of `--journal` for writing."""
     file = path or _usual_path()
     try:
         if path is None:
@@ -64,7 +64,7 @@ def open_journal(path: Path | None) -> Iterator[CommandJournal]:
 
 
 def read_journal(path: Path | None) -> tuple[list[PurchaseRecord], Path]:
-    """The purchases of the journal of `--journal`, which is only read, and where it is."""
+    """Reads the purchases in the journal of `--journal`; also returns its path."""
     file = path or _usual_path()
     try:
         if not _is_there(file) and (path is None or file.parent.is_dir()):

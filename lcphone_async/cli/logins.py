@@ -1,6 +1,6 @@
-"""What `lcphone login` keeps: in the system's keyring where there is one, else in 0600 files.
+"""Logins of `lcphone login`: in the system's keyring if there is one, else in files of mode 0600.
 
-Each base URL has a login of its own, so that no token goes to another service.
+Each base URL has its own login, so that a token is never sent to another service.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _SECRETS = {"token", "client_secret"}
 
 _KEEP_ELSEWHERE = "set HOME to a folder that can be written, or give the token in LCPHONE_TOKEN"
 
-_PROBE_TEXT = "no login, but a trial whether one can be kept here"
+_PROBE_TEXT = "a test if a login can be kept here"
 
-# No login and no tokens take more of a disk. A keyring may take less, and is tried with less.
+# Bytes that any login or tokens fit into. A keyring may accept less, so its test is short.
 _PROBE_SIZE = 16_384
 
 
@@ -39,18 +39,18 @@ class Login:
     """A login at one base URL."""
 
     place: str
-    """Where it is kept: `keyring` or the file's path."""
+    """`the keyring`, or the path of the file."""
     fields: dict[str, Any]
     """A `token`, or the `client_id` and `client_secret` of an app; `company_id` of an agency."""
     _store: TokenStore
-    """Of the app's tokens."""
+    """Store of the app's tokens."""
 
     @classmethod
     def load(cls, base_url: str) -> Login | None:
-        """The login that was kept last; `None` where there is none."""
+        """Returns the login for a base URL; `None` if there is no login."""
         for place in _places(base_url):
             text = None
-            with suppress(NotADirectoryError):  # there is no folder to keep it in
+            with suppress(NotADirectoryError):  # the folder does not exist
                 text = asyncio.run(place.login.load())
             if text is not None:
                 return cls(str(place), _read(text, place), place.tokens)
@@ -59,12 +59,12 @@ class Login:
     @staticmethod
     @contextmanager
     def explaining_errors() -> Iterator[None]:
-        """Says what to do if a login cannot be kept in a file."""
+        """Raises errors of files as `click.ClickException` with advice."""
         try:
             yield
         except OSError as error:
             if error.filename is None:
-                raise  # the keyring's, which says so
+                raise  # from the keyring, which is in the message
             problem = os_error_text(error)
         else:
             return
@@ -72,18 +72,18 @@ class Login:
 
     @staticmethod
     def probe(base_url: str) -> None:
-        """Writes where a login would be kept, and leaves it as it was; raises `OSError`."""
+        """Tests if a login can be kept, and changes nothing; raises `OSError` if not."""
         place = _places(base_url)[0]
 
         async def write() -> None:
             async with _probed(place.login), _probed(place.tokens):
-                pass  # there is room for both
+                pass  # both at once, as both must fit on the disk
 
         asyncio.run(write())
 
     @classmethod
     def keep(cls, base_url: str, fields: dict[str, Any], tokens: str | None) -> Login:
-        """Keeps a login, with the tokens of its app, in the place of any other."""
+        """Stores a login with the tokens of its app; deletes any other login of the base URL."""
         first, *others = _places(base_url)
 
         async def write() -> None:
@@ -97,7 +97,7 @@ class Login:
         return cls(str(first), fields, first.tokens)
 
     def tokens(self) -> TokenSource | str:
-        """The token source that it stands for."""
+        """Returns its token source, or its token."""
         source: TokenSource | str
         if "token" in self.fields:
             source = Secret(self.fields["token"])
@@ -110,7 +110,7 @@ class Login:
 
 
 class _File(FileTokenStore):
-    """A text in a file of the user's own folder, which is made when it is needed."""
+    """Text in a file of the user's settings folder, which is created when needed."""
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
@@ -123,7 +123,7 @@ class _File(FileTokenStore):
 
 
 class _Keyring:
-    """A text in the system's keyring, with a file to lock it by."""
+    """Text in the system's keyring, with a lock file."""
 
     def __init__(self, keyring: ModuleType, name: str, lock: FileTokenStore) -> None:
         self._keyring = keyring
@@ -150,14 +150,14 @@ class _Keyring:
     def _call(self, operation: str, *values: str) -> Any:
         try:
             return getattr(self._keyring, operation)(_SERVICE, self._name, *values)
-        except Exception as error:  # noqa: BLE001  # a backend raises what it likes
+        except Exception as error:  # noqa: BLE001  # backends raise errors of any class
             problem = f"the keyring: {str(error) or type(error).__name__}"
         raise OSError(problem)
 
 
 @frozen
 class _Place:
-    """One of the places for a base URL's login."""
+    """A place for a base URL's login and tokens: the keyring or two files."""
 
     name: str
     login: _File | _Keyring
@@ -168,7 +168,7 @@ class _Place:
 
 
 def _places(base_url: str) -> list[_Place]:
-    """The places for a login, the best one first."""
+    """Returns the places for a login, the preferred one first."""
     folder = user_folder() / "logins"
     stem = f"{urlsplit(base_url).hostname}-{hashlib.sha256(base_url.encode()).hexdigest()[:8]}"
     login, tokens = (_File(folder / f"{stem}.{purpose}.json") for purpose in ("login", "tokens"))
@@ -180,14 +180,14 @@ def _places(base_url: str) -> list[_Place]:
 
 
 def _usable_keyring() -> ModuleType | None:
-    """The package `keyring`, where it is installed and has something safe to keep secrets in."""
+    """Returns the package `keyring` if it is installed and has a safe backend."""
     if find_spec("keyring") is None:
         return None
     try:
         import keyring
 
         return keyring if keyring.get_keyring().priority >= 1 else None
-    except Exception as error:  # noqa: BLE001  # a backend raises what it likes
+    except Exception as error:  # noqa: BLE001  # backends raise errors of any class
         problem = f"the keyring cannot be used: {str(error) or type(error).__name__}"
     raise click.ClickException(
         one_line(f"{problem}: check PYTHON_KEYRING_BACKEND, or set LCPHONE_TOKEN")
@@ -196,7 +196,7 @@ def _usable_keyring() -> ModuleType | None:
 
 @asynccontextmanager
 async def _probed(store: _File | _Keyring) -> AsyncIterator[None]:
-    """Keeps a trial for a while, or what is kept once more."""
+    """Stores a test text, or the stored text again; restores the store at the end."""
     probe_text = _PROBE_TEXT.ljust(_PROBE_SIZE) if isinstance(store, _File) else _PROBE_TEXT
     async with store.lock():
         stored = await store.load()
@@ -224,11 +224,11 @@ def _read(text: str, place: _Place) -> dict[str, Any]:
         return {
             name: Secret(value) if name in _SECRETS else value for name, value in fields.items()
         }
-    raise click.ClickException(f"{place} holds no login: run `lcphone login` again")
+    raise click.ClickException(f"{place} has no valid login: run `lcphone login` again")
 
 
 def _is_login(fields: Any) -> bool:
-    """Whether they are texts, and hold a token or an app."""
+    """True if all fields are text, with a token or an app."""
     if not isinstance(fields, dict) or not all(isinstance(v, str | None) for v in fields.values()):
         return False
     return bool(fields.get("token") or (fields.get("client_id") and fields.get("client_secret")))

@@ -1,7 +1,7 @@
-"""How the command writes: any text made harmless, JSON lines, and stdout without blocking.
+"""Output of the command: escaped text, JSON lines, and writes to stdout that do not block.
 
-A person who reads `lcphone numbers | less` may take minutes for a page. Meanwhile the event loop
-must run, or the answers on their way would time out and Ctrl-C would wait for the reader.
+A reader of `lcphone numbers | less` may take minutes for a page. The event loop must run during
+that time, or responses would time out and Ctrl-C would have no effect.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from rich.console import Console, RenderableType
 from ..errors import LCPhoneError
 
 _NO_TERMINAL_WIDTH = 100
-# So many characters fit into a pipe that says it can be written to; UTF-8 takes up to 4 bytes.
+# A pipe that is ready for writing takes PIPE_BUF bytes; UTF-8 has up to 4 bytes a character.
 _CHUNK = getattr(select, "PIPE_BUF", 512) // 4
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leaves it to the command: rich would raise `SystemExit` in the middle of the loop."""
+        """Raises the error again: rich would raise `SystemExit` within the event loop."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def new_console(*, stderr: bool = False) -> Console:
-    """A console that takes text as text, and does not fold it to 80 columns for a log."""
+    """Returns a console without markup, and without a fold at 80 columns for logs."""
     console = _Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _NO_TERMINAL_WIDTH
@@ -42,7 +42,7 @@ def new_console(*, stderr: bool = False) -> Console:
 
 
 def one_line(text: object) -> str:
-    """Text on one line, in which what could steer a terminal is written out as an escape."""
+    """Returns text on one line, with control characters as escapes."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in str(text)
@@ -50,14 +50,14 @@ def one_line(text: object) -> str:
 
 
 def os_error_text(error: OSError) -> str:
-    """What the system said of a file, after the file's name."""
+    """Returns the message of a system error after the file's name."""
     if error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return error.strerror or str(error)
 
 
 def json_lines(values: Iterable[Any]) -> str:
-    """A line of JSON for each model, in ASCII, with the names of its fields."""
+    """Returns a line of JSON in ASCII for each model, with its fields' names as keys."""
     return "".join(
         json.dumps(attrs.asdict(value, value_serializer=_json_value)) + "\n" for value in values
     )
@@ -77,7 +77,7 @@ def _json_value(_model: object, _field: object, value: Any) -> Any:
 
 
 async def write(text: str) -> None:
-    """Writes to stdout as fast as it is read, and lets the event loop run meanwhile."""
+    """Writes to stdout as fast as it is read, without blocking the event loop."""
     for start in range(0, len(text), _CHUNK):
         await _wait_until_writable(sys.stdout.fileno())
         sys.stdout.write(text[start : start + _CHUNK])
@@ -85,7 +85,7 @@ async def write(text: str) -> None:
 
 
 async def write_rich(console: Console, renderable: RenderableType) -> None:
-    """The same for what rich draws."""
+    """Writes a rich renderable to stdout without blocking the event loop."""
     with console.capture() as drawn:
         console.print(renderable)
     await write(drawn.get())
@@ -96,7 +96,7 @@ async def _wait_until_writable(stdout: int) -> None:
     ready = asyncio.Event()
     try:
         loop.add_writer(stdout, ready.set)
-    except (NotImplementedError, PermissionError):  # Windows; a file, which nobody waits for
+    except (NotImplementedError, PermissionError):  # Windows; a regular file, which never blocks
         return
     try:
         await ready.wait()

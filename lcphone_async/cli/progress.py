@@ -1,4 +1,4 @@
-"""How far an audit is, on stderr: a bar on a terminal, else a line every few seconds."""
+"""Progress of an audit on stderr: a bar on a terminal, else a line every five seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 @contextmanager
 def shown_progress() -> Iterator[Callable[[Progress], None]]:
-    """Gives what an audit calls with its progress; what it shows ends with the block."""
+    """Yields an `on_progress` function; the bar disappears at the end of the block."""
     console = new_console(stderr=True)
     if not console.is_terminal:
         yield _lines()

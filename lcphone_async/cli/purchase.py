@@ -1,4 +1,4 @@
-"""Around a purchase: what a number is and costs, before; what became of it, after."""
+"""Purchases of the command: the offer before, and the outcome after."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from .service import print_error
 async def look_up(
     client: LCPhoneClient, location_id: str, phone_number: str, country: str | None
 ) -> tuple[AvailableNumber, str | None]:
-    """The number as a search shows it, and that search's fingerprint.
+    """Searches for a number; returns it with the fingerprint of the search.
 
-    If the search does not show it, only the number itself is known. Raises `ValueError` if it is
-    no number or its country must be told.
+    If the search does not find it, only the number itself is returned. Raises `ValueError` if it is
+    not a phone number, or if its country is unknown.
     """
     country = country or checks.country_of(checks.e164("NUMBER", phone_number))
     if country is None:
-        raise ValueError("the country of this number is not known here: name it with --country")
+        raise ValueError("the country of this number is unknown: name it with --country")
     try:
         found = await client.find_available(location_id, phone_number, country_code=country)
     except NumberUnavailableError:
@@ -46,7 +46,7 @@ async def purchase(
     offer: AvailableNumber,
     **options: Any,
 ) -> Purchase:
-    """Buys it. If that leaves it open, says how to find out what became of it."""
+    """Buys a number. If the outcome is unknown, prints how to find it out."""
     number = offer.phone_number
     try:
         return await client.purchase(location_id, offer, **options)
@@ -55,19 +55,19 @@ async def purchase(
         raise
     except PurchaseOutcomeUnknownError as error:
         lost = isinstance(error.__cause__, JournalUnavailableError)
-        where = f"journal {journal.path}: " if lost else ""
-        problem = _in_doubt_message(number, where + error.reason, journal)
+        source = f"journal {journal.path}: " if lost else ""
+        problem = _in_doubt_message(number, source + error.reason, journal)
     except PurchaseInProgressError:
         problem = (
-            f"{number} is being bought already, or was and is not reconciled: nothing was sent. "
-            f"`{journal.reconciling}` finds out what became of it"
+            f"{number} is being bought already, or an earlier purchase is not reconciled: nothing"
+            f" was sent. `{journal.reconciling}` finds out its outcome"
         )
     print_error(problem)
     raise click.exceptions.Exit(1)
 
 
 async def reconcile(client: LCPhoneClient) -> bool:
-    """Says of each open purchase what became of it; returns whether none is open still."""
+    """Prints the outcome of each open purchase; returns true if no purchase is open."""
     records = await client.reconcile()
     for record in records:
         later = "look again later" if record.is_open else None

@@ -1,4 +1,4 @@
-"""`lcphone sandbox`: a local LC Phone service as a process."""
+"""`lcphone sandbox`: a local LC Phone service in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 _EFFECTS = {
     "delay": "seconds to wait first",
-    "status": "another answer, with its retry_after and body",
+    "status": "another status, with its retry_after and body",
     "change": "release or add a number of the list",
-    "replay": "with point=after: the request comes again, as a proxy sends it, so many times",
-    "damage": "what becomes of the answer: ",
+    "replay": "with point=after: repeats the request as a proxy does, this number of times",
+    "damage": "damages the response: ",
 }
 
 
 def _show_list(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001  # click's own
-    """Lists the profiles and the effects of faults, and ends."""
+    """Lists the profiles and the effects of faults, and exits."""
     if not asked:
         return
     from ..sandbox.faulty.rules import Damage
@@ -41,49 +41,49 @@ def _show_list(context: click.Context, _: click.Parameter, asked: bool) -> None:
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 picks a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 picks a free port.")
 @click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True)
 @click.option(
     "--allowed-host",
     "allowed_hosts",
     metavar="NAME",
     multiple=True,
-    help="Another name of this machine, for the page and /__sandbox__/: a container's, say.",
+    help="Another name of this machine for the page and /__sandbox__/, such as a container's.",
 )
-@click.option("--seed", type=int, default=0, help="Another seed grows other numbers.")
+@click.option("--seed", type=int, default=0, help="Another seed generates other numbers.")
 @click.option(
     "--numbers",
     "numbers_per_location",
     type=int,
     default=120,
     show_default=True,
-    help="Numbers that a location starts with.",
+    help="Numbers of a location at the start.",
 )
 @click.option(
     "--list-lag",
     type=float,
     default=0.0,
     metavar="SECONDS",
-    help="How long a number that was bought is missing from the list.",
+    help="How long a bought number is missing from the list.",
 )
 @click.option(
     "--location",
     "locations",
     metavar="ID[=NUMBERS]",
     multiple=True,
-    help="A location that there is; without any, every id is one.",
+    help="A location that exists; by default every id does.",
 )
 @click.option(
     "--token",
     "tokens",
     metavar="TOKEN",
     multiple=True,
-    help="A token that is good; without any, every token is.",
+    help="A valid token; by default every token is.",
 )
 @click.option(
     "--oauth",
     metavar="NAME=VALUE,...",
-    help="An OAuth app, as client_id=app,client_secret=x,expires_in=60: its tokens are good.",
+    help="An OAuth app, such as client_id=app,client_secret=x,expires_in=60; its tokens are valid.",
 )
 @click.option("--profile", metavar="NAME", multiple=True, help="A variant of the wire.")
 @click.option(
@@ -92,33 +92,35 @@ def _show_list(context: click.Context, _: click.Parameter, asked: bool) -> None:
     is_eager=True,
     expose_value=False,
     callback=_show_list,
-    help="List the profiles and what faults do, and end.",
+    help="List the profiles and the effects of faults, and exit.",
 )
-@click.option("--strict", is_flag=True, help="Require all that the documents mark as required.")
+@click.option(
+    "--strict", is_flag=True, help="Require all fields that the documents mark as required."
+)
 @click.option(
     "--fault",
     "rules",
     metavar="NAME=VALUE,...",
     multiple=True,
-    help="Something that goes wrong, as operation=purchase,nth=2,status=503.",
+    help="A fault to inject, such as operation=purchase,nth=2,status=503.",
 )
 @click.option(
     "--faults",
     "file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="A file with a JSON array of faults.",
+    help="File with a JSON array of faults.",
 )
 @click.option(
     "--max-requests",
     type=int,
     default=100,
     show_default=True,
-    help="Requests that a location takes in 10 s.",
+    help="Requests that a location accepts in 10 s.",
 )
 @click.option(
     "--record",
     type=click.Path(path_type=Path, readable=False),
-    help="Add every request and answer to this file, a line of JSON each, without tokens.",
+    help="Append every request and response to this file as JSON lines, without tokens.",
 )
 def sandbox(
     *,
@@ -129,10 +131,10 @@ def sandbox(
     file: Path | None,
     **options: Any,
 ) -> None:
-    """Run a local LC Phone service, and print its URL once it answers.
+    """Run a local LC Phone service, and print its URL when it is ready.
 
-    It takes any token and any location unless told otherwise. In a browser its URL shows what
-    happens; below /__sandbox__/ programs read and steer it. Ctrl-C or SIGTERM ends it.
+    By default it accepts any token and any location. In a browser, the URL shows the requests;
+    programs control it below /__sandbox__/. Ctrl-C or SIGTERM stops it.
     """
     from ..sandbox import OAuthSettings, Sandbox
     from ..sandbox.texts import from_text

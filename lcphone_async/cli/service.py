@@ -1,4 +1,4 @@
-"""What the verbs share: the service that they call, and how they end."""
+"""Shared by the subcommands: the service that they call, signals, and error messages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 INTERRUPTED = 128 + signal.SIGINT
 
-# The signals of docker stop, systemd and a closing terminal. Windows has no SIGHUP.
+# Sent by docker stop, by systemd, and by a terminal that closes. Windows has no SIGHUP.
 _TERMINATING_SIGNALS = [
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
@@ -38,12 +38,14 @@ _TERMINATING_SIGNALS = [
 
 @frozen
 class Service:
-    """Where a verb's calls go. The token is read, or asked for, before the first of them.
+    """The service that a subcommand calls, and its token.
 
-    It is that of the environment, else that of `lcphone login`, else one that a person types.
+    The token is read before the first call: from the environment, else from `lcphone login`, else
+    from a prompt.
     """
 
     options: dict[str, Any]
+    """Arguments of `LCPhoneClient`."""
 
     def run(
         self,
@@ -51,7 +53,7 @@ class Service:
         journal: Journal | None = None,
         tokens: str | TokenSource | None = None,
     ) -> T:
-        """Does the work with a client that is closed at its end."""
+        """Runs `work` with a client, which is closed at the end."""
         tokens = self.tokens if tokens is None else tokens
 
         async def call() -> T:
@@ -62,18 +64,18 @@ class Service:
 
     @property
     def base_url(self) -> str:
-        """Where the service is."""
+        """Base URL of the service."""
         url, allow_http = self.options.get("base_url", BASE_URL), "allow_http" in self.options
         return checks.base_url(url, allow_http=allow_http)
 
     @cached_property
     def login(self) -> Login | None:
-        """What `lcphone login` kept, unless the environment has a token."""
+        """The login of `lcphone login`, unless the environment has a token."""
         return None if os.environ.get("LCPHONE_TOKEN") else Login.load(self.base_url)
 
     @cached_property
     def tokens(self) -> str | TokenSource:
-        """Where the token comes from."""
+        """The token, or its source."""
         if token := Secret(os.environ.get("LCPHONE_TOKEN", "")):
             return checked_token(token, "LCPHONE_TOKEN")
         if self.login is not None:
@@ -86,9 +88,9 @@ class Service:
 
 
 def run_until_signal(work: Coroutine[Any, Any, T]) -> T:
-    """Runs it to its end, or until Ctrl-C, SIGTERM or SIGHUP: these cancel it.
+    """Runs a coroutine to its end, or cancels it on Ctrl-C, SIGTERM or SIGHUP.
 
-    The client is closed then, which lets a refresh of tokens finish.
+    A cancelled coroutine closes its client, which lets a refresh of tokens finish.
     """
     received_signals: list[int] = []
 
@@ -102,7 +104,7 @@ def run_until_signal(work: Coroutine[Any, Any, T]) -> T:
 
         with suppress(NotImplementedError):  # Windows
             for number in _TERMINATING_SIGNALS:
-                if signal.getsignal(number) is signal.SIG_DFL:  # nohup has SIGHUP ignored
+                if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
                     loop.add_signal_handler(number, end, number)
         return await work
 
@@ -117,12 +119,12 @@ def run_until_signal(work: Coroutine[Any, Any, T]) -> T:
 
 
 def print_error(problem: object) -> None:
-    """Says on stderr what went wrong, on one line."""
+    """Prints an error message on one line of stderr."""
     click.echo(f"Error: {one_line(problem)}", err=True)
 
 
 def with_location(verb: Callable[..., None]) -> Callable[..., None]:
-    """Gives a verb its `Service`, and the location that its calls are for."""
+    """Adds the option `--location` and the options of `with_service` to a subcommand."""
     return click.option(
         "--location",
         "location_id",
@@ -130,19 +132,19 @@ def with_location(verb: Callable[..., None]) -> Callable[..., None]:
         required=True,
         envvar="LCPHONE_LOCATION_ID",
         show_envvar=True,
-        help="The location whose numbers they are.",
+        help="The location of the numbers.",
     )(with_service(verb))
 
 
 def with_service(verb: Callable[..., None]) -> Callable[..., None]:
-    """Gives a verb the options that all calls share, as its `Service`."""
+    """Adds the options of all calls to a subcommand, which gets them as a `Service`."""
 
     @click.option(
         "--base-url",
         metavar="URL",
         envvar="LCPHONE_BASE_URL",
         show_envvar=True,
-        help="Where the service is, such as a sandbox.",
+        help="Base URL of the service, such as a sandbox.",
     )
     @click.option(
         "--api-version",
@@ -152,12 +154,12 @@ def with_service(verb: Callable[..., None]) -> Callable[..., None]:
         help="v3 or 2021-07-28.",
     )
     @click.option(
-        "--allow-http", is_flag=True, help="Permit http:// to another machine: all can read it."
+        "--allow-http", is_flag=True, help="Permit http:// to another machine, unencrypted."
     )
     @click.option(
         "--ca-bundle",
         metavar="FILE",
-        help="The CAs to trust, in PEM; without it those of SSL_CERT_FILE, or the system's.",
+        help="CAs to trust, in PEM; by default those of SSL_CERT_FILE, or the system's.",
     )
     @functools.wraps(verb)
     def command(

@@ -1,4 +1,4 @@
-"""The tables of the command: what a person sees of the models."""
+"""Tables of the command: models as rich tables."""
 
 from __future__ import annotations
 
@@ -31,24 +31,27 @@ if TYPE_CHECKING:
 
 @frozen
 class Column:
-    """What one column shows of a row."""
+    """A column of a table."""
 
     title: str
+    """Header of the column."""
     cell: Callable[[Any], object]
+    """Returns the content of a row's cell."""
     width: int | None = None
-    """`None` shares what the others leave."""
+    """Width in characters; columns with `None` share the rest of the line."""
     style: str = ""
-    whole: bool = False
-    """Folded where it is too long, rather than cut; a column with a width always is."""
+    """Style of rich."""
+    folds: bool = False
+    """True to fold long text, false to cut it; a column with a width always folds."""
 
 
 def active_numbers(numbers: Iterable[ActiveNumber], *, header: bool = True) -> Table:
-    """Numbers that a location owns. Page after page lines up, with a header on the first."""
+    """Numbers of a location. Tables of several pages line up; only the first has a header."""
     return _table(_ACTIVE, numbers, header=header)
 
 
 def found(country_code: str, result: AvailableNumbers, *, show: int | None = None) -> Group:
-    """What the search of a country found, or the first `show` numbers of it."""
+    """Result of a country's search, or the first `show` numbers of it."""
     title = f"{country_code}: {len(result.numbers)} numbers found"
     if result.fingerprint_id:
         title += f", fingerprint {result.fingerprint_id}"
@@ -77,15 +80,15 @@ def locations(listed: Iterable[Location], *, header: bool = True) -> Table:
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> Table:
-    """Names and values, one a line."""
+    """Names and values, one per line."""
     table = Table.grid(padding=(0, 2))
     for name, value in rows:
-        table.add_row(Text(f"  {name}", "dim"), Text(one_line(value or "not known")))
+        table.add_row(Text(f"  {name}", "dim"), Text(one_line(value or "unknown")))
     return table
 
 
 def offer(number: AvailableNumber, location_id: str) -> Table:
-    """What is about to be bought."""
+    """A number that is offered for purchase."""
     price = number.price
     return facts(
         (
@@ -101,7 +104,7 @@ def offer(number: AvailableNumber, location_id: str) -> Table:
 
 
 def purchase(bought: Purchase) -> Table:
-    """What was bought."""
+    """A purchase."""
     return facts(
         (
             ("Bought", bought.number),
@@ -113,17 +116,17 @@ def purchase(bought: Purchase) -> Table:
 
 
 def changes(found: Iterable[Change], *, header: bool = True) -> Table:
-    """What changed between two runs. Chunk after chunk lines up, with a header on the first."""
+    """Changes between two runs. Tables of several chunks line up; only the first has a header."""
     return _table(_CHANGES, found, header=header)
 
 
 def findings(counted: Iterable[tuple[Rule, int]]) -> Table:
-    """What rules found, and why it matters."""
+    """Number of findings of each rule, with the rule's reason."""
     return _table(_FINDINGS, counted)
 
 
 def costs(estimated: Costs) -> Table:
-    """An estimate, with its total."""
+    """An estimate, with its totals."""
     lines: list[tuple[object, ...]] = [
         (line.country_code, line.type, line.numbers, line.price, line.total, line.currency)
         for line in estimated.lines
@@ -131,12 +134,12 @@ def costs(estimated: Costs) -> Table:
     for currency, total in estimated.totals.items():
         lines.append(("total", "", None, None, total, currency))
     if unknown := estimated.without_price:
-        lines.append(("not known", "", unknown, None, None, None))
+        lines.append(("unknown", "", unknown, None, None, None))
     return _table(_COSTS, lines)
 
 
 def counts(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A word and then numbers, in each row."""
+    """Rows of a word and numbers."""
     table = _empty_table(header=True, expand=False)
     for index, title in enumerate(columns):
         table.add_column(title, justify="right" if index else "left", min_width=8)
@@ -148,19 +151,19 @@ def counts(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 
 def price_text(price: Price | None) -> str:
-    """What it costs a month."""
+    """Returns the monthly price as text."""
     if price is None or price.price is None:
         return ""
     return " ".join(filter(None, (f"{price.price}", price.price_unit)))
 
 
 def place_text(number: AvailableNumber) -> str:
-    """Where a number is from."""
+    """Returns the place of a number as text."""
     return ", ".join(filter(None, (number.locality, number.region)))
 
 
 def capabilities_text(can: Capabilities) -> str:
-    """What a number can do."""
+    """Returns the capabilities of a number as text."""
     return " ".join(name for name in ("voice", "sms", "mms") if getattr(can, name))
 
 
@@ -200,13 +203,13 @@ _PURCHASES = (
     Column("Location", lambda r: r.location_id, 20),
     Column("State", lambda r: r.state, 10, "cyan"),
     Column("When", lambda r: f"{r.sent_at.astimezone():%Y-%m-%d %H:%M}", 16),
-    Column("Why", lambda r: r.reason, whole=True),
+    Column("Why", lambda r: r.reason, folds=True),
 )
 _CHANGES = (
     Column("Change", lambda c: c.kind, 15, "cyan"),
     Column("Number", lambda c: c.phone_number, 16, "bold"),
     Column("Location", lambda c: c.location_id, None),
-    Column("What", lambda c: c.field, None),
+    Column("Field", lambda c: c.field, None),
     Column("Before", lambda c: c.before, None),
     Column("After", lambda c: c.after, None),
     Column("A2P", lambda c: "dropped" if c.drops_a2p else "", 7, "yellow"),
@@ -214,11 +217,11 @@ _CHANGES = (
 _FINDINGS = (
     Column("Found", lambda counted: f"{counted[1]:,}", 9, "bold"),
     Column("Rule", lambda counted: counted[0].name, 25, "cyan"),
-    Column("Why", lambda counted: f"{counted[0].title}. {counted[0].reason}", whole=True),
+    Column("Why", lambda counted: f"{counted[0].title}. {counted[0].reason}", folds=True),
 )
 _COSTS = (
-    Column("Country", lambda row: row[0] or "not told", 9, "bold"),
-    Column("Type", lambda row: row[1] if row[1] is not None else "not told", 18),
+    Column("Country", lambda row: row[0] or "unknown", 9, "bold"),
+    Column("Type", lambda row: row[1] if row[1] is not None else "unknown", 18),
     Column("Numbers", lambda row: f"{row[2]:,}" if row[2] else "", 10),
     Column("Each", lambda row: _money(row[3]) if row[1] != "" else "", 10),
     Column("A month", lambda row: _money(row[4]), 14),
@@ -227,13 +230,13 @@ _COSTS = (
 
 
 def _money(amount: Decimal | None) -> str:
-    return "not known" if amount is None else f"{amount:,.2f}"
+    return "unknown" if amount is None else f"{amount:,.2f}"
 
 
 def _table(columns: Sequence[Column], rows: Iterable[object], *, header: bool = True) -> Table:
     table = _empty_table(header=header, expand=True)
     for column in columns:
-        folds = column.whole or column.width is not None
+        folds = column.folds or column.width is not None
         table.add_column(
             column.title,
             width=column.width,

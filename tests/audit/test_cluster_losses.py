@@ -116,7 +116,7 @@ async def test_all_workers_die(cluster, redis, store):
     assert "all workers of the Dask cluster" in lines[0]
     assert "waiting 2 s for a new one" in lines[0]
     assert lines[1].startswith("Error: stopped: all workers of the Dask cluster")
-    assert "--resume goes on" in lines[1]
+    assert "--resume continues" in lines[1]
 
 
 @pytest.mark.exhaustive
@@ -142,7 +142,7 @@ async def test_the_scheduler_ends(cluster, redis, store):
     assert lines[0].startswith("Error: stopped: the Dask ")
     assert f"at {cluster.address} " in lines[0]
     assert "start " in lines[0]
-    assert "--resume goes on" in lines[0]
+    assert "--resume continues" in lines[0]
     assert "_take" not in lines[0]
 
 

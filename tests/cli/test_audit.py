@@ -80,7 +80,7 @@ def test_exit_codes(lcphone, lcphone_sandbox, store, tmp_path):
     lcphone_sandbox.faults.append(Fault(status=401, body=refused))
     done = lcphone.run(*run, "a", "b", "c", "d")
     assert done.code == 4
-    assert "--resume goes on" in done.err
+    assert "--resume continues" in done.err
     missing = str(tmp_path / "no" / "store")
     assert lcphone.run("audit", "run", "a", "--store", missing).code == 6
 
@@ -131,7 +131,7 @@ def test_interrupted(lcphone, lcphone_sandbox, store, how, code):
         time.sleep(0.5)
         process.send_signal(how)
         assert process.wait(20) == code
-        assert b"--resume goes on" in process.stderr.read()
+        assert b"--resume continues" in process.stderr.read()
     lcphone_sandbox.faults.clear()
     done = lcphone.run("audit", "run", "--resume", "--store", store, "--json")
     assert done.lines[0]["coverage"] == {"complete": 3}
@@ -265,7 +265,7 @@ def test_findings_and_costs(lcphone, taken, tmp_path):
     found = lcphone.run("audit", "findings", "--store", taken, "--rules", str(rules), "--json")
     assert [one["location_id"] for one in found.lines if one["rule"] == "any"] == ["a", "b"]
     costs = lcphone.run("audit", "costs", "--store", taken)
-    assert "not known" in costs.out
+    assert "unknown" in costs.out
     assert "no calls, texts" in costs.out
     lines = lcphone.run("audit", "costs", "--store", taken, "--json").lines
     assert lines[0] == {
@@ -402,7 +402,7 @@ def test_help_needs_no_extra(bare):
         check=False,
     )
     assert done.returncode == 0
-    assert "Exit codes: 0 all was seen" in " ".join(done.stdout.split())
+    assert "Exit codes: 0 everything was seen" in " ".join(done.stdout.split())
 
 
 @pytest.mark.exhaustive

@@ -82,7 +82,7 @@ def test_a_number_that_no_search_shows(lcphone, lcphone_sandbox):
     """Is not bought without a person's word, since what it is and costs is not known."""
     lcphone_sandbox.stock.take(LOCAL)
     refused = lcphone.run("buy", LOCAL, "--yes")
-    assert "not known" in refused.err
+    assert "unknown" in refused.err
     assert "no search shows this number" in refused.err.splitlines()[-1]
     assert refused.code == 1
 

@@ -136,5 +136,5 @@ def test_a_user_without_a_home(monkeypatch):
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", unknown)
-    with pytest.raises(click.ClickException, match=r"there is no home: .* --journal"):
+    with pytest.raises(click.ClickException, match=r"there is no home folder: .* --journal"):
         user_folder()

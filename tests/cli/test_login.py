@@ -311,7 +311,7 @@ def test_a_login_is_not_replaced_without_a_word(outside, app, journal):
     kept = {path: path.read_text() for path in kept_files(journal)}
     for arguments in (["--client-id", "app-1"], []):
         refused = outside.run("login", *arguments, given=app.oauth.authorize("loc2"))
-        assert "say --replace" in refused.complaint
+        assert "add --replace" in refused.complaint
     assert {path: path.read_text() for path in kept_files(journal)} == kept
     assert len(app.oauth.ledger) == 1
     code = app.oauth.authorize("loc2")
@@ -345,7 +345,7 @@ def test_a_file_that_holds_no_login(outside, journal, text):
     (login,) = (path for path in kept_files(journal) if path.name.endswith(".login.json"))
     login.write_text(text)
     refused = outside.run("pools", "--location", "loc1")
-    assert f"{login} holds no login: run `lcphone login` again" in refused.complaint
+    assert f"{login} has no valid login: run `lcphone login` again" in refused.complaint
     assert login.read_text() == text
     assert outside.run("login", given=TOKEN).code == 0
 
@@ -380,7 +380,7 @@ def test_a_location_s_code_as_an_agency_s(outside, app, journal, option):
     app.faults.append(Fault(operation="token", status=200, body=body))
     code = app.oauth.authorize("loc1")
     refused = outside.run("login", "--client-id", "app-1", *option, given=code)
-    assert "the code is of location loc1, not of an agency" in refused.complaint
+    assert "the code belongs to location loc1, not to an agency" in refused.complaint
     assert {path.suffix for path in kept_files(journal)} == {".lock"}
     unseen(app, refused)
 
@@ -400,7 +400,7 @@ def test_another_agency_s_code(outside, app, journal):
     """Refuses an agency's code where another agency was named, and keeps nothing."""
     code = app.oauth.authorize()
     refused = outside.run("login", "--client-id", "app-1", "--company", "other", given=code)
-    assert f"the code is of agency {COMPANY}, not of other" in refused.complaint
+    assert f"the code belongs to agency {COMPANY}, not to other" in refused.complaint
     assert {path.suffix for path in kept_files(journal)} == {".lock"}
 
 
@@ -411,7 +411,7 @@ def test_tokens_of_an_agency_where_none_was_named(outside, app):
     body = {"access_token": "a", "refresh_token": "r", "locationId": "", "userType": "Company"}
     app.faults.append(Fault(operation="token", status=200, body={**body, "companyId": COMPANY}))
     kept = outside.run("login", "--client-id", "app-1", given=code)
-    assert f"It is of agency {COMPANY}" in kept.err
+    assert f"It belongs to agency {COMPANY}" in kept.err
     assert outside.run("whoami", "--json").lines[0]["kind"] == "an agency's token"
 
 
@@ -423,8 +423,12 @@ def granted(app, **fields):
 
 
 DOUBTFUL = [
-    (["--company", COMPANY], {}, "does not say that the code is of agency company-1"),
-    (["--company", COMPANY, "--agency"], {}, "does not say that the code is of agency company-1"),
+    (["--company", COMPANY], {}, "does not confirm that the code belongs to agency company-1"),
+    (
+        ["--company", COMPANY, "--agency"],
+        {},
+        "does not confirm that the code belongs to agency company-1",
+    ),
     (["--agency"], {}, "name the agency with --company"),
     (["--agency"], {"userType": "Company"}, "name the agency with --company"),
     ([], {"userType": "Company"}, "name the agency with --company"),
@@ -478,7 +482,7 @@ def test_a_person_says_whose_tokens_they_are(outside, app, journal, answer, kept
         question=b"authorization: ",
         then=[(b"? [y/N]:", answer)],
     )
-    assert "Are they of agency company-1?" in terminal
+    assert "Do they belong to agency company-1?" in terminal
     assert ended == (0 if kept else 1)
     assert any(path.name.endswith(".login.json") for path in kept_files(journal)) == kept
     assert "a-token" not in terminal
