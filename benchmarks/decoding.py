@@ -24,7 +24,7 @@ from lcphone_async import ActiveNumber, NumberType
 from lcphone_async._wire import responses
 from lcphone_async._wire.names import camel
 from lcphone_async._wire.requests import Request
-from lcphone_async._wire.responses import Answer
+from lcphone_async._wire.responses import Response
 
 REQUEST = Request("GET", "", "", "location", "")
 
@@ -111,8 +111,8 @@ def main(*, short: bool) -> None:
 
     seconds = in_turns(
         {
-            "ours": lambda: responses.active_numbers(REQUEST, Answer(200, {}, body), 0),
-            "ours, RFC 2822": lambda: responses.active_numbers(REQUEST, Answer(200, {}, live), 0),
+            "ours": lambda: responses.active_numbers(REQUEST, Response(200, {}, body), 0),
+            "ours, RFC 2822": lambda: responses.active_numbers(REQUEST, Response(200, {}, live), 0),
             "orjson": lambda: orjson.loads(body),
             "pydantic": lambda: PageInPydantic.model_validate_json(body),
             "cattrs": with_cattrs,

@@ -18,7 +18,7 @@ from _service import raw_service
 from lcphone_async import LCPhoneClient, RateLimiter
 from lcphone_async._wire import responses
 from lcphone_async._wire.requests import Request
-from lcphone_async._wire.responses import Answer
+from lcphone_async._wire.responses import Response
 
 GOAL = 1.25
 BUDGET = 10**6  # requests in 10 s, so that nobody waits
@@ -38,7 +38,7 @@ async def bare(session: aiohttp.ClientSession, url: str, calls: int) -> None:
     parameters = {"countryCode": "US", "numberTypes": "local,tollFree"}
     for _ in range(calls):
         async with session.get(f"{url}{PATH}", params=parameters, headers=HEADERS) as response:
-            answer = Answer(response.status, response.headers, await response.read())
+            answer = Response(response.status, response.headers, await response.read())
         responses.available_numbers(REQUEST, answer)
 
 

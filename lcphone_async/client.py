@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from . import _wire
-from ._http.body import understood
+from ._http.body import decoded
 from ._http.calls import Calls
 from ._http.options import ClientOptions, PurchaseOptions
 from ._http.retry import RetryPolicy
@@ -45,7 +45,7 @@ from .models import (
 
 if TYPE_CHECKING:
     from ._wire.requests import Request
-    from ._wire.responses import Answer
+    from ._wire.responses import Response
 
 _DEFAULT_NUMBER_TYPES = ("local", "tollFree")
 _PAYMENT = {"payment_intent_id", "stripe_account_id", "payment_method_id"}
@@ -251,7 +251,7 @@ class LCPhoneClient:
             include_rcs_sender_ids=include_rcs_sender_ids,
         )
         answer = await self._calls.send(request)
-        return await understood(_wire.responses.active_numbers, request, answer, page)
+        return await decoded(_wire.responses.active_numbers, request, answer, page)
 
     async def search_available(
         self,
@@ -482,7 +482,7 @@ class LCPhoneClient:
         """The number pools of a location."""
         request = requests.number_pools(location_id)
         answer = await self._calls.send(request)
-        return await understood(_wire.responses.number_pools, request, answer)
+        return await decoded(_wire.responses.number_pools, request, answer)
 
     def locations(
         self,
@@ -587,10 +587,10 @@ class LCPhoneClient:
             what = f"unclosed {self!r}: use it in `async with`, or await its close()"
             warnings.warn(what, ResourceWarning, source=self, stacklevel=2)
 
-    async def _send(self, request: Request) -> Answer:
+    async def _send(self, request: Request) -> Response:
         """The answer to a request of a walk, which keeps its client: token sources need that."""
         return await self._calls.send(request)
 
     async def _available_numbers(self, request: Request) -> AvailableNumbers:
         answer = await self._calls.send(request)
-        return await understood(_wire.responses.available_numbers, request, answer)
+        return await decoded(_wire.responses.available_numbers, request, answer)

@@ -43,7 +43,7 @@ from lcphone_async import (
     TransportError,
     UnprocessableError,
 )
-from lcphone_async.sandbox.inventory.generator import Grower
+from lcphone_async.sandbox.inventory.generator import NumberGenerator
 from lcphone_async.sandbox.inventory.stock import Stock, Wanted
 
 SEED, COMPANY, APP = 9, "company", {"client_id": "app", "client_secret": "secret"}
@@ -117,7 +117,7 @@ class Books:
 
 def listed(seed: int, location_id: str, count: int) -> list[str]:
     """The first numbers of a location."""
-    grower = Grower(seed, location_id)
+    grower = NumberGenerator(seed, location_id)
     return [grower.phone_number(index) for index in range(count)]
 
 

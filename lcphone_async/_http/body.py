@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from multidict import MultiMapping
 
     from .._wire.requests import Request
-    from .._wire.responses import Answer
+    from .._wire.responses import Response
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,10 +59,10 @@ async def read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-async def understood(
-    read: Callable[Concatenate[Request, Answer, P], T],
+async def decoded(
+    read: Callable[Concatenate[Request, Response, P], T],
     request: Request,
-    answer: Answer,
+    answer: Response,
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:

@@ -21,13 +21,13 @@ from ..errors import (
     DailyQuotaExhaustedError,
     TransportError,
 )
-from .body import understood
-from .circuit import Circuit
+from .body import decoded
+from .circuit import CircuitBreaker
 from .retry import RetryPolicy, call_with_retries
 
 if TYPE_CHECKING:
     from .._wire.requests import Request
-    from .._wire.responses import Answer
+    from .._wire.responses import Response
     from ..limiter.registry import Limiter
     from ..models import RateLimitStatus
     from .transport import Transport
@@ -63,7 +63,7 @@ class Calls:
         self._tokens = tokens
         self._transport = transport
         self._limiter = limiter
-        self._circuit = Circuit(retry.failure_budget)
+        self._circuit = CircuitBreaker(retry.failure_budget)
         self._retry = retry
         self._closed = False
         self._under_way: set[asyncio.Timeout] = set()
@@ -96,7 +96,7 @@ class Calls:
 
     async def send(
         self, request: Request, tries: Tries | None = None, tokens: TokenSource | None = None
-    ) -> Answer:
+    ) -> Response:
         """The answer to a request, after as many tries as it needs and may have.
 
         `tries` tells, also where it raises, whether the request may have been received; `tokens`
@@ -117,7 +117,7 @@ class Calls:
             if not self._under_way:
                 self._all_ended.set()
 
-    async def send_to_the_end(self, request: Request) -> Answer:
+    async def send_to_the_end(self, request: Request) -> Response:
         """The same for an answer that must not be lost: `close` does not end it."""
         self.check_open(request)
         return await self._tried(request, Tries(), None)
@@ -133,11 +133,13 @@ class Calls:
         while self._under_way:
             await self._all_ended.wait()
 
-    async def _tried(self, request: Request, tries: Tries, tokens: TokenSource | None) -> Answer:
+    async def _tried(self, request: Request, tries: Tries, tokens: TokenSource | None) -> Response:
         attempt = partial(self._attempt, request, tries, tokens)
         return await call_with_retries(attempt, self._retry, repeatable=request.repeatable)
 
-    async def _attempt(self, request: Request, tries: Tries, tokens: TokenSource | None) -> Answer:
+    async def _attempt(
+        self, request: Request, tries: Tries, tokens: TokenSource | None
+    ) -> Response:
         if request.scope is None:
             return await self._answer(request, None, tries)
         source = self._tokens if tokens is None else tokens
@@ -154,11 +156,11 @@ class Calls:
             raise refusal
         return await self._answer(request, other, tries)
 
-    async def _answer(self, request: Request, token: Secret | None, tries: Tries) -> Answer:
-        self._circuit.check(request)  # before there is a slot to wait for
+    async def _answer(self, request: Request, token: Secret | None, tries: Tries) -> Response:
+        self._circuit.raise_if_open(request)  # before there is a slot to wait for
         try:
             async with self._limiter.slot(request.location_id, learns=True) as slot:
-                self._circuit.admit(request)
+                self._circuit.acquire_probe(request)
                 if tries.before_each is not None:
                     await tries.before_each()
                 answer = await self._logged(request, token, tries)
@@ -170,20 +172,20 @@ class Calls:
         except DailyQuotaExhaustedError as error:  # the limiter knows no calls
             raise evolve(error, method=request.method, path=request.path) from None
         except TransportError as error:
-            self._circuit.learn(error)
+            self._circuit.record(error)
             raise
         if status is None:
-            self._circuit.learn()
+            self._circuit.record()
             return answer
-        refusal = await understood(
+        refusal = await decoded(
             _wire.errors.error_of, request, evolve(answer, status=status), token
         )
         tries.in_doubt = _wire.errors.is_in_doubt(refusal)
         tries.is_refused = not tries.in_doubt
-        self._circuit.learn(refusal)
+        self._circuit.record(refusal)
         raise refusal
 
-    async def _logged(self, request: Request, token: Secret | None, tries: Tries) -> Answer:
+    async def _logged(self, request: Request, token: Secret | None, tries: Tries) -> Response:
         tries.count += 1
         tries.in_doubt = True
         now = asyncio.get_running_loop().time

@@ -1,4 +1,4 @@
-"""Whether to send at all: the tries of a client that may fail have a budget."""
+"""Circuit breaker: stops sending when the failure budget of a client is spent."""
 
 from __future__ import annotations
 
@@ -24,73 +24,71 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("lcphone_async")
 
-# A try that is answered makes up for so many that failed: one bad location, whose every call fails
-# as often as it may be tried, closes the way to no others.
-_MADE_UP_FOR = 10
+# A response makes up for this many failures, so that one location whose calls all fail as often as
+# they may be tried does not open the circuit for the others.
+_FAILURES_PER_RESPONSE = 10
 
-# Seconds. Where many answers fail though the service is there, the first may: another comes soon.
-_PAUSE = 2.0
+# Seconds between probes. Short, since a single probe may meet one of the remaining failures.
+_PROBE_INTERVAL = 2.0
 
 
 @define(eq=False)
-class Circuit:
-    """Opens when a whole budget of tries failed that no answer made up for; then it sends nothing.
+class CircuitBreaker:
+    """Circuit breaker of a client: it opens when the failure budget is spent.
 
-    While it is open one request goes ahead after each pause; the first answer closes it.
+    Each failed try spends one unit of the budget, and a response earns up to ten back. While the
+    circuit is open, one request passes as a probe every two seconds, and the first response closes
+    the circuit.
     """
 
-    budget: int
+    failure_budget: int
     _left: int = field(init=False)
-    """Failures that it still takes; none while it is open."""
-    _next_try: float = field(default=0.0, init=False)
+    """Failures that are left until it opens; 0 while it is open."""
+    _next_probe: float = field(default=0.0, init=False)
     _reason: str = field(default="", init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._left = self.budget
+        self._left = self.failure_budget
 
-    def check(self, request: Request) -> None:
-        """Raises `CircuitOpenError` while nothing may be sent."""
+    def raise_if_open(self, request: Request) -> None:
+        """Raises `CircuitOpenError` if the circuit is open and no probe is due."""
         if self._left:
             return
-        wait = self._next_try - asyncio.get_running_loop().time()
+        wait = self._next_probe - asyncio.get_running_loop().time()
         if wait > 0:
             tenths = math.ceil(10 * wait) / 10
             raise CircuitOpenError(request.method, request.path, self._reason, tenths)
 
-    def admit(self, request: Request) -> None:
-        """The same for a request that is sent now: while open, no other is until the next pause."""
+    def acquire_probe(self, request: Request) -> None:
+        """Like `raise_if_open`, and makes the request the probe if the circuit is open."""
         if self._left:
             return
-        self.check(request)
-        self._pause()
+        self.raise_if_open(request)
+        self._schedule_probe()
 
-    def learn(self, error: LCPhoneError | None = None) -> None:
-        """Takes in what became of a request: an answer, or how it failed."""
+    def record(self, error: LCPhoneError | None = None) -> None:
+        """Record the outcome of a request: a response, or the error that it failed with."""
         if isinstance(error, ClientClosedError | LocalResourceError):
-            return  # which says nothing of the service
+            return  # these tell nothing about the service
         if error is not None and is_outage(error):
-            self._failed(error)
+            self._record_failure(error)
         elif not self._left:
-            _logger.warning("the service answers again: all calls are sent")
-            self._left = self.budget
+            _logger.warning("circuit closed: the service responds again")
+            self._left = self.failure_budget
         else:
-            self._left = min(self._left + _MADE_UP_FOR, self.budget)
+            self._left = min(self._left + _FAILURES_PER_RESPONSE, self.failure_budget)
 
-    def _failed(self, error: LCPhoneError) -> None:
+    def _record_failure(self, error: LCPhoneError) -> None:
         self._reason = _reason(error)
         if not self._left:
             return
         self._left -= 1
         if not self._left:
-            self._pause()
-            _logger.warning(
-                "the service seems to be down, it is asked every %g s from now on: %s",
-                _PAUSE,
-                self._reason,
-            )
+            self._schedule_probe()
+            _logger.warning("circuit open; probing every %g s: %s", _PROBE_INTERVAL, self._reason)
 
-    def _pause(self) -> None:
-        self._next_try = asyncio.get_running_loop().time() + _PAUSE
+    def _schedule_probe(self) -> None:
+        self._next_probe = asyncio.get_running_loop().time() + _PROBE_INTERVAL
 
 
 def _reason(error: LCPhoneError) -> str:

@@ -15,7 +15,7 @@ from .._internal.tasks import LastingTask, OwnTasks
 from .._wire import token_requests
 from ..auth.sources import TokenSource
 from ..errors import APIError, AuthorizationLostError, ClientClosedError, ResponseFormatError
-from .body import understood
+from .body import decoded
 from .calls import Calls
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class ClientTokenService:
         """The first tokens of an installation. A code is good once: it is not sent again."""
         request = token_requests.exchange(self.api_version, client_id, client_secret, code, **more)
         answer = await self.calls.send(request)
-        return await understood(_wire.token_responses.grant, request, answer)
+        return await decoded(_wire.token_responses.grant, request, answer)
 
     async def reconnect(
         self, client_id: str, client_secret: str, location_id: str | None, company_id: str | None
@@ -101,14 +101,14 @@ class ClientTokenService:
             token_requests.reconnect(client_id, client_secret, location_id, company_id)
         )
         answer = await self.calls.send_to_the_end(request)
-        code = await understood(_wire.token_responses.authorization_code, request, answer)
+        code = await decoded(_wire.token_responses.authorization_code, request, answer)
         user_type = "Location" if location_id else "Company"
         more = {"redirect_uri": None, "user_type": user_type}
         request = self._here(
             token_requests.exchange(self.api_version, client_id, client_secret, code, **more)
         )
         answer = await self.calls.send_to_the_end(request)
-        return await understood(_wire.token_responses.grant, request, answer)
+        return await decoded(_wire.token_responses.grant, request, answer)
 
     async def location_token(self, company_id: str, location_id: str, agency: TokenSource) -> Grant:
         """A token of the location, for one of the agency."""
@@ -116,7 +116,7 @@ class ClientTokenService:
             token_requests.location_token(self.api_version, company_id, location_id)
         )
         answer = await self.calls.send(request, tokens=agency)
-        return await understood(_wire.token_responses.grant, request, answer)
+        return await decoded(_wire.token_responses.grant, request, answer)
 
     async def close(self) -> None:
         """Gives what was started its time to end, and then ends it."""
@@ -131,7 +131,7 @@ class ClientTokenService:
                 raise
             refusal = AuthorizationLostError(str(error), error.status)
         else:
-            return await understood(_wire.token_responses.grant, request, answer)
+            return await decoded(_wire.token_responses.grant, request, answer)
         raise refusal
 
     def _here(self, request: Request) -> Request:

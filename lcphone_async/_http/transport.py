@@ -20,7 +20,7 @@ from .._internal import checks
 from .._internal.secrets import Secret, SecretBytes
 from .._version import __version__
 from .._wire.requests import Request
-from .._wire.responses import Answer
+from .._wire.responses import Response
 from ..errors import (
     AnswerTooLargeError,
     ClientClosedError,
@@ -116,7 +116,7 @@ class Transport:
         connector = self._session.connector
         return min(filter(None, (connector.limit, connector.limit_per_host)), default=None)
 
-    async def send(self, request: Request, token: str | None) -> Answer:
+    async def send(self, request: Request, token: str | None) -> Response:
         """The service's answer, read whole, whatever its status.
 
         Raises `TransportError`, or what is under it.
@@ -150,7 +150,7 @@ class Transport:
         # aiohttp's own errors hold the URL with its query here, or the headers with the token.
         raise failure(request.method, request.path, reason)
 
-    async def _send(self, request: Request, token: str | None) -> Answer:
+    async def _send(self, request: Request, token: str | None) -> Response:
         session = self._open_session(request)
         target = f"{request.base_url or self.base_url}{request.path}"
         if request.query:
@@ -170,7 +170,7 @@ class Transport:
             middlewares=(*self._middlewares, _Attempts()),
         ) as response:
             body = await read_whole(response, self._max_body_size)
-            return Answer(response.status, response.headers, body)
+            return Response(response.status, response.headers, body)
 
     def _proxy_for(self, url: URL) -> URL | None:
         try:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from .. import _wire
-from .._http.body import understood
+from .._http.body import decoded
 from ..errors import APIError, IncompleteListError, RepeatedPageError, ResponseFormatError
 from ..models import Location
 
 if TYPE_CHECKING:
     from .._wire.requests import Request
-    from .._wire.responses import Answer
+    from .._wire.responses import Response
     from .._wire.token_requests import LocationsQuery
     from .._wire.token_responses import LocationsPage
 
-Send = Callable[["Request"], Awaitable["Answer"]]
+Send = Callable[["Request"], Awaitable["Response"]]
 
 # As for numbers: see `_paging.py`.
 _MOST_STALE_PAGES = 2
@@ -169,4 +169,4 @@ async def _counts_all(send: Send, walk: LocationsWalk) -> bool:
 async def _page(send: Send, query: LocationsQuery, start: str) -> LocationsPage:
     request = query.page(start)
     answer = await send(request)
-    return await understood(_wire.token_responses.locations, request, answer)
+    return await decoded(_wire.token_responses.locations, request, answer)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from .. import _wire
-from .._http.body import understood
+from .._http.body import decoded
 from .._internal.tasks import OwnTasks
 from ..errors import IncompleteListError, RepeatedPageError
 from ..models import ActiveNumber, ActiveNumbersPage
 
 if TYPE_CHECKING:
     from .._wire.requests import Request
-    from .._wire.responses import Answer
+    from .._wire.responses import Response
 
 # Without `total` pages are asked for on the chance that they exist; few of them at a time.
 _MAX_AHEAD_WITHOUT_TOTAL = 4
@@ -225,7 +225,7 @@ class Walk:
 
 
 async def walk_pages(
-    send: Callable[[Request], Coroutine[Any, Any, Answer]],
+    send: Callable[[Request], Coroutine[Any, Any, Response]],
     request: Callable[[int, int], Request],
     walk: Walk,
     prefetch: Callable[[Pace], int],
@@ -237,10 +237,10 @@ async def walk_pages(
     """
     now = asyncio.get_running_loop().time
     pace = Pace(_USUAL_USE * walk.page_size)
-    answers: deque[asyncio.Task[Answer]] = deque()
+    answers: deque[asyncio.Task[Response]] = deque()
     asked = 0
 
-    async def fetch(index: int) -> Answer:
+    async def fetch(index: int) -> Response:
         began = now()
         answer = await send(request(index, walk.asks_for))
         pace.answered(now() - began)
@@ -261,7 +261,7 @@ async def walk_pages(
             answer = await answers.popleft()
             began = now()
             page = walk.accept(
-                await understood(
+                await decoded(
                     _wire.responses.active_numbers, request(index, walk.asks_for), answer, index
                 )
             )

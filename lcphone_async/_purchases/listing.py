@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from .. import _wire
-from .._http.body import understood
+from .._http.body import decoded
 from .._http.calls import Calls
 from .._internal import checks
 from .._lists.walk import Walk, walk_pages
@@ -63,7 +63,7 @@ async def find_available(
         last_part=checks.national_digits(phone_number),
     )
     answer = await calls.send(search)
-    found = await understood(_wire.responses.available_numbers, search, answer)
+    found = await decoded(_wire.responses.available_numbers, search, answer)
     numbers = tuple(each for each in found.numbers if each.phone_number == phone_number)
     if not numbers:
         raise NumberUnavailableError(

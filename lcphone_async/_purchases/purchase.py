@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from attrs import define, evolve, field, frozen
 
 from .. import _wire
-from .._http.body import understood
+from .._http.body import decoded
 from .._http.calls import Calls, Tries
 from .._internal.tasks import OwnTasks
 from ..errors import (
@@ -275,7 +275,7 @@ class Purchases:
         request = wanted.request
         try:
             answer = await self.calls.send(request, tries)
-            return await understood(_wire.responses.purchase, request, answer)
+            return await decoded(_wire.responses.purchase, request, answer)
         except JournalUnavailableError as error:
             if not tries.is_refused:
                 raise

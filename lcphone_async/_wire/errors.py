@@ -28,7 +28,7 @@ from ..errors import (
 )
 from .headers import rate_limit, retry_after
 from .requests import Request
-from .responses import Answer, decode_json, describe
+from .responses import Response, decode_json, describe
 
 _MAX_MESSAGE = 500
 
@@ -181,7 +181,7 @@ def is_final_refusal(error: APIError) -> bool:
     return is_about_access and bool(_ACCESS.search(says))
 
 
-def error_of(request: Request, answer: Answer, token: str | None) -> APIError:
+def error_of(request: Request, answer: Response, token: str | None) -> APIError:
     """The error that an answer outside 200 to 299 is; its text holds no secret."""
     answer = evolve(answer, body=answer.body[:_LONGEST_BODY])
     body = _object(answer.body)
@@ -244,7 +244,7 @@ def is_invalid_grant(error: APIError) -> bool:
     return is_refusal and bool(_INVALID_GRANT.search(says))
 
 
-def _class_of(request: Request, answer: Answer, says: str) -> type[APIError]:
+def _class_of(request: Request, answer: Response, says: str) -> type[APIError]:
     status = answer.status
     if status == HTTPStatus.NOT_FOUND and _NOT_CONNECTED.search(says):
         return PhoneSystemNotConnectedError
@@ -267,7 +267,7 @@ def _is_gone(status: int, says: str) -> bool:
     return status in {HTTPStatus.CONFLICT, HTTPStatus.GONE}
 
 
-def _messages(body: Mapping[str, Any], answer: Answer) -> tuple[str | None, list[str]]:
+def _messages(body: Mapping[str, Any], answer: Response) -> tuple[str | None, list[str]]:
     """The body's key that holds a message, and its texts; else what the body seems to be."""
     for name in _MESSAGES:
         told = body.get(name)
@@ -286,7 +286,7 @@ def _says(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _hint(request: Request, answer: Answer, body: Mapping[str, Any], message: str) -> str | None:
+def _hint(request: Request, answer: Response, body: Mapping[str, Any], message: str) -> str | None:
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
         return "redirects are not followed: set base_url to where the service is"
     if isinstance(account_status := body.get("accountStatus"), str):
@@ -301,7 +301,7 @@ def _hint(request: Request, answer: Answer, body: Mapping[str, Any], message: st
     return found and found.format(scope=request.scope, what=what, kinds=_KINDS[of_agency])
 
 
-def _wait(answer: Answer, error_class: type[APIError]) -> float | None:
+def _wait(answer: Response, error_class: type[APIError]) -> float | None:
     """Seconds to wait: what the service asks for, or after a 429 one whole limit interval.
 
     Of a spent day that is when it resets; an interval would not do.
@@ -334,7 +334,7 @@ def _object(body: bytes) -> Mapping[str, Any]:
 
 
 def _extra(
-    answer: Answer, body: Mapping[str, Any], told_as: str | None, secrets: Iterable[str]
+    answer: Response, body: Mapping[str, Any], told_as: str | None, secrets: Iterable[str]
 ) -> dict[str, Any]:
     """The body's keys that the error has no field for."""
     if len(answer.body) > _LONGEST_EXTRA:

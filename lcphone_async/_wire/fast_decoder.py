@@ -33,7 +33,7 @@ _AWARE_DATE: Any = Annotated[real_datetime(), msgspec.Meta(tz=True)]
 _SOME_TEXT = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class QuickReader(Generic[T]):
+class FastDecoder(Generic[T]):
     """Reads a model from an answer's bytes, bare or as v3 wraps it.
 
     `expected` are names on the wire without which it leaves an answer to the slow way.

@@ -22,7 +22,7 @@ from ..models import (
     Purchase,
 )
 from .converter import MismatchError, kind, structure
-from .fast_decoder import QuickReader
+from .fast_decoder import FastDecoder
 from .names import ENVELOPE
 from .requests import Request
 
@@ -50,12 +50,12 @@ _FAILED = {"error", "fail", "failed", "failure"}
 # A successful response has one of these keys, or a list as `data`.
 _CONTENT = {"numbers", "phoneNumbers", "pools", "numberPools", "locations", "number", "id"}
 
-_PAGES = QuickReader(ActiveNumbersPage, "numbers", "page")
-_SEARCHES = QuickReader(AvailableNumbers, "numbers")
+_PAGES = FastDecoder(ActiveNumbersPage, "numbers", "page")
+_SEARCHES = FastDecoder(AvailableNumbers, "numbers")
 
 
 @attrs.frozen
-class Answer:
+class Response:
     """What came back for a `Request`: a whole HTTP response."""
 
     status: int
@@ -74,7 +74,7 @@ class _Found:
     around: str
 
 
-def stated_error(answer: Answer) -> int | None:
+def stated_error(answer: Response) -> int | None:
     """The status of a response with an error status, or with a body that says that it is one.
 
     A response with status 200 may say `statusCode: 500`, or just `status: error`, also within
@@ -104,7 +104,7 @@ def stated_error(answer: Answer) -> int | None:
     return answer.status if has_failed or _has_only_an_error(levels) else None
 
 
-def number_pools(request: Request, answer: Answer) -> list[NumberPool]:
+def number_pools(request: Request, answer: Response) -> list[NumberPool]:
     """The pools, from `{success, data, total}`, a bare list, `pools` or `numberPools`."""
 
     def read(document: Any) -> list[NumberPool]:
@@ -114,7 +114,7 @@ def number_pools(request: Request, answer: Answer) -> list[NumberPool]:
     return _read(request, answer, read)
 
 
-def active_numbers(request: Request, answer: Answer, page: int) -> ActiveNumbersPage:
+def active_numbers(request: Request, answer: Response, page: int) -> ActiveNumbersPage:
     """One page of active numbers; a page that does not say which it is, is the one asked for."""
 
     def read(document: Any) -> ActiveNumbersPage:
@@ -131,7 +131,7 @@ def active_numbers(request: Request, answer: Answer, page: int) -> ActiveNumbers
     return _read_quickly(request, answer, read, _PAGES)
 
 
-def available_numbers(request: Request, answer: Answer) -> AvailableNumbers:
+def available_numbers(request: Request, answer: Response) -> AvailableNumbers:
     """What a search found."""
 
     def read(document: Any) -> AvailableNumbers:
@@ -143,7 +143,7 @@ def available_numbers(request: Request, answer: Answer) -> AvailableNumbers:
     return _read_quickly(request, answer, read, _SEARCHES)
 
 
-def purchase(request: Request, answer: Answer) -> Purchase:
+def purchase(request: Request, answer: Response) -> Purchase:
     """The purchase, from v3's slim record or from 2021-07-28's account record."""
 
     def read(document: Any) -> Purchase:
@@ -207,7 +207,7 @@ def describe(body: bytes) -> str:
 
 def _read(
     request: Request,
-    answer: Answer,
+    answer: Response,
     read: Callable[[Any], T],
     decode: Callable[[bytes], Any] = decode_json,
 ) -> T:
@@ -219,7 +219,7 @@ def _read(
 
 
 def _read_quickly(
-    request: Request, answer: Answer, read: Callable[[Any], T], quick: QuickReader[T]
+    request: Request, answer: Response, read: Callable[[Any], T], quick: FastDecoder[T]
 ) -> T:
     """`_read`, but only for what the quick reader leaves to it."""
     model = quick.read(answer.body)

@@ -17,7 +17,7 @@ from .converter import MismatchError, kind, structure
 from .legible import legible
 from .names import camel
 from .requests import Request
-from .responses import Answer, decode_json
+from .responses import Response, decode_json
 from .responses import _read as read_answer
 
 # A hundred years: a longer life is a mistake, and may be no date any more.
@@ -43,7 +43,7 @@ class LocationsPage:
     """v3: where the next page starts."""
 
 
-def grant(request: Request, answer: Answer) -> Grant:
+def grant(request: Request, answer: Response) -> Grant:
     """The tokens, from `access_token` or `accessToken`, bare or wrapped in `data`.
 
     Only the tokens themselves can be refused. A used refresh token may be lost with an answer that
@@ -79,7 +79,7 @@ def grant(request: Request, answer: Answer) -> Grant:
     return read_answer(request, answer, read, partial(_decoded, "access_token"))
 
 
-def authorization_code(request: Request, answer: Answer) -> str:
+def authorization_code(request: Request, answer: Response) -> str:
     """The code that `/oauth/reconnect` returns."""
 
     def read(document: Any) -> str:
@@ -89,7 +89,7 @@ def authorization_code(request: Request, answer: Answer) -> str:
     return read_answer(request, answer, read, partial(_decoded, "authorization_code"))
 
 
-def locations(request: Request, answer: Answer) -> LocationsPage:
+def locations(request: Request, answer: Response) -> LocationsPage:
     """A page, from `locations` and `count` or `items` and `pagination`."""
 
     def read(document: Any) -> LocationsPage:

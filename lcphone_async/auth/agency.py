@@ -9,7 +9,7 @@ from attrs import define
 
 from .._internal import checks
 from ..errors import LCPhoneError
-from .single_flight import Flight
+from .single_flight import SingleFlight
 from .sources import (
     ServiceOfSource,
     ServiceTokens,
@@ -28,7 +28,7 @@ from .tokens import TokenPair
 class _Place:
     """What is known of one location's token."""
 
-    flight: Flight[TokenPair]
+    flight: SingleFlight[TokenPair]
     pair: TokenPair | None = None
     is_refused: bool = False
     """Whether the service calls its access token invalid, so that another is to replace it."""
@@ -116,7 +116,7 @@ class AgencyTokens(ServiceTokens):
         return await self.token(location_id)
 
     def _place(self, location_id: str) -> _Place:
-        place = self._places.pop(location_id, None) or _Place(Flight(self._cooldown))
+        place = self._places.pop(location_id, None) or _Place(SingleFlight(self._cooldown))
         self._places[location_id] = place
         while len(self._places) > self._max:
             self._places.popitem(last=False)

@@ -16,7 +16,7 @@ from .._internal import checks
 from .._internal.secrets import Secret
 from ..errors import AuthorizationLostError, LCPhoneError, TokenUnavailableError
 from .refresh_mark import RefreshMark, lease_of, unmarked
-from .single_flight import Flight
+from .single_flight import SingleFlight
 from .sources import (
     ServiceOfSource,
     ServiceTokens,
@@ -94,7 +94,7 @@ class OAuthTokens(ServiceTokens):
         self._where = _named(self._store)
         super().__init__(ServiceOfSource.of(base_url, api_version))
         cooldown = checks.seconds("failure_cooldown", failure_cooldown)
-        self._flight: Flight[TokenPair] = Flight(cooldown)
+        self._flight: SingleFlight[TokenPair] = SingleFlight(cooldown)
         self._pair: TokenPair | None = None
         self._refused: str | None = None
         self._used_up: dict[str, AuthorizationLostError] = {}

@@ -20,7 +20,7 @@ Work = Callable[[TokenService], Coroutine[Any, Any, T]]
 
 
 @define(eq=False)
-class Flight(Generic[T]):
+class SingleFlight(Generic[T]):
     """Runs some work once at a time, and shares what comes of it.
 
     A failure counts for all who ask within `cooldown` seconds. One who waits may be cancelled, and

@@ -19,8 +19,8 @@ from .._internal.checks import seconds, whole_number
 from ..errors import CircuitOpenError
 from ..models import RateLimitStatus
 from .budget import Budget
-from .queue import Line, in_bulk
-from .registry import Windows
+from .queue import WaitQueue, in_bulk
+from .registry import WindowRegistry
 
 # What the service documents for each location.
 _MAX_REQUESTS, _PERIOD = 100, 10.0
@@ -54,7 +54,7 @@ class RateLimiter:
         daily_reserve: int = 0,
     ) -> None:
         new = partial(new_budget, max_requests, period, daily_reserve)
-        self._windows = Windows(lambda _: _Window(new()), new())
+        self._windows = WindowRegistry(lambda _: _Window(new()), new())
 
     def __repr__(self) -> str:
         return f"RateLimiter(max_requests={self.max_requests}, period={self.period})"
@@ -103,7 +103,7 @@ class Slot:
 
     __slots__ = ("_counts", "_expired", "_key", "_learns", "_number", "_window", "_windows")
 
-    def __init__(self, windows: Windows[_Window], key: str, *, learns: bool) -> None:
+    def __init__(self, windows: WindowRegistry[_Window], key: str, *, learns: bool) -> None:
         self._windows = windows
         self._key = key
         self._learns = learns
@@ -145,7 +145,7 @@ class _Window:
     """When each answer came whose slot is still taken, oldest first."""
     expired: int = 0
     """How many slots were free again so far."""
-    line: Line[_Grant] = field(factory=Line)
+    line: WaitQueue[_Grant] = field(factory=WaitQueue)
     waking: int = 0
     """How many were granted a slot and have not gone on yet."""
     timer: asyncio.TimerHandle | None = None

@@ -47,7 +47,7 @@ def in_bulk() -> bool:
 
 
 @define(eq=False)
-class Line(Generic[T]):
+class WaitQueue(Generic[T]):
     """Futures of those who wait; serving one is to give its future a result."""
 
     _others: deque[asyncio.Future[T]] = field(factory=deque)

@@ -60,7 +60,7 @@ class Window(Protocol):
 W = TypeVar("W", bound=Window)
 
 
-class Windows(Generic[W]):
+class WindowRegistry(Generic[W]):
     """Each key's window, made at its first use; idle ones go each time the count has doubled."""
 
     def __init__(self, make: Callable[[str], W], budget: Budget) -> None:

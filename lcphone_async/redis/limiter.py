@@ -16,7 +16,7 @@ from ..errors import (
 )
 from ..limiter.local import RateLimiter, new_budget
 from ..limiter.queue import in_bulk
-from ..limiter.registry import Windows
+from ..limiter.registry import WindowRegistry
 from ..models import RateLimitStatus
 from .window import Granted, Link, SharedWindow
 
@@ -68,7 +68,7 @@ class RedisRateLimiter:
             has_local_share=local_share is not None,
         )
         start = checks.text("prefix", prefix)
-        self._windows = Windows(lambda key: SharedWindow(link, start + key, new()), first)
+        self._windows = WindowRegistry(lambda key: SharedWindow(link, start + key, new()), first)
         self._local_share = local_share
         self._outage_wait = checks.seconds("outage_wait", outage_wait, zero=True)
 
@@ -124,7 +124,7 @@ class RedisSlot:
 
     def __init__(
         self,
-        windows: Windows[SharedWindow],
+        windows: WindowRegistry[SharedWindow],
         local_share: RateLimiter | None,
         key: str,
         *,

@@ -14,7 +14,7 @@ from redis.asyncio import Redis, RedisCluster
 
 from ..errors import BudgetUnavailableError
 from ..limiter.budget import Budget
-from ..limiter.queue import Line
+from ..limiter.queue import WaitQueue
 from ..models import RateLimitStatus
 from .server import Script, server_of, told, uncut
 
@@ -120,7 +120,7 @@ class SharedWindow:
     key: str
     budget: Budget
     learns: bool = False
-    _line: Line[Granted] = field(factory=Line)
+    _line: WaitQueue[Granted] = field(factory=WaitQueue)
     _next_number: int = 0
     _in_flight: dict[str, float] = field(factory=dict)
     """When each slot under way was granted, or its lease renewed."""
@@ -207,7 +207,7 @@ class SharedWindow:
         loop = self.link.come_here()
         if loop is not self._loop:
             self._loop, self._visiting = loop, None
-            self._line, self._news = Line(), asyncio.Event()
+            self._line, self._news = WaitQueue(), asyncio.Event()
             self._answered |= dict.fromkeys(self._in_flight, _now())
             self._in_flight.clear()
 

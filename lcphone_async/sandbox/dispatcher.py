@@ -12,7 +12,7 @@ from aiohttp import web
 from attrs import define, field
 
 from .clock import to_json
-from .faulty.injection import Trouble
+from .faulty.injection import FaultInjector
 from .faulty.list_changes import change_list
 from .faulty.rules import Faults
 from .inventory.location import Location
@@ -36,7 +36,7 @@ _PYTHONS: Final = ("python", "aiohttp")
 
 
 @define
-class Gateway:
+class Dispatcher:
     """Answers requests out of a state, within the limits."""
 
     state: State
@@ -46,14 +46,14 @@ class Gateway:
     faults: Faults
     wire: Wire
     is_strict: bool
-    trouble: Trouble = field(init=False)
+    injector: FaultInjector = field(init=False)
     budgets: dict[tuple[str, str], Budget] = field(factory=dict, init=False)
     """What was used of the limits, by app and location; an agency's location is empty."""
     _dice: Random = field(init=False)
 
-    @trouble.default
-    def _no_trouble(self) -> Trouble:
-        return Trouble(self.refuse)
+    @injector.default
+    def _new_injector(self) -> FaultInjector:
+        return FaultInjector(self.refuse)
 
     @_dice.default
     def _seeded(self) -> Random:
@@ -102,7 +102,7 @@ class Gateway:
             return act()
         location_id = operation.location_id(self.state, asked)
         struck = self.faults.strike(operation.name, location_id, self.clock())
-        return await self.trouble.through(
+        return await self.injector.through(
             struck, act, partial(change_list, self.state, location_id, self._now())
         )
 

@@ -17,7 +17,7 @@ from .._internal.tasks import finished
 from . import arguments
 from .clock import seconds, time_of_day
 from .control import Control
-from .dispatcher import Gateway, Handler
+from .dispatcher import Dispatcher, Handler
 from .faulty.rules import Fault, Faults
 from .hosts import Hosts
 from .inventory.generator import MAX_NUMBERS
@@ -132,7 +132,7 @@ class Sandbox:
     """What goes wrong from the start on; `faults` changes it."""
     _hosts: Hosts = field(init=False)
     _state: State = field(init=False)
-    _gateway: Gateway = field(init=False)
+    _dispatcher: Dispatcher = field(init=False)
     _traffic: Traffic = field(init=False, on_setattr=setters.NO_OP)
     _runner: web.AppRunner | None = field(default=None, init=False, on_setattr=setters.NO_OP)
     _is_starting: bool = field(default=False, init=False, on_setattr=setters.NO_OP)
@@ -147,14 +147,14 @@ class Sandbox:
         oauth = OAuth(self.oauth_app or OAuthSettings(), is_enforced, self.seed, self.clock)
         return State(self.seed, self.locations, self.numbers_per_location, oauth, self.list_lag)
 
-    @_gateway.default
-    def _new_gateway(self) -> Gateway:
+    @_dispatcher.default
+    def _new_dispatcher(self) -> Dispatcher:
         limits = Limits(self.max_requests, self.period, self.daily_quota)
         faults = Faults(self.seed, self.period)
         faults.extend(self._faults)
         tokens = Tokens(self.tokens, self._state.oauth)
         wire = Wire(self.profile)
-        return Gateway(self._state, tokens, limits, self.clock, faults, wire, self.strict)
+        return Dispatcher(self._state, tokens, limits, self.clock, faults, wire, self.strict)
 
     def __attrs_post_init__(self) -> None:
         self._traffic = Traffic(deque(maxlen=self.keep_requests), self.record)
@@ -180,7 +180,7 @@ class Sandbox:
     @property
     def faults(self) -> Faults:
         """What goes wrong; `append`, `remove` and `clear` change it at any time."""
-        return self._gateway.faults
+        return self._dispatcher.faults
 
     @property
     def ledger(self) -> list[LedgerEntry]:
@@ -195,7 +195,7 @@ class Sandbox:
     @property
     def profiles(self) -> list[str]:
         """The names of the wire's variants that are on."""
-        return self._gateway.wire.names
+        return self._dispatcher.wire.names
 
     @property
     def known_locations(self) -> list[Location]:
@@ -214,7 +214,7 @@ class Sandbox:
     def reset(self) -> None:
         """Go back to the start: inventories, stock, ledgers, tokens, limits, faults, requests."""
         self._state.clear()
-        self._gateway.budgets.clear()
+        self._dispatcher.budgets.clear()
         self.faults.clear()
         self.faults.extend(self._faults)
         self._traffic.last.clear()
@@ -273,10 +273,12 @@ class Sandbox:
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._recording, self._refusing])
-        app.on_shutdown.append(self._gateway.trouble.stop)
+        app.on_shutdown.append(self._dispatcher.injector.stop)
         Control(self, self._hosts).add_to(app)
         for operation in (*OPERATIONS, *TOKEN_OPERATIONS):
-            app.router.add_route(operation.method, operation.path, self._gateway.handler(operation))
+            app.router.add_route(
+                operation.method, operation.path, self._dispatcher.handler(operation)
+            )
         return app
 
     @web.middleware
@@ -300,7 +302,7 @@ class Sandbox:
         try:
             return await handler(request)
         except RefusedError as refusal:
-            return self._gateway.refuse(refusal)
+            return self._dispatcher.refuse(refusal)
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
             message = f"Cannot {request.method} {request.rel_url.raw_path}"
-            return self._gateway.refuse(RefusedError(404, message))
+            return self._dispatcher.refuse(RefusedError(404, message))

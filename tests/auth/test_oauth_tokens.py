@@ -379,7 +379,7 @@ async def test_close_waits_for_a_refresh_under_way(v3):
         await call
     v3.sandbox.faults.clear()
     left = [task.get_coro().__qualname__ for task in asyncio.all_tasks() - before]
-    assert [name for name in left if name.startswith("Flight")] == []
+    assert [name for name in left if name.startswith("SingleFlight")] == []
     async with v3.client(source) as client:
         await client.number_pools("loc1")
     assert v3.outcomes() == ["issued"]
@@ -396,7 +396,7 @@ async def test_close_does_not_wait_for_ever(v3, monkeypatch):
     with pytest.raises(ClientClosedError):
         await call
     left = [task.get_coro().__qualname__ for task in asyncio.all_tasks() - before]
-    assert [name for name in left if name.startswith("Flight")] == []
+    assert [name for name in left if name.startswith("SingleFlight")] == []
     v3.sandbox.faults.clear()
     await asyncio.sleep(0.05)
     async with v3.client(source) as client:
@@ -511,7 +511,7 @@ async def test_a_close_that_is_cancelled_leaves_nothing(v3, close, monkeypatch):
     with pytest.raises(ClientClosedError):
         await call
     left = [task.get_coro().__qualname__ for task in asyncio.all_tasks() - before]
-    assert [name for name in left if name.startswith("Flight")] == []
+    assert [name for name in left if name.startswith("SingleFlight")] == []
     assert not client._transport.is_open
 
 

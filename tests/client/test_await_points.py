@@ -496,7 +496,7 @@ async def assert_journal_is_true(scene, outcome):
 
 def is_apart(task):
     """Whether the task does not belong to the call, such as a refresh that others wait for."""
-    ours = ("Flight._run", "RefreshMark._renew", "_keep", "SharedWindow._visit_while_needed")
+    ours = ("SingleFlight._run", "RefreshMark._renew", "_keep", "SharedWindow._visit_while_needed")
     of_aiohttp = ("write_bytes", "_resolve_host", "getaddrinfo", "_wait_for_close")
     of_redis = ("_send_packed_command",)
     return any(name in repr(task) for name in ours + of_aiohttp + of_redis)

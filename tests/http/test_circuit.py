@@ -22,7 +22,7 @@ from lcphone_async import (
     ServerError,
     bulk,
 )
-from lcphone_async._http.circuit import Circuit
+from lcphone_async._http.circuit import CircuitBreaker
 from lcphone_async._http.retry import call_with_retries
 from lcphone_async._wire.requests import number_pools
 from support.fake_clock import run
@@ -87,9 +87,7 @@ async def test_an_open_circuit_is_reported(down, caplog):
     assert 0 < error.retry_after <= 2
     assert "not sent, as the service seems to be down: 503: " in str(error)
     (message,) = caplog.messages
-    assert message.startswith(
-        "the service seems to be down, it is asked every 2 s from now on: 503: "
-    )
+    assert message.startswith("circuit open; probing every 2 s: 503: ")
 
 
 async def test_one_call_is_the_probe(down, monkeypatch):
@@ -168,8 +166,8 @@ async def test_calls_that_are_not_sent_take_no_slot(down):
 def failures_of(circuit, *errors):
     """Sends one request after another with these outcomes."""
     for error in errors:
-        circuit.admit(REQUEST)
-        circuit.learn(error)
+        circuit.acquire_probe(REQUEST)
+        circuit.record(error)
 
 
 NO_OUTAGES = [
@@ -185,7 +183,7 @@ def test_refusals_do_not_open_it(error):
     """Stays closed whatever the service refuses, if the service itself works."""
 
     async def main():
-        failures_of(Circuit(2), *[error] * 9)
+        failures_of(CircuitBreaker(2), *[error] * 9)
 
     run(main())
 
@@ -194,11 +192,11 @@ def test_a_closed_client_does_not_close_it():
     """Stays open if nothing was sent, until there is a response."""
 
     async def main():
-        circuit = Circuit(1)
+        circuit = CircuitBreaker(1)
         failures_of(circuit, DOWN)
-        circuit.learn(ClientClosedError("GET", "/", "closed"))
+        circuit.record(ClientClosedError("GET", "/", "closed"))
         with pytest.raises(CircuitOpenError):
-            circuit.check(REQUEST)
+            circuit.raise_if_open(REQUEST)
 
     run(main())
 
@@ -207,7 +205,7 @@ def test_occasional_responses_keep_it_closed():
     """Stays closed as long as one attempt in eleven has a response."""
 
     async def main():
-        failures_of(Circuit(11), *[*[DOWN] * 10, None] * 99)
+        failures_of(CircuitBreaker(11), *[*[DOWN] * 10, None] * 99)
 
     run(main())
 
@@ -227,10 +225,10 @@ def test_old_responses_do_not_count():
     """Opens after the budgeted number of failures, however many responses came before."""
 
     async def main():
-        circuit = Circuit(2)
+        circuit = CircuitBreaker(2)
         failures_of(circuit, *[None] * 99, DOWN, DOWN)
         with pytest.raises(CircuitOpenError):
-            circuit.check(REQUEST)
+            circuit.raise_if_open(REQUEST)
 
     run(main())
 
@@ -239,14 +237,14 @@ def test_a_cancelled_probe_is_followed_by_another():
     """Sends another probe after the next pause if the first was cancelled."""
 
     async def main():
-        circuit = Circuit(1)
+        circuit = CircuitBreaker(1)
         failures_of(circuit, DOWN)
         await asyncio.sleep(2)
-        circuit.admit(REQUEST)
+        circuit.acquire_probe(REQUEST)
         with pytest.raises(CircuitOpenError):
-            circuit.admit(REQUEST)
+            circuit.acquire_probe(REQUEST)
         await asyncio.sleep(2)
-        circuit.admit(REQUEST)
+        circuit.acquire_probe(REQUEST)
 
     run(main())
 
@@ -257,7 +255,7 @@ def times_of_a_call(circuit):
 
     async def attempt():
         asked.append(asyncio.get_running_loop().time())
-        circuit.admit(REQUEST)
+        circuit.acquire_probe(REQUEST)
         return "answer"
 
     async def main():
@@ -272,7 +270,7 @@ def times_of_a_call(circuit):
 
 def test_ordinary_calls_do_not_wait():
     """Raises at once, so that a waiting user can be told."""
-    outcome, asked = times_of_a_call(Circuit(1))
+    outcome, asked = times_of_a_call(CircuitBreaker(1))
     assert isinstance(outcome, CircuitOpenError)
     assert asked == [0]
 
@@ -280,7 +278,7 @@ def test_ordinary_calls_do_not_wait():
 def test_bulk_calls_wait():
     """Continues after the pause."""
     with bulk():
-        outcome, asked = times_of_a_call(Circuit(1))
+        outcome, asked = times_of_a_call(CircuitBreaker(1))
     assert outcome == "answer"
     assert set(asked) == {0, 2}
 

@@ -25,9 +25,9 @@ from lcphone_async import (
     TokenUnavailableError,
     TransportError,
 )
-from lcphone_async._http.body import understood
+from lcphone_async._http.body import decoded
 from lcphone_async._wire.requests import number_pools
-from lcphone_async._wire.responses import Answer
+from lcphone_async._wire.responses import Response
 from support.raw_server import RawServer, http, http_json
 from support.shop import NUMBER, PLACE
 
@@ -155,7 +155,7 @@ async def test_a_large_body_does_not_block_the_loop():
         return going_on.wait(timeout=10)
 
     request = number_pools("location")
-    reading = asyncio.create_task(understood(read, request, Answer(200, {}, bytes(2**20))))
+    reading = asyncio.create_task(decoded(read, request, Response(200, {}, bytes(2**20))))
     await asyncio.sleep(0)
     going_on.set()
     assert await reading

@@ -14,7 +14,7 @@ from support.response_schemas import OPERATIONS, VERSIONS, check
 
 
 @frozen
-class Answer:
+class Response:
     status: int
     headers: Any
     body: Any
@@ -29,16 +29,16 @@ class Caller:
     version: str = "v3"
     token: str = "pit-test"
 
-    async def pools(self, **params: Any) -> Answer:
+    async def pools(self, **params: Any) -> Response:
         return await self._call("pools", params=params)
 
-    async def available(self, location: str, **params: Any) -> Answer:
+    async def available(self, location: str, **params: Any) -> Response:
         return await self._call("available", location, params=params)
 
-    async def active(self, location: str, **params: Any) -> Answer:
+    async def active(self, location: str, **params: Any) -> Response:
         return await self._call("active", location, params=params)
 
-    async def purchase(self, location: str, **fields: Any) -> Answer:
+    async def purchase(self, location: str, **fields: Any) -> Response:
         return await self._call("purchase", location, data=json.dumps(fields).encode())
 
     async def page(self, location: str, **params: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Caller:
         body = (await self.active(location, **params)).body
         return body["data"] if self.version == "v3" else body
 
-    async def _call(self, operation: str, location: str = "", **options: Any) -> Answer:
+    async def _call(self, operation: str, location: str = "", **options: Any) -> Response:
         method, path = OPERATIONS[operation]
         headers = {"Authorization": f"Bearer {self.token}", "Version": self.version}
         url = self.base + path.format(locationId=location)
@@ -56,7 +56,7 @@ class Caller:
         if response.status >= 400:
             assert {"message", "error", "statusCode", "traceId"} <= body.keys()
             assert body["statusCode"] == response.status
-        return Answer(response.status, response.headers, body)
+        return Response(response.status, response.headers, body)
 
 
 @pytest.fixture

@@ -291,7 +291,7 @@ async def test_an_aborted_body(caplog, length, faults):
     part = b"%x\r\n%s\r\n" % (len(BODY), BODY) if chunked else BODY[:-1]
     async with Sandbox(faults=faults) as sandbox:
         async with connected(sandbox, f"{HEAD}{length}\r\n\r\n".encode() + part):
-            await until(lambda: sandbox._gateway.budgets)
+            await until(lambda: sandbox._dispatcher.budgets)
         await until(lambda: sandbox.requests)
         assert_bought(sandbox, bought=False)
         assert sandbox.faults.struck == []

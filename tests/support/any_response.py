@@ -22,9 +22,9 @@ from lcphone_async._wire import (
     token_requests,
     token_responses,
 )
-from lcphone_async._wire.fast_decoder import QuickReader
+from lcphone_async._wire.fast_decoder import FastDecoder
 from lcphone_async._wire.requests import Request
-from lcphone_async._wire.responses import Answer
+from lcphone_async._wire.responses import Response
 from lcphone_async.auth.tokens import Grant, TokenPair
 
 TOKEN = "pit-5ecre7-c0ffee"
@@ -44,15 +44,15 @@ _LOCATIONS = {
 }
 
 
-def _read_locations(request: Request, response: Answer) -> Any:
+def _read_locations(request: Request, response: Response) -> Any:
     return token_responses.locations(request, response)
 
 
-def _read_list(request: Request, response: Answer) -> Any:
+def _read_list(request: Request, response: Response) -> Any:
     return responses.active_numbers(request, response, 0)
 
 
-OPERATIONS: dict[str, tuple[Request, Callable[[Request, Answer], Any]]] = {
+OPERATIONS: dict[str, tuple[Request, Callable[[Request, Response], Any]]] = {
     "list": (_LIST, _read_list),
     "search": (
         requests.available_numbers("loc", "US", number_types=None),
@@ -155,7 +155,7 @@ SAMPLES: list[tuple[str, int, Any]] = [
 ]
 
 
-def receive(operation: str, response: Answer) -> Any:
+def receive(operation: str, response: Response) -> Any:
     """Returns the value of a response, or raises its error, as a client does."""
     request, read = OPERATIONS[operation]
     headers.rate_limit(response.headers)
@@ -197,7 +197,7 @@ def as_usual(receive: Callable[..., Any], *args: Any) -> Any:
 
 def slowly(receive: Callable[..., Any], *args: Any) -> Any:
     """The outcome without the fast decoder."""
-    with patch.multiple(QuickReader, read=_does_nothing, learn=_does_nothing):
+    with patch.multiple(FastDecoder, read=_does_nothing, learn=_does_nothing):
         return outcome(receive, *args)
 
 
@@ -205,7 +205,7 @@ def _does_nothing(_reader: object, _given: object) -> None:
     pass
 
 
-def assert_good(operation: str, response: Answer) -> None:
+def assert_good(operation: str, response: Response) -> None:
     """Checks a response's outcome: usable, without secrets, and the same from both decoders."""
     try:
         value = receive(operation, response)
@@ -249,7 +249,7 @@ def assert_usable(value: Any) -> None:
         json.dumps(attrs.asdict(model), default=str, ensure_ascii=False, allow_nan=False).encode()
 
 
-def from_text(text: bytes) -> tuple[str, Answer]:
+def from_text(text: bytes) -> tuple[str, Response]:
     """Parses `list 200`, header lines, an empty line and a body into an operation and a response.
 
     Every byte string stands for some response.
@@ -261,7 +261,7 @@ def from_text(text: bytes) -> tuple[str, Answer]:
         name = list(OPERATIONS)[len(name) % len(OPERATIONS)]
     digits = re.sub("[^0-9]", "", status)[:3]
     headers = CIMultiDict(tuple(line.split(":", 1)) for line in lines if ":" in line)
-    return name, Answer(max(100, int(digits or 200)), headers, body)
+    return name, Response(max(100, int(digits or 200)), headers, body)
 
 
 def to_text(operation: str, status: int, document: object, headers: str = "") -> bytes:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lcphone_async._wire import responses
 from lcphone_async._wire.requests import Request
-from lcphone_async._wire.responses import Answer
+from lcphone_async._wire.responses import Response
 
 FAST = settings(
     deadline=None,
@@ -21,15 +21,15 @@ REQUEST = Request("GET", "/route", "/path", "loc1", "a.scope")
 
 
 def decode_list(body: bytes) -> Any:
-    return responses.active_numbers(REQUEST, Answer(200, {}, body), 0)
+    return responses.active_numbers(REQUEST, Response(200, {}, body), 0)
 
 
 def decode_search(body: bytes) -> Any:
-    return responses.available_numbers(REQUEST, Answer(200, {}, body))
+    return responses.available_numbers(REQUEST, Response(200, {}, body))
 
 
 def decode_pools(body: bytes) -> Any:
-    return responses.number_pools(REQUEST, Answer(200, {}, body))
+    return responses.number_pools(REQUEST, Response(200, {}, body))
 
 
 FIELDS: set[str] = set()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lcphone_async import ActiveNumbersPage, AvailableNumbers
-from lcphone_async._wire.fast_decoder import QuickReader
+from lcphone_async._wire.fast_decoder import FastDecoder
 from support.any_response import exactly, outcome, slowly
 from support.generated_documents import (
     FAST,
@@ -104,9 +104,9 @@ def test_odd_dates(sent):
 def test_documented_bodies_are_decoded_fast(wrap, date):
     """Decodes both contracts' lists and searches without the converter, dates in both formats."""
     page = {**PAGE, "numbers": [{**NUMBER, "dateAdded": date}]}
-    pages = QuickReader(ActiveNumbersPage, "numbers", "page")
+    pages = FastDecoder(ActiveNumbersPage, "numbers", "page")
     assert exactly(pages.read(encoded(page, wrap=wrap))) == slowly(decode_list, encoded(page))
-    searches = QuickReader(AvailableNumbers, "numbers")
+    searches = FastDecoder(AvailableNumbers, "numbers")
     assert exactly(searches.read(encoded(FOUND, wrap=wrap))) == slowly(
         decode_search, encoded(FOUND)
     )
@@ -122,7 +122,7 @@ def test_unknown_keys_are_learned(wrap):
     number = {**NUMBER, **UNKNOWN, "capabilities": UNKNOWN, "inboundCallService": service}
     body = encoded({**PAGE, **UNKNOWN, "numbers": [number, NUMBER]}, wrap=wrap)
     around = encoded({**json.loads(body), "traceId": "t1"})
-    reader = QuickReader(ActiveNumbersPage, "numbers", "page")
+    reader = FastDecoder(ActiveNumbersPage, "numbers", "page")
     for sent in (body, around):
         assert reader.read(sent) is None
         page = decode_list(sent)
@@ -135,7 +135,7 @@ def test_unknown_keys_are_learned(wrap):
 
 def test_learned_keys_are_bounded():
     """Learns a bounded number of keys, and copes with odd ones."""
-    reader = QuickReader(ActiveNumbersPage, "numbers", "page")
+    reader = FastDecoder(ActiveNumbersPage, "numbers", "page")
     assert reader.read(encoded(PAGE)) is not None
     for index in range(50):
         reader.learn(ActiveNumbersPage(extra={f"key{index}": 1, 'od"d\\ \n': 2, "": 3}))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from lcphone_async._wire.responses import Answer
+from lcphone_async._wire.responses import Response
 from support.any_response import OPERATIONS, SAMPLES, assert_good, from_text, to_text
 from support.fuzz import HEADER_VALUES, HEADERS, mutated
 from support.generated_documents import (
@@ -84,8 +84,8 @@ headers = st.lists(
 @given(body=bent, status=statuses, headers=headers)
 def test_only_our_errors_are_raised(operation, body, status, headers):
     """Any response raises only `LCPhoneError`, or returns a usable value."""
-    assert_good(operation, Answer(status, headers, body))
-    assert_good(operation, Answer(200, headers, body))
+    assert_good(operation, Response(status, headers, body))
+    assert_good(operation, Response(200, headers, body))
 
 
 def with_other_bytes(chance: Random) -> Callable[[bytes, int], bytes]:

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from lcphone_async import BadRequestError, LCPhoneError, RateLimitStatus, ResponseFormatError
 from lcphone_async._wire.headers import rate_limit, retry_after
-from lcphone_async._wire.responses import Answer
+from lcphone_async._wire.responses import Response
 from lcphone_async.audit import tables
 from lcphone_async.cli import output
 from lcphone_async.cli import tables as cli_tables
@@ -30,9 +30,9 @@ GRANTS = {"refresh", "exchange", "location token"}
 EVERY_OPERATION = pytest.mark.parametrize("operation", OPERATIONS)
 
 
-def response(body: object, status: int = 200, **headers: str) -> Answer:
+def response(body: object, status: int = 200, **headers: str) -> Response:
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status, CIMultiDict(headers), sent)
+    return Response(status, CIMultiDict(headers), sent)
 
 
 def read(operation: str, body: object, **headers: str) -> Any:

@@ -11,7 +11,7 @@ from werkzeug.datastructures import Headers, ImmutableMultiDict
 from lcphone_async import AgencyTokens, LCPhoneClient, LCPhoneError, OAuthTokens, RetryPolicy
 from lcphone_async._wire import token_responses
 from lcphone_async._wire.requests import Request
-from lcphone_async._wire.responses import Answer
+from lcphone_async._wire.responses import Response
 from lcphone_async.auth.tokens import Grant
 from support.oauth_app import HOUR
 from support.raw_server import http_json
@@ -82,7 +82,7 @@ def grants():
 def test_every_example_of_tokens_decodes(body, wrapped):
     """Decodes the tokens and their lifetime from the examples in both spellings."""
     sent = {"data": body, "statusCode": 200} if wrapped else body
-    read = token_responses.grant(ASKED, Answer(200, {}, json.dumps(sent).encode()))
+    read = token_responses.grant(ASKED, Response(200, {}, json.dumps(sent).encode()))
     assert read.access_token == "ab12dc0ae1234a7898f9ff06d4f69gh"
     assert read.expires_in == 86399
     assert read.location_id == body["locationId"]
@@ -100,7 +100,7 @@ def test_every_example_of_locations_decodes(contract):
     assert bodies
     for body in bodies:
         listed = body.get("items") or body["locations"]
-        response = Answer(200, {}, json.dumps(body).encode())
+        response = Response(200, {}, json.dumps(body).encode())
         read = token_responses.locations(ASKED, response)
         assert [location.id for location in read.locations] == [each["_id"] for each in listed]
         assert not any(location.extra for location in read.locations)
@@ -117,5 +117,5 @@ def test_every_example_of_locations_decodes(contract):
 )
 def test_both_spellings(body):
     """Accepts either spelling of each field under either contract."""
-    read = token_responses.grant(ASKED, Answer(200, {}, json.dumps(body).encode()))
+    read = token_responses.grant(ASKED, Response(200, {}, json.dumps(body).encode()))
     assert attrs.asdict(read) == attrs.asdict(Grant("a", "r", HOUR, "c"))

@@ -13,7 +13,7 @@ from .rules import Fault
 
 
 @define
-class Trouble:
+class FaultInjector:
     """Takes requests through the faults that strike them."""
 
     refuse: Callable[[RefusedError], web.Response]

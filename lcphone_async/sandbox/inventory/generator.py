@@ -83,7 +83,7 @@ def _example(plan: Plan, which: int) -> Number:
 
 
 @frozen
-class Grower:
+class NumberGenerator:
     """Grows the numbers of one location from the sandbox's seed and the location's id."""
 
     seed: int

@@ -8,7 +8,7 @@ from typing import Self
 from attrs import define, field, frozen, validators
 
 from .. import arguments
-from .generator import MAX_NUMBERS, Grower
+from .generator import MAX_NUMBERS, NumberGenerator
 from .listing import Listing, Remaining
 from .numbers import Number, new_number
 from .pools import Pool, pools_of
@@ -59,7 +59,7 @@ class Location:
     connected: bool
     bought: list[str] = field(factory=list, init=False)
     """The numbers it has bought, in order, whether or not they were released since."""
-    _grower: Grower = field(alias="grower")
+    _generator: NumberGenerator = field(alias="generator")
     _added: dict[str, Number] = field(factory=dict, init=False)
     _released: frozenset[int] = field(default=frozenset(), init=False)
 
@@ -73,7 +73,7 @@ class Location:
             account_status=settings.account_status,
             under_lc=settings.under_lc,
             connected=settings.connected,
-            grower=Grower(seed, location_id),
+            generator=NumberGenerator(seed, location_id),
         )
 
     @property
@@ -108,16 +108,16 @@ class Location:
         if not search:
             indexes: Sequence[int] = Remaining(self.grown, sorted(unlisted))
         else:
-            found = _matching(self._grower, self.grown, search)
+            found = _matching(self._generator, self.grown, search)
             indexes = [index for index in found if index not in unlisted]
         if newest_first:
-            return Listing(self._grower.number, indexes, before=added[::-1])
-        return Listing(self._grower.number, indexes, after=added)
+            return Listing(self._generator.number, indexes, before=added[::-1])
+        return Listing(self._generator.number, indexes, after=added)
 
     def pool_numbers(self, pool: Pool) -> Sequence[Number]:
         """Give the numbers that are in a pool now."""
         held = [index for index in pool.indexes if index not in self._released]
-        return Listing(self._grower.number, held)
+        return Listing(self._generator.number, held)
 
     def add(self, number: Number | str) -> Number:
         """Put a number at the end of the list, with no purchase; a string is a number in E.164.
@@ -133,14 +133,14 @@ class Location:
         """Take a number out of the list; `LookupError` if it is not there."""
         if self._added.pop(phone_number, None) is not None:
             return
-        for index in _matching(self._grower, self.grown, phone_number):
-            if index not in self._released and self._grower.phone_number(index) == phone_number:
+        for index in _matching(self._generator, self.grown, phone_number):
+            if index not in self._released and self._generator.phone_number(index) == phone_number:
                 self._released |= {index}
                 return
         raise LookupError(f"location {self.id!r} has no number {phone_number!r}")
 
 
 @lru_cache(maxsize=8)
-def _matching(grower: Grower, count: int, part: str) -> tuple[int, ...]:
+def _matching(grower: NumberGenerator, count: int, part: str) -> tuple[int, ...]:
     """Look at every number for those that contain `part`, and remember their indexes."""
     return tuple(index for index in range(count) if part in grower.phone_number(index))

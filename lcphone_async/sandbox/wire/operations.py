@@ -21,7 +21,7 @@ from .parameters import (
 )
 from .profiles import Wire
 
-Answer = tuple[int, JSON]
+Response = tuple[int, JSON]
 OperationName = Literal[
     "pools",
     "available",
@@ -90,7 +90,7 @@ class Operation:
     path: str
     scope: str | None
     """What a token must be good for; `None` is for an operation without a token."""
-    answer: Callable[[Call], Answer]
+    answer: Callable[[Call], Response]
     version: str | None = None
     """The contract that has it; `None` is both."""
     location_id: Callable[[State, Asked], str] = lambda _, asked: asked.location_id
@@ -102,11 +102,11 @@ class Operation:
         return self.scope is not None and not self.scope.startswith("oauth.")
 
 
-def _pools(call: Call) -> Answer:
+def _pools(call: Call) -> Response:
     return 200, number_pools(call.locations)
 
 
-def _available(call: Call) -> Answer:
+def _available(call: Call) -> Response:
     if call.is_strict:
         check_given(call.query, call.contract.search_requires)
         check_country(call.query)
@@ -114,7 +114,7 @@ def _available(call: Call) -> Answer:
     return 200, available_numbers(call.state.stock.search(wanted))
 
 
-def _purchase(call: Call) -> Answer:
+def _purchase(call: Call) -> Response:
     rules = call.contract.order_rules if call.is_strict else OrderRules()
     phone_number = phone_number_to_buy(call.asked.body, rules)
     offer = call.state.stock.find(phone_number)
@@ -124,7 +124,7 @@ def _purchase(call: Call) -> Answer:
     return 201, call.contract.purchase(call.location, phone_number)
 
 
-def _active(call: Call) -> Answer:
+def _active(call: Call) -> Response:
     query = list_query(call.query)
     listing = call.location.listing(
         skip_pools=query.skip_pools,

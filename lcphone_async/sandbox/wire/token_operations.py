@@ -4,7 +4,7 @@ from typing import Final
 
 from ..refusals import AipRefusedError, RefusedError
 from ..state import State
-from .operations import Answer, Asked, Call, Operation
+from .operations import Asked, Call, Operation, Response
 from .parameters import check_single, flag, json_object
 from .token_bodies import TOKEN_CONTRACTS, InstalledPage, location_name
 from .token_parameters import check_equal, field_of, required, slice_of, token_fields
@@ -13,7 +13,7 @@ _USER_TYPES: Final = ("Company", "Location")
 _FLAGS: Final = ("isInstalled", "onTrial", "restrictToUserLocations")
 
 
-def _token(call: Call) -> Answer:
+def _token(call: Call) -> Response:
     oauth, fields = call.state.oauth, token_fields(call)
     check_equal(fields, "clientId", oauth.settings.client_id)
     check_equal(fields, "clientSecret", oauth.settings.client_secret)
@@ -30,7 +30,7 @@ def _token(call: Call) -> Answer:
     return 200, TOKEN_CONTRACTS[call.version].token(grant)
 
 
-def _reconnect(call: Call) -> Answer:
+def _reconnect(call: Call) -> Response:
     oauth, sent = call.state.oauth, json_object(call.asked.body)
     settings = oauth.settings
     if not settings.reconnects:
@@ -47,7 +47,7 @@ def _reconnect(call: Call) -> Answer:
     return 200, {"authorizationCode": oauth.authorize(sent.get("locationId"))}
 
 
-def _location_token(call: Call) -> Answer:
+def _location_token(call: Call) -> Response:
     oauth, fields = call.state.oauth, token_fields(call)
     check_equal(fields, "companyId", oauth.settings.company_id)
     location_id = required(fields, "locationId")
@@ -57,7 +57,7 @@ def _location_token(call: Call) -> Answer:
     return 200, TOKEN_CONTRACTS[call.version].location_token(grant)
 
 
-def _installed_locations(call: Call) -> Answer:
+def _installed_locations(call: Call) -> Response:
     try:
         return 200, TOKEN_CONTRACTS[call.version].installed_locations(_installed_page(call))
     except RefusedError as refusal:

@@ -206,7 +206,7 @@ def retry_after(said: Said) -> Said:
 
 
 def created(operation: str) -> Change:
-    """Answer an operation with 201."""
+    """Response an operation with 201."""
 
     def changed(said: Said) -> Said:
         return evolve(said, status=201) if said.operation == operation and said.is_good else said
