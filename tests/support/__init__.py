@@ -22,6 +22,7 @@ Time and cancellation
 Expected values
     vendor_documents     the vendor's OpenAPI documents, and every example in them
     response_schemas     validates a response of the sandbox against the vendor's schemas
+    openapi_request      a recorded request in the form that openapi-core validates
     lossless             compares a model with the JSON that it was decoded from
     purchase_parameters  every optional parameter of a purchase
     refused_calls        every operation as a call that fails, and the error of each status

@@ -1,4 +1,4 @@
-"""The public surface as a user's type checker sees it; mypy runs this file, nothing else does."""
+"""The public surface as a type checker sees it; only mypy runs this file."""
 
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime, timedelta
@@ -14,14 +14,14 @@ from lcphone_async.redis import RedisPurchaseJournal, RedisRateLimiter, RedisTok
 
 
 class OwnTokens:
-    """A token source in as many lines as it takes."""
+    """A minimal token source."""
 
     async def token(self, location_id: str) -> str:
         return f"token of {location_id}"
 
 
 class OwnRenewableTokens(OwnTokens):
-    """One that renews what is refused, and hands on its way to the service."""
+    """A token source that renews refused tokens and can be bound to a client."""
 
     def __init__(self, inner: lc.OAuthTokens) -> None:
         self.inner = inner
@@ -34,12 +34,12 @@ class OwnRenewableTokens(OwnTokens):
 
 
 async def own_token(location_id: str) -> str:
-    """A token source in a function."""
+    """A token source that is a function."""
     return f"token of {location_id}"
 
 
 def token_sources(now: datetime) -> None:
-    """The token sources and the stores take every documented argument."""
+    """The token sources and the stores accept every documented argument."""
     store: lc.TokenStore = lc.FileTokenStore("tokens.json")
     oauth = lc.OAuthTokens(
         client_id="id",
@@ -70,7 +70,7 @@ def token_sources(now: datetime) -> None:
 
 
 async def construct(session: aiohttp.ClientSession) -> None:
-    """The constructor takes every documented argument, and `async with` gives the client."""
+    """The constructor accepts every documented argument, and `async with` returns the client."""
     source: lc.TokenSource = OwnTokens()
     client = lc.LCPhoneClient(
         source,
@@ -105,12 +105,12 @@ async def construct(session: aiohttp.ClientSession) -> None:
 
 
 def share(journal: lc.Journal, limiter: lc.Limiter) -> lc.LCPhoneClient:
-    """The protocols are public: a program's own journal or limiter can be typed by them."""
+    """The protocols are public: a program can type its own journal or limiter."""
     return lc.LCPhoneClient("pit-", journal=journal, limiter=limiter)
 
 
 async def operations(client: lc.LCPhoneClient) -> None:
-    """Every operation gives models, under its documented arguments."""
+    """Every operation accepts its documented arguments and returns models."""
     assert_type(
         client.active_numbers(
             "location",
@@ -241,7 +241,7 @@ async def operations(client: lc.LCPhoneClient) -> None:
 
 
 async def exchange(client: lc.LCPhoneClient) -> None:
-    """A code becomes tokens."""
+    """A code is exchanged for tokens."""
     grant = await client.exchange_code(
         "code", client_id="id", client_secret="s", redirect_uri="https://…", user_type="Company"
     )
@@ -291,7 +291,7 @@ def active_number(number: lc.ActiveNumber) -> None:
 def parts(
     capabilities: lc.Capabilities, service: lc.InboundCallService, sender: lc.RcsSenderId
 ) -> None:
-    """The fields of what a number or a page holds."""
+    """The fields of the parts of numbers and pages."""
     assert_type(capabilities.voice, bool | None)
     assert_type(capabilities.sms, bool | None)
     assert_type(capabilities.mms, bool | None)
@@ -316,7 +316,7 @@ def page(page: lc.ActiveNumbersPage) -> None:
 
 
 def available(number: lc.AvailableNumber, price: lc.Price, search: lc.CountrySearch) -> None:
-    """The fields of what a search found."""
+    """The fields of a search's result."""
     assert_type(number.phone_number, str)
     assert_type(number.friendly_name, str | None)
     assert_type(number.iso_country, str | None)
@@ -340,7 +340,7 @@ def available(number: lc.AvailableNumber, price: lc.Price, search: lc.CountrySea
 
 
 def bought(purchase: lc.Purchase, pool: lc.NumberPool, limit: lc.RateLimitStatus) -> None:
-    """The fields of a purchase, a pool and what is known of the limits."""
+    """The fields of a purchase, of a pool and of the rate limit's status."""
     assert_type(purchase.number, str)
     assert_type(purchase.location_id, str | None)
     assert_type(purchase.id, str | None)
@@ -376,7 +376,7 @@ def errors(
     no_token: lc.TokenUnavailableError,
     down: lc.CircuitOpenError,
 ) -> None:
-    """What the errors tell."""
+    """The fields of the errors."""
     assert_type(api.status, int)
     assert_type(api.message, str)
     assert_type(api.error, str | None)

@@ -1,4 +1,4 @@
-"""The audit's public surface as a user's type checker sees it; mypy runs this, nothing else."""
+"""The audit's public surface as a type checker sees it; only mypy runs this file."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
@@ -11,12 +11,12 @@ from lcphone_async import audit as la
 
 
 async def streamed() -> AsyncIterator[lc.Location]:
-    """Locations as they come."""
+    """Locations as an async iterator."""
     yield lc.Location("a", "Dental Care")
 
 
 def show(progress: la.Progress) -> None:
-    """What a callback sees."""
+    """The argument of a progress callback."""
     assert_type(progress.locations, int)
     assert_type(progress.done, int)
     assert_type(progress.numbers, int)
@@ -33,7 +33,7 @@ def new_client() -> lc.LCPhoneClient:
 
 
 async def take(client: lc.LCPhoneClient) -> None:
-    """An audit takes ids or locations, and gives a summary."""
+    """An audit accepts ids or locations, and returns a summary."""
     summary = await la.audit(
         client, ["a", lc.Location("b")], "store", resume=True, concurrency=8, on_progress=show
     )
@@ -66,7 +66,7 @@ async def take(client: lc.LCPhoneClient) -> None:
 
 
 def look() -> None:
-    """What a store is asked for."""
+    """The queries of a store."""
     assert_type(la.read_locations("a\nb", "a file"), list[lc.Location])
     assert_type(la.read_locations(Path("locations.csv")), list[lc.Location])
     la.export_all()  # type: ignore[attr-defined]
@@ -104,7 +104,7 @@ def look() -> None:
 
 
 def changed() -> None:
-    """A comparison is open as long as its block."""
+    """A comparison is open while its block runs."""
     with la.compare("old", "new", only=["moved"], ignore={la.ChangeKind.NAME}) as comparison:
         assert_type(comparison.compared, int)
     with la.compare("old", Path("new"), old_run=1, new_run=2) as comparison:
@@ -134,7 +134,7 @@ def changed() -> None:
 def errors(
     unusable: la.StoreError, lost: la.ClusterError, wrong: la.RuleError, prices: la.PriceListError
 ) -> None:
-    """All are errors of the package."""
+    """All errors are errors of the package."""
     for error in (unusable, lost, wrong, prices):
         assert isinstance(error, lc.LCPhoneError)
     assert_type(wrong.rule, str)

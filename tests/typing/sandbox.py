@@ -1,4 +1,4 @@
-"""The sandbox as a user's type checker sees it; mypy runs this file, nothing else does."""
+"""The sandbox as a type checker sees it; only mypy runs this file."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ from lcphone_async.sandbox import (
 
 
 def settings() -> Sandbox:
-    """A sandbox takes every documented argument."""
+    """A sandbox accepts every documented argument."""
     app = OAuthSettings(
         client_id="app-1",
         client_secret="s3cret",

@@ -1,8 +1,9 @@
-"""Prism stands between the client and the sandbox, and holds both to the vendor's documents.
+"""Prism, between the client and the sandbox, validates both against the vendor's documents.
 
-It is not among this project's requirements: `npm install --prefix DIR @stoplight/prism-cli`, and
-`VENDOR_NODE_MODULES=DIR/node_modules` says where it is. The documents are those of the phone system
-and of OAuth in one, corrected as `tests/support/vendor_documents.py` says.
+It is not a requirement of this project. Install it with
+`npm install --prefix DIR @stoplight/prism-cli`, and set `VENDOR_NODE_MODULES=DIR/node_modules`. The
+documents of the phone system and of OAuth are merged, with the corrections of
+`tests/support/vendor_documents.py`.
 """
 
 import json
@@ -52,7 +53,7 @@ pytestmark = [
 
 
 def whole_document(contract):
-    """The phone system and OAuth in one document."""
+    """The documents of the phone system and of OAuth, merged into one."""
     found, oauth = corrected(contract), corrected(contract, "oauth")
     found["paths"] |= oauth["paths"]
     for part, names in oauth["components"].items():
@@ -62,7 +63,7 @@ def whole_document(contract):
 
 @contextmanager
 def prism(document, upstream, log):
-    """A validating proxy before `upstream`, whose every violation is an error; gives its URL."""
+    """Starts a validating proxy in front of `upstream`, where every violation is an error."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [PRISM, "proxy", str(document), upstream, "--errors", "-p", str(port)]
@@ -96,7 +97,7 @@ def sandbox():
 
 @pytest.fixture
 def proxied(sandbox, contract, tmp_path):
-    """A client's options, by which it goes through Prism; no violation may be in Prism's log."""
+    """A client's options to go through Prism; fails if Prism logged a violation."""
     document, log = tmp_path / "openapi.json", tmp_path / "prism.log"
     document.write_text(json.dumps(whole_document(contract)))
     with prism(document, sandbox.url, log) as url:
@@ -105,7 +106,7 @@ def proxied(sandbox, contract, tmp_path):
 
 
 async def test_every_call_of_the_client(sandbox, proxied, contract):
-    """All operations, through an agency's tokens, and not one violation in either direction."""
+    """All operations, with an agency's tokens, cause no violation in either direction."""
     agency = OAuthTokens(**APP, refresh_token=sandbox.oauth.install().refresh_token)
     tokens = AgencyTokens(company_id="acme", source=agency)
     async with LCPhoneClient(tokens, **proxied) as client:
@@ -133,7 +134,7 @@ async def test_every_call_of_the_client(sandbox, proxied, contract):
         assert bought.number == found.numbers[0].phone_number
         order = await client.purchase_many("loc1", found.numbers[1:], count=2, **options)
         assert len(order.bought) == 2
-        if contract != "v3":  # which declares no refusal
+        if contract != "v3":  # the document declares no errors
             with pytest.raises(NumberUnavailableError):
                 await client.purchase("loc2", found.numbers[0], **options)
             with pytest.raises(PhoneSystemNotConnectedError):
@@ -141,8 +142,8 @@ async def test_every_call_of_the_client(sandbox, proxied, contract):
     assert len(sandbox.ledger) == 3
 
 
-async def test_the_least_of_2021(sandbox, proxied, contract):
-    """2021-07-28 requires little: calls that leave all else out are valid too."""
+async def test_minimal_calls_of_2021(sandbox, proxied, contract):
+    """2021-07-28 requires few parameters: calls without the others are valid."""
     if contract == "v3":
         return
     async with LCPhoneClient(sandbox.oauth.install("loc1").access_token, **proxied) as client:

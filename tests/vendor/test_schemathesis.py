@@ -1,12 +1,13 @@
-"""Schemathesis over the vendor's documents: no server error, no answer that breaks its schema,
-negative data refused, positive data accepted, tokens asked for.
+"""Schemathesis tests the sandbox with data generated from the vendor's documents.
 
-It is not among this project's requirements: `pip install schemathesis` somewhere, and say where
-with `VENDOR_SCHEMATHESIS=…/bin/st`. Each document has `VENDOR_SECONDS`, 10 by default.
+It checks that there is no server error, that responses match their schemas, that invalid data is
+refused and valid data accepted, and that tokens are required.
 
-The documents are corrected first, in their copies: `tests/support/vendor_documents.py` says how,
-and here what the texts say and the schemas do not. Statuses are not checked, as v3 declares no
-refusal.
+It is not a requirement of this project. Install it anywhere with `pip install schemathesis`, and
+set `VENDOR_SCHEMATHESIS=…/bin/st`. Each document takes `VENDOR_SECONDS`, 10 by default.
+
+Copies of the documents are corrected first, by `tests/support/vendor_documents.py` and by
+`clarified`. Statuses are not checked, as v3 declares no errors.
 """
 
 import json
@@ -41,7 +42,7 @@ pytestmark = [
 
 
 def clarified(contract):
-    """The document with what its texts and its other operations say."""
+    """The document with the constraints from its texts and from its other operations."""
     found = corrected(contract)
     for path, _, operation in operations(found):
         parameters = operation["parameters"]
@@ -67,7 +68,7 @@ def clarified(contract):
 
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_the_phone_system(contract, tmp_path):
-    """Nothing that Schemathesis sends to the four operations finds a fault with an answer."""
+    """Schemathesis finds no violation in the responses of the four operations."""
     with strict_sandbox() as sandbox:
         run(sandbox, clarified(contract), tmp_path, *CHECKS, "valid_data_is_accepted")
         assert sandbox.ledger
@@ -76,20 +77,20 @@ def test_the_phone_system(contract, tmp_path):
 
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_the_token_endpoints(contract, tmp_path):
-    """Nor to the token endpoints, where valid data need not be accepted: it holds grants."""
+    """Nor in those of the token endpoints, where valid data may be refused: it includes grants."""
     with strict_sandbox() as sandbox:
         run(sandbox, corrected(contract, "oauth"), tmp_path, *CHECKS)
         assert "issued" in {entry.outcome for entry in sandbox.oauth.ledger}
 
 
 def strict_sandbox():
-    """One that takes one token, as often as it comes."""
+    """A sandbox that accepts one token, without limits."""
     unlimited = {"max_requests": 10**9, "daily_quota": 10**9}
     return Sandbox(strict=True, tokens=["pit-good"], **unlimited).in_thread()
 
 
 def run(sandbox, content, folder, *checks):
-    """Fails with what Schemathesis says, if it finds anything; `schemathesis.txt` keeps it."""
+    """Fails with the report of Schemathesis if there are findings; `schemathesis.txt` keeps it."""
     document = folder / "openapi.json"
     document.write_text(json.dumps(content))
     command = [

@@ -1,6 +1,6 @@
-"""The vendor's own SDKs cannot tell the sandbox from the service.
+"""The vendor's own SDKs work with the sandbox as with the service.
 
-They are not among this project's requirements. To run these tests:
+They are not requirements of this project. To run these tests:
 
     python -m venv VENV && VENV/bin/pip install gohighlevel-api-client
     npm install --prefix DIR @gohighlevel/api-client
@@ -37,7 +37,7 @@ def record(tmp_path):
 
 @pytest.fixture
 def sandbox(record):
-    """A sandbox that checks tokens, and writes down what is sent."""
+    """A sandbox that checks tokens and records the requests."""
     app = OAuthSettings(client_id="app-1", client_secret="s3cret", locations=["loc1", "loc2"])
     tokens = {"pit-loc1": TokenSettings(locations=["loc1"], kind="location")}
     with Sandbox(oauth_app=app, tokens=tokens, record=record).in_thread() as running:
@@ -45,7 +45,7 @@ def sandbox(record):
 
 
 def run(sandbox, *command, **environment):
-    """What an SDK's run printed, having used a private token, a refresh token and an agency's."""
+    """The output of an SDK's run with a private token, a refresh token and an agency's."""
     refresh_token = sandbox.oauth.install("loc1").refresh_token
     agency_token = sandbox.oauth.install().access_token
     done = subprocess.run(
@@ -61,7 +61,7 @@ def run(sandbox, *command, **environment):
 
 
 def assert_true(told, sandbox):
-    """What the SDK says it got is what the sandbox holds."""
+    """The SDK's results equal the sandbox's state."""
     assert (told["pools"], told["found"], told["listed"]) == (2, 30, 5)
     assert told["bought"] == told["wanted"] == sandbox.ledger[0].phone_number
     assert sandbox.location("loc1").bought == [told["wanted"]]
@@ -73,7 +73,7 @@ def assert_true(told, sandbox):
 
 @needs_python_sdk
 def test_the_python_sdk(sandbox, record):
-    """Version v3: it sends two version headers and repeats `numberTypes`, and succeeds."""
+    """Version v3 succeeds, although it sends two version headers and repeats `numberTypes`."""
     told = run(sandbox, PYTHON, str(HERE / "python_sdk.py"))
     assert_true(told, sandbox)
     assert told["total"] == 121
@@ -87,7 +87,7 @@ def test_the_python_sdk(sandbox, record):
 @needs_typescript_sdk
 @pytest.mark.parametrize("version", ["", "2021-07-28"])
 def test_the_typescript_sdk(sandbox, version):
-    """All four operations and the tokens succeed, by its own version and by 2021-07-28."""
+    """All operations and the tokens succeed, under its own version and under 2021-07-28."""
     sdk = str(Path(NODE_MODULES).resolve() / "@gohighlevel" / "api-client")
     script = str(HERE / "typescript_sdk.js")
     told = run(sandbox, "node", script, VENDOR_SDK=sdk, VENDOR_API_VERSION=version)

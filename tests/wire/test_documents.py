@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 from openapi_core import OpenAPI
-from openapi_core.datatypes import RequestParameters
-from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 from lcphone_async import (
     APIError,
@@ -19,6 +17,7 @@ from lcphone_async import (
     ServerError,
 )
 from support.lossless import ENVELOPE, assert_lossless
+from support.openapi_request import OpenAPIRequest
 from support.purchase_parameters import EVERY_PARAMETER
 from support.raw_server import RawRequest, RawServer, http, http_json
 from support.vendor_documents import (
@@ -163,20 +162,6 @@ def assert_value_is_complete(read: Any, path: str, body: Any) -> None:
     assert_lossless(read, body, known=known)
 
 
-class Sent:
-    """A raw request in the form that openapi-core requires."""
-
-    def __init__(self, request: RawRequest, contract: str) -> None:
-        self.host_url = document(contract)["servers"][0]["url"]
-        self.path = request.path
-        self.method = request.method.lower()
-        self.body = request.body or None
-        self.content_type = request.headers.get("content-type", "")
-        self.parameters = RequestParameters(
-            query=ImmutableMultiDict(request.query), header=Headers(request.headers)
-        )
-
-
 LIST_PARAMETERS = {"page": 3, "page_size": 100, "search_filter": "+91", "skip_number_pool": False}
 SEARCH_PARAMETERS = {
     "number_types": ["local", "tollFree", "mobile"],
@@ -229,14 +214,14 @@ async def test_full_requests_are_valid(raw_server: RawServer, new_client, contra
     """A request with every parameter is valid by its document."""
     _, call = FULL[operation]
     request = await sent_by(raw_server, call(new_client(api_version=contract), contract == "v3"))
-    OpenAPI.from_dict(corrected(contract)).validate_request(Sent(request, contract))
+    OpenAPI.from_dict(corrected(contract)).validate_request(OpenAPIRequest(request))
 
 
 @pytest.mark.parametrize("operation", MINIMAL)
 async def test_minimal_requests_are_valid(raw_server: RawServer, v2021, operation):
     """2021-07-28 requires only `countryCode` and `phoneNumber`: a short call is valid too."""
     request = await sent_by(raw_server, MINIMAL[operation](v2021))
-    OpenAPI.from_dict(corrected("2021-07-28")).validate_request(Sent(request, "2021-07-28"))
+    OpenAPI.from_dict(corrected("2021-07-28")).validate_request(OpenAPIRequest(request))
 
 
 @pytest.mark.parametrize("operation", FULL)
@@ -259,7 +244,7 @@ async def test_every_documented_parameter_can_be_sent(
 async def test_number_types_are_read_as_a_list(raw_server: RawServer, v3):
     """`numberTypes` is one comma-separated value, which decodes to the types."""
     request = await sent_by(raw_server, FULL["search"][1](v3, True))
-    read = OpenAPI.from_dict(corrected("v3")).unmarshal_request(Sent(request, "v3"))
+    read = OpenAPI.from_dict(corrected("v3")).unmarshal_request(OpenAPIRequest(request))
     assert not read.errors
     assert read.parameters.query["numberTypes"] == ["local", "tollFree", "mobile"]
     assert read.parameters.query["smsEnabled"] is True

@@ -5,8 +5,6 @@ import json
 import attrs
 import pytest
 from openapi_core import OpenAPI
-from openapi_core.datatypes import RequestParameters
-from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 from lcphone_async import AgencyTokens, LCPhoneClient, LCPhoneError, OAuthTokens, RetryPolicy
 from lcphone_async._wire import token_responses
@@ -14,25 +12,13 @@ from lcphone_async._wire.requests import Request
 from lcphone_async._wire.responses import Response
 from lcphone_async.auth.tokens import Grant
 from support.oauth_app import HOUR
+from support.openapi_request import OpenAPIRequest
 from support.raw_server import http_json
 from support.vendor_documents import corrected, examples, needs_documents
 
 pytestmark = needs_documents
 
 ASKED = Request("POST", "/oauth/token", "/oauth/token", "", None)
-
-
-class Sent:
-    """A raw request in the form that openapi-core requires."""
-
-    def __init__(self, request):
-        self.host_url = "https://services.leadconnectorhq.com"
-        self.path = request.path
-        self.method = request.method.lower()
-        self.body = request.body or None
-        self.content_type = request.headers.get("content-type", "")
-        query = ImmutableMultiDict(request.query)
-        self.parameters = RequestParameters(query=query, header=Headers(request.headers))
 
 
 async def sent_by(raw_server, contract, call):
@@ -61,7 +47,7 @@ async def sent_by(raw_server, contract, call):
 async def test_requests_are_valid(raw_server, contract, call):
     """Sends requests that are valid by the document of each contract."""
     request = await sent_by(raw_server, contract, call)
-    OpenAPI.from_dict(corrected(contract, "oauth")).validate_request(Sent(request))
+    OpenAPI.from_dict(corrected(contract, "oauth")).validate_request(OpenAPIRequest(request))
     assert request.headers["version"] == contract
     assert ("authorization" in request.headers) == (call != "refresh")
 
