@@ -11,7 +11,7 @@ from support.agency import Agency
 
 @pytest.fixture
 def store(tmp_path):
-    """Where an audit keeps what it finds."""
+    """Path of an audit's store."""
     return tmp_path / "inventory.duckdb"
 
 

@@ -50,7 +50,7 @@ def redis():
 
 @pytest.mark.exhaustive
 async def test_several_processes_fill_one_store(store, rows):
-    """Gives the inventory that one process gives, from the workers' walks."""
+    """Has the same inventory as an audit in one process."""
     ids = [f"loc{i}" for i in range(30)]
     bad = [Fault(location="loc3", status=403), Fault(location="loc4", damage="corrupted", nth=1)]
     with Sandbox(numbers_per_location=1_100, faults=bad).in_thread() as sandbox:
@@ -132,6 +132,6 @@ async def test_budgets_and_tokens_are_shared(store, tmp_path):
 
 @pytest.mark.exhaustive
 async def test_no_cluster(store):
-    """Says that no scheduler answers at the address."""
+    """Raises an error with the address if there is no scheduler."""
     with pytest.raises(ClusterError, match="no Dask"):
         await audit_on_dask("tcp://127.0.0.1:9", partial(client_for, ""), ["a"], store)

@@ -106,7 +106,7 @@ async def ended(process):
 
 @pytest.mark.exhaustive
 async def test_all_workers_die(cluster, redis, store):
-    """Says so at once, and after a while ends with what to do; what is done is kept."""
+    """Warns at once, and ends after a while with advice; finished locations are kept."""
     with Sandbox(faults=[SLOW]).in_thread() as sandbox:
         async with audit(cluster, redis, sandbox, store, "--worker-wait", "2") as process:
             cluster.kill_workers()
@@ -160,7 +160,7 @@ async def test_redis_is_away_for_a_second(cluster, redis, store):
 
 @pytest.mark.exhaustive
 async def test_redis_is_away_for_longer(cluster, redis, store):
-    """Ends the audit once it was waited for as long as it is told."""
+    """Ends the audit after `--redis-wait`."""
     with Sandbox(faults=[SLOW]).in_thread() as sandbox:
         async with audit(cluster, redis, sandbox, store, "--redis-wait", "0.5") as process:
             redis.stop()

@@ -1,4 +1,4 @@
-"""What the numbers cost a month."""
+"""Monthly costs of the numbers."""
 
 from decimal import Decimal
 
@@ -28,7 +28,7 @@ def estimated(take, store, agency):
 
 
 async def test_by_country_and_type(estimated):
-    """Adds up what is known, and counts what is not rather than calling it free."""
+    """Adds up known prices, and counts numbers without one."""
     found = await estimated()
     assert found.lines == (
         Cost("US", "local", 2, Decimal("1.15"), "USD"),
@@ -42,7 +42,7 @@ async def test_by_country_and_type(estimated):
 
 
 async def test_the_assumptions_are_told(estimated, tmp_path):
-    """Says whose prices they are and what is left out."""
+    """Has the source of the prices and the limits of the estimate."""
     assert "HighLevel" in (await estimated()).assumptions[0]
     mine = tmp_path / "mine.csv"
     mine.write_text("country_code,type,price\n")
@@ -52,7 +52,7 @@ async def test_the_assumptions_are_told(estimated, tmp_path):
 
 
 async def test_prices_of_ones_own(estimated, tmp_path):
-    """Takes the prices of a file, whatever the case of the country and the order of columns."""
+    """Reads a file's prices with countries in any case and columns in any order."""
     mine = tmp_path / "mine.csv"
     mine.write_text("\ufefftype,price,country_code,note\nlocal, 3 ,us,x\nmobile,1.5,GB,\n")
     found = await estimated(prices=mine)
@@ -80,7 +80,7 @@ async def test_prices_of_ones_own(estimated, tmp_path):
     ],
 )
 async def test_a_line_that_is_no_price(estimated, tmp_path, row, problem):
-    """Says what is wrong with a line, and which it is."""
+    """Raises an error with the line and its problem."""
     mine = tmp_path / "mine.csv"
     mine.write_bytes(b"country_code,type,price\n" + row)
     with pytest.raises(ValueError, match=rf"mine\.csv, line 2: {problem}"):
@@ -150,7 +150,7 @@ async def test_a_spelling(take, agency, store, sent, line):
 
 
 async def test_a_territory_that_has_no_price(take, agency, store, tmp_path):
-    """Charges a territory as the United States, says so, and prefers a price of its own."""
+    """Charges a territory like the United States, states that, and prefers its own price."""
     agency.places["a"] = Place([number("+17877231234", countryCode="PR"), number("+12125550001")])
     await take(agency, ["a"])
     assert "territory of the United States (PR)" in " ".join(costs(store).assumptions)
@@ -163,7 +163,7 @@ async def test_a_territory_that_has_no_price(take, agency, store, tmp_path):
 
 @pytest.mark.parametrize("text", [b"", b"a,b\n", b"country_code,type,price\n\xff,local,1\n"])
 async def test_a_price_list_that_is_none(estimated, tmp_path, text):
-    """Says which file is no price list."""
+    """Names the file that is not a price list."""
     mine = tmp_path / "mine.csv"
     mine.write_bytes(text)
     with pytest.raises(ValueError, match=r"mine\.csv"):

@@ -1,4 +1,4 @@
-"""Each kind of change is found, and nothing else; and nothing is said of what was not seen."""
+"""Comparisons: each kind of change is found, no other is, and unseen data is no change."""
 
 from shutil import copy
 
@@ -30,7 +30,7 @@ def start():
 
 @pytest.fixture
 def changes(take, store, agency):
-    """What the second audit differs in, as plain rows, and the locations not compared."""
+    """Changes of the second audit as plain rows, and the locations not compared."""
 
     async def look(change):
         agency.places = start()
@@ -286,7 +286,7 @@ async def test_no_change(changes, case):
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("case", CASES)
 async def test_a_change_is_found(changes, case):
-    """Finds what was changed, and nothing else."""
+    """Finds the change, and no other."""
     change, expected = CASES[case]
     assert await changes(change) == (expected, [])
 
@@ -316,7 +316,7 @@ async def test_a_move_drops_a2p(take, store, agency):
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("turn", [0, 1])
 async def test_what_was_not_seen_is_neither_released_nor_added(take, store, agency, turn):
-    """Says nothing of the numbers of a location that failed in one of the runs, but that it did."""
+    """Has no changes of a location that failed in one of the runs, but lists it."""
     agency.places = start()
     for now in range(2):
         agency.errors = {"a": 503} if now == turn else {}
@@ -331,7 +331,7 @@ async def test_what_was_not_seen_is_neither_released_nor_added(take, store, agen
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("turn", [0, 1])
 async def test_pools_that_were_not_seen_are_no_change(take, store, agency, turn):
-    """Says nothing of the pools of a location of which only the numbers could be read."""
+    """Has no changes of the pools of a location if only its numbers could be read."""
     agency.places = start()
     for now in range(2):
         agency.pool_errors = {"a": 400} if now == turn else {}
@@ -400,7 +400,7 @@ async def test_a_phone_system_that_was_connected(take, store, agency):
 
 @pytest.mark.exhaustive
 async def test_a_number_that_no_search_confirmed(take, tmp_path, agency):
-    """Calls it not seen, as in another file, where no run had it before."""
+    """Calls it not seen, as in another file, if no run had it before."""
     old, new = tmp_path / "old", tmp_path / "new"
     agency.places = start()
     await take(agency, list(agency.places), old)
@@ -425,7 +425,7 @@ async def test_a_number_that_left_one_of_two_locations(take, store, agency):
 
 @pytest.mark.exhaustive
 async def test_a_contract_that_tells_no_rcs_senders(take, store, agency):
-    """Says nothing of RCS senders if one run was under the 2021-07-28 contract."""
+    """Has no changes of RCS senders if one run used the 2021-07-28 contract."""
     agency.places = start()
     for is_flat, version in ((False, "v3"), (True, "2021-07-28"), (False, "v3")):
         agency.is_flat = is_flat
@@ -436,7 +436,7 @@ async def test_a_contract_that_tells_no_rcs_senders(take, store, agency):
 
 
 async def test_a_new_location_that_was_not_seen(take, store, agency):
-    """Is told without how many numbers it has, as is one that is gone and was not seen."""
+    """Is a change without a count of numbers, as is a lost location that was not seen."""
     agency.places = start()
     agency.errors = {"a": 403}
     await take(agency, ["a", "b"])
@@ -451,7 +451,7 @@ async def test_a_new_location_that_was_not_seen(take, store, agency):
 
 
 async def test_a_list_that_tells_no_rcs_senders(take, store, agency):
-    """Says nothing of RCS senders if a list of v3 leaves them out, which it may."""
+    """Has no changes of RCS senders if a v3 list omits them."""
     agency.places = start()
     await take(agency, list(agency.places))
     agency.places["a"].senders = None

@@ -1,4 +1,4 @@
-"""What an export holds, in every format, and that programs and spreadsheets read it as it is."""
+"""Exports in every format, and how programs and spreadsheets read them."""
 
 import csv
 import json
@@ -59,7 +59,7 @@ async def test_the_columns_and_their_order(take, exported, store, agency, tmp_pa
 
 
 async def test_values_in_json_lines(take, exported, agency):
-    """Writes what the service said, nested as the models are, times in UTC."""
+    """Writes the service's values, nested like the models, with times in UTC."""
     agency.places["a"] = Place(
         [
             number(
@@ -83,7 +83,7 @@ async def test_values_in_json_lines(take, exported, agency):
 
 
 async def test_phone_numbers_stay_text(take, exported, store, agency, tmp_path):
-    """Writes numbers as the service gives them, in quotes in CSV, and never as a formula."""
+    """Writes numbers as in the responses, quoted in CSV, and never as a formula."""
     agency.places["a"] = Place(
         [number("+12125550001", friendlyName="+12125550001", forwardingNumber="+12125550002")]
     )
@@ -110,7 +110,7 @@ async def test_no_formula_comes_out_of_a_csv(take, exported, agency, name):
 
 
 async def test_any_text_comes_back_from_csv(take, exported, agency):
-    """Quotes what CSV must quote, also a name with lines, quotes and commas."""
+    """Quotes a name with lines, quotes and commas."""
     name = 'a "b", c\n\nd; é 𝄞 \x00'
     agency.places["a"] = Place([number("+12125550001", friendlyName=name)])
     await take(agency, ["a"])
@@ -118,7 +118,7 @@ async def test_any_text_comes_back_from_csv(take, exported, agency):
 
 
 async def test_another_engine_reads_the_parquet(take, exported, rows):
-    """Gives pyarrow every row and every value that DuckDB wrote."""
+    """Can be read by pyarrow with every row and value."""
     async with Sandbox(numbers_per_location=500) as sandbox:
         await take(sandbox, ["a", "b"])
     names = ["location_id", "phone_number", "capabilities", "linked_ring_all_users", "extra"]

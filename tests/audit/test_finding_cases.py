@@ -1,4 +1,4 @@
-"""The table of cases: what each rule finds, and what only looks like it."""
+"""Table of cases: positives and near misses of each rule."""
 
 import pytest
 
@@ -13,7 +13,7 @@ _ACROSS = {LOOP, TWO}
 
 @pytest.fixture
 def found(take, store, agency):
-    """What a rule finds in several cases, by the name of each."""
+    """Findings of a rule in several cases, by name."""
 
     async def look(cases):
         for i, case in enumerate(cases):
@@ -41,7 +41,7 @@ def test_every_rule_has_its_cases():
 @pytest.mark.sample(2)
 @pytest.mark.parametrize("rule", [rule.name for rule in _ALL if rule.name not in _ACROSS])
 async def test_the_cases_of_a_rule(found, rule):
-    """Finds what there is to find in each case, and nothing that only looks like it."""
+    """Finds the positives of each case, and no near miss."""
     cases = [case for case in CASES if case.rule == rule]
     assert await found(cases) == {case.name: case.found for case in cases}
 
@@ -53,5 +53,5 @@ async def test_the_cases_of_a_rule(found, rule):
     ids=lambda case: f"{case.rule}: {case.name}",
 )
 async def test_a_case(found, case):
-    """Finds what there is to find, and nothing that only looks like it."""
+    """Finds the positives, and no near miss."""
     assert await found([case]) == {case.name: case.found}

@@ -1,4 +1,4 @@
-"""Each rule finds what it is for, and nothing in an inventory in which all is well."""
+"""Each rule finds its problem, and nothing in an inventory without problems."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def well():
 
 @pytest.fixture
 def found(take, store, agency):
-    """What the rules find in the agency as it is."""
+    """Findings of the rules in the agency."""
 
     async def look(**options):
         await take(agency, list(agency.places))
@@ -160,7 +160,7 @@ def test_a_country_that_is_none(store, wrong):
 @pytest.mark.sample(2)
 @pytest.mark.parametrize("rule", CASES)
 async def test_a_rule_finds_what_it_is_for(found, agency, rule):
-    """Finds what was seeded, and nothing else."""
+    """Finds the seeded problem, and no other."""
     places, expected = CASES[rule]
     agency.places = well() | places
     looked = await found()
@@ -168,7 +168,7 @@ async def test_a_rule_finds_what_it_is_for(found, agency, rule):
 
 
 async def test_what_was_not_seen_whole_is_not_judged(found, agency):
-    """Says of no location that it has no number, or no default one, that was not seen whole."""
+    """Has no finding on the missing numbers of a location that was not seen whole."""
     agency.places = {"c": Place()}
     agency.errors = {"c": 503}
     assert await found() == []
@@ -197,7 +197,7 @@ async def test_a_rule_of_ones_own(found, agency):
     mine = Rule(
         name="no-name",
         title="Numbers without a name",
-        reason="Nobody can tell what they are for.",
+        reason="Their purpose is unknown: give them a name.",
         query="SELECT location_id, phone_number FROM numbers WHERE friendly_name IS NULL",
     )
     agency.places = well()
@@ -229,7 +229,7 @@ async def test_rules_from_a_file(found, agency, tmp_path):
     ],
 )
 def test_a_file_that_holds_no_rules(tmp_path, wrong, problem):
-    """Names the file and the rule that is none."""
+    """Names the file and the invalid rule."""
     file = tmp_path / "rules.toml"
     file.write_bytes(wrong)
     with pytest.raises(ValueError, match=rf"rules\.toml: {problem}"):
@@ -251,7 +251,7 @@ def test_a_rule_s_name_is_a_plain_word(name):
 
 
 async def test_rcs_senders_that_were_not_seen(take, agency, store):
-    """Says of a location that may have an RCS sender that these were not seen."""
+    """Has the detail that RCS senders were not seen, if a location may have some."""
     numbers = [number("+12125550001")]
     agency.places = {"none": Place(senders=None), "no-default": Place(numbers, senders=None)}
     await take(agency, [*agency.places])

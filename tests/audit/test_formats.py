@@ -1,4 +1,4 @@
-"""Where calls go on to is compared as numbers: by the number's country, with the extension."""
+"""Call targets are compared as numbers: by the number's country, with the extension."""
 
 import pytest
 
@@ -58,7 +58,7 @@ def places(cases, fields, turn):
 @pytest.mark.parametrize("fields", [plain, as_service, in_object])
 @pytest.mark.parametrize("cases", [SAME, OTHER], ids=["same", "other"])
 async def test_formats(take, store, agency, fields, cases):
-    """Tells of another number, extension or text, and of nothing that only looks another way."""
+    """Finds another number, extension or text, but not another spelling."""
     for turn in range(2):
         agency.places = places(cases, fields, turn)
         await take(agency, list(agency.places))

@@ -1,4 +1,4 @@
-"""What stops an audit, and what is kept then."""
+"""Errors that stop an audit, and the results that it keeps."""
 
 import asyncio
 import multiprocessing
@@ -29,7 +29,7 @@ REFUSED = {"status": 401, "body": {"message": "Invalid token: access token is in
 
 
 async def test_a_revoked_token_stops(take, rows):
-    """Stops when the token of three locations in a row is refused, and keeps what was done."""
+    """Stops when the token of three locations in a row is refused; keeps finished locations."""
     ids = [f"loc{i:02}" for i in range(40)]
     faults = [Fault(location=one, **REFUSED) for one in ids[10:]]
     async with Sandbox(numbers_per_location=5, faults=faults) as sandbox:
@@ -43,7 +43,7 @@ async def test_a_revoked_token_stops(take, rows):
 
 
 async def test_one_refused_token_stops_nothing(take):
-    """Takes refused tokens for the fault of their locations, where others come between."""
+    """Blames the locations for refused tokens if other locations succeed between them."""
     ids = [f"loc{i}" for i in range(9)]
     faults = [Fault(location=one, **REFUSED) for one in ids[::2]]
     async with Sandbox(numbers_per_location=5, faults=faults) as sandbox:
@@ -53,7 +53,7 @@ async def test_one_refused_token_stops_nothing(take):
 
 
 async def test_a_single_location_with_a_bad_token(take):
-    """Says that the token was refused where all locations there are were refused."""
+    """Reports a refused token if it was refused for all locations."""
     async with Sandbox(tokens=["good"]) as sandbox:
         summary = await take(sandbox, ["a"], token="bad")
     assert isinstance(summary.error, AuthenticationError)
@@ -69,7 +69,7 @@ async def test_a_single_location_with_a_bad_token(take):
     ],
 )
 async def test_what_concerns_all_locations_stops(store, error):
-    """Stops where the authorization is lost, or neither token nor budget can be had."""
+    """Stops if the authorization is lost, or if a token or the rate limit is unavailable."""
 
     class Source:
         async def token(self, location_id):
@@ -89,7 +89,7 @@ async def test_what_concerns_all_locations_stops(store, error):
 
 @pytest.mark.exhaustive
 async def test_a_service_that_goes_down_stops(store):
-    """Stops where the circuit stays open, leaves the other locations, and goes on later."""
+    """Stops if the circuit stays open, leaves the other locations, and resumes later."""
     ids = [f"loc{i:02}" for i in range(30)]
     retry = RetryPolicy(max_tries=2, initial_wait=0, max_time=0.1, failure_budget=10)
 
@@ -110,7 +110,7 @@ async def test_a_service_that_goes_down_stops(store):
 
 @pytest.mark.exhaustive
 async def test_an_agency_that_takes_its_permission_back(store):
-    """Stops where the agency's installation is revoked, and goes on with a new one."""
+    """Stops if the agency's installation is revoked, and resumes with a new one."""
     app = OAuthSettings(
         client_id="app",
         client_secret="secret",
@@ -148,7 +148,7 @@ async def test_an_agency_that_takes_its_permission_back(store):
 
 
 async def test_a_token_source_may_raise_anything(store):
-    """Takes what a token source raises for one location as that location's failure."""
+    """Fails a location if the token source raises for it."""
 
     class Source:
         async def token(self, location_id):
@@ -214,7 +214,7 @@ asyncio.run(main(*sys.argv[1:3]))
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("room", [2_000_000, 700_000])
 async def test_a_full_disk_stops(take, rows, store, room):
-    """Stops where the disk is full, keeps whole locations, and goes on when there is room."""
+    """Stops if the disk is full, keeps whole locations, and resumes when there is room."""
     ids = [f"loc{i:02}" for i in range(30)]
     with Sandbox(numbers_per_location=3_000, max_requests=10_000).in_thread() as sandbox:
         run = [sys.executable, "-W", "error", "-c", FULL_DISK, sandbox.url, store, str(room)]
@@ -260,7 +260,7 @@ async def test_a_full_disk_is_no_hindrance_to_what_is_thrown_away(tmp_path):
 
 
 async def test_cancelled_it_keeps_what_was_done(take, rows):
-    """Ends at once when it is cancelled, and what was committed is there."""
+    """Ends at once when it is cancelled; commits are kept."""
     slow = Fault(location="slow", delay=60)
     async with Sandbox(numbers_per_location=5, faults=[slow]) as sandbox:
         seen = asyncio.Event()
@@ -283,7 +283,7 @@ async def test_cancelled_it_keeps_what_was_done(take, rows):
 
 
 async def test_a_callback_that_fails_is_no_finding(take):
-    """Raises what the caller's own callback raises."""
+    """Raises errors of the caller's callback."""
 
     def fail(_):
         raise ZeroDivisionError
@@ -301,7 +301,7 @@ def hold(path, ready, done):
 
 @pytest.mark.exhaustive
 async def test_a_store_in_use(take, store):
-    """Says that another process has the store."""
+    """Reports that another process has the store."""
     spawn = multiprocessing.get_context("spawn")
     ready, done = spawn.Event(), spawn.Event()
     other = spawn.Process(target=hold, args=(store, ready, done))
@@ -339,6 +339,6 @@ async def test_a_file_that_is_no_store(take, store):
 
 
 async def test_a_store_whose_folder_is_missing(take, tmp_path):
-    """Says that the file cannot be made."""
+    """Reports that the file cannot be created."""
     with pytest.raises(StoreError):
         await take(_Nowhere(), ["a"], tmp_path / "no" / "such" / "folder.duckdb")

@@ -1,4 +1,4 @@
-"""The store's files: who may read them, and what is left beside them."""
+"""The store's files: their permissions, and the files beside them."""
 
 import os
 import stat
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 
 @pytest.fixture(params=[0, 0o022, 0o777])
 def umask(tmp_path, request):
-    """A umask, from one that takes nothing to one that takes all."""
+    """A umask, from 0 to 0o777."""
     before = os.umask(request.param)
     yield request.param
     os.umask(before)
@@ -72,7 +72,7 @@ def test_a_store_that_others_may_read(store):
 
 
 def test_a_file_that_is_no_store(store):
-    """Is left as it is, its mode too."""
+    """Is not changed, its mode included."""
     store.write_text("important")
     store.chmod(0o644)
     with pytest.raises(StoreError, match="not a store"):
@@ -81,7 +81,7 @@ def test_a_file_that_is_no_store(store):
 
 
 def test_a_store_behind_a_link(store, tmp_path):
-    """Is made and written where the link points to."""
+    """Is created at the target of the link."""
     kept = tmp_path / "kept"
     kept.mkdir()
     store.symlink_to(kept / "today.duckdb")
@@ -92,7 +92,7 @@ def test_a_store_behind_a_link(store, tmp_path):
 
 
 async def test_exports_keep_the_umask(store, take, tmp_path):
-    """Are for others to read if the umask says so, and nothing is left beside the store."""
+    """Are readable for others if the umask allows it; no file is left beside the store."""
     async with Sandbox(numbers_per_location=20) as sandbox:
         await take(sandbox, ["a"])
     before = os.umask(0o022)
@@ -104,7 +104,7 @@ async def test_exports_keep_the_umask(store, take, tmp_path):
 
 
 async def test_a_store_on_a_read_only_mount(store, take):
-    """Is read there, and a run says in one line that it cannot be written."""
+    """Can be read there; a run reports in one line that it cannot be written."""
     async with Sandbox(numbers_per_location=20) as sandbox:
         await take(sandbox, ["a"])
         with read_only(store.parent):

@@ -1,4 +1,4 @@
-"""The command, pointed at what a test needs."""
+"""Fixtures that run the command."""
 
 import signal
 
@@ -25,7 +25,7 @@ def heard_hangup():
 
 @pytest.fixture
 def journal(tmp_path):
-    """Where the command keeps its purchases."""
+    """Path of the command's journal."""
     return tmp_path / "purchases.db"
 
 
@@ -49,7 +49,7 @@ def lcphone_raw(bare, raw_server):
 
 @pytest.fixture(autouse=True)
 def interruptible():
-    """Ctrl-C reaches the command also where a shell has this process in its background."""
+    """Restores SIGINT, which a shell ignores for background processes."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

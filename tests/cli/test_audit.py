@@ -31,7 +31,7 @@ def taken(lcphone, store):
 
 @pytest.mark.exhaustive
 def test_run_from_arguments(lcphone, store):
-    """Takes the inventory of the locations that are named, and ends with what it saw."""
+    """Audits the named locations, and prints a summary."""
     done = lcphone.run("audit", "run", "a", "b", "--store", store, "--json")
     assert (done.code, done.err) == (0, "")
     (line,) = done.lines
@@ -56,7 +56,7 @@ def test_run_from_a_file_and_from_stdin(lcphone, store, tmp_path):
 
 @pytest.mark.exhaustive
 def test_run_of_no_locations(lcphone, store):
-    """Asks for locations where there are none."""
+    """Asks for locations if there are none."""
     assert lcphone.run("audit", "run", "--store", store).code == 2
     assert lcphone.run("audit", "run", "--store", store, "--installed").code == 2
     unresumed = lcphone.run("audit", "run", "--store", store, "--resume")
@@ -65,7 +65,7 @@ def test_run_of_no_locations(lcphone, store):
 
 @pytest.mark.exhaustive
 def test_exit_codes(lcphone, lcphone_sandbox, store, tmp_path):
-    """Tells by its exit code what it did not see, and why."""
+    """Has an exit code for each reason why it is incomplete."""
     run = ("audit", "run", "--store", store)
     lcphone_sandbox.location("off").connected = False
     assert lcphone.run(*run, "a", "off").code == 0
@@ -87,7 +87,7 @@ def test_exit_codes(lcphone, lcphone_sandbox, store, tmp_path):
 
 @pytest.mark.exhaustive
 def test_a_spent_day(bare, store):
-    """Says to go on once the limits have reset if the requests of the day are spent."""
+    """Prints that --resume works after the reset if a daily quota is exhausted."""
     with Sandbox(daily_quota=3, numbers_per_location=9_000).in_thread() as sandbox:
         lcphone = bare.for_url(sandbox.url)
         done = lcphone.run("audit", "run", "a", "--store", store)
@@ -103,7 +103,7 @@ FULL += "from lcphone_async.__main__ import main; main()"
 
 @pytest.mark.exhaustive
 def test_a_full_disk(lcphone, store):
-    """Ends with code 6 where the store can no longer be written, and goes on when it can."""
+    """Exits 6 if the store cannot be written, and resumes when it can."""
     ids = [f"loc{i}" for i in range(60)]
     done = subprocess.run(
         [sys.executable, "-c", FULL, "audit", "run", *ids, "--store", store],
@@ -122,7 +122,7 @@ def test_a_full_disk(lcphone, store):
     ("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_interrupted(lcphone, lcphone_sandbox, store, how, code):
-    """Ends on a signal, says that what is done is kept, and goes on with --resume."""
+    """Ends on a signal, keeps finished locations, and continues with --resume."""
     lcphone_sandbox.faults.append(Fault(location="slow", delay=60))
     command = ("audit", "run", "a", "b", "slow", "--store", store)
     with lcphone.start(*command) as process:
@@ -139,7 +139,7 @@ def test_interrupted(lcphone, lcphone_sandbox, store, how, code):
 
 @pytest.mark.exhaustive
 def test_progress_without_a_terminal(lcphone, lcphone_sandbox, store):
-    """Prints a plain line now and then where stderr is no terminal."""
+    """Prints a progress line every few seconds if stderr is not a terminal."""
     lcphone_sandbox.faults.append(Fault(location="slow", delay=6))
     done = lcphone.run("audit", "run", "a", "slow", "--store", store)
     assert done.code == 0
@@ -149,7 +149,7 @@ def test_progress_without_a_terminal(lcphone, lcphone_sandbox, store):
 
 @pytest.mark.exhaustive
 def test_progress_on_a_terminal(lcphone, store):
-    """Draws a bar with the rate where stderr is a terminal."""
+    """Draws a bar with the rate if stderr is a terminal."""
     ours, its = pty.openpty()
     with lcphone.start("audit", "run", "a", "b", "--store", store, stderr=its) as process:
         os.close(its)
@@ -185,7 +185,7 @@ def test_export(lcphone, taken, tmp_path):
 
 @pytest.mark.exhaustive
 def test_export_mentions_what_is_missing(lcphone, lcphone_sandbox, store, tmp_path):
-    """Says on stderr that an export is not of all locations."""
+    """Prints a note on stderr if an export lacks locations."""
     lcphone_sandbox.faults.append(Fault(location="bad", status=403))
     lcphone.run("audit", "run", "a", "bad", "--store", store)
     out = str(tmp_path / "out.csv")
@@ -196,7 +196,7 @@ def test_export_mentions_what_is_missing(lcphone, lcphone_sandbox, store, tmp_pa
 
 @pytest.mark.exhaustive
 def test_diff(lcphone, lcphone_sandbox, taken, tmp_path):
-    """Tells by its exit code whether something changed, and by lines what."""
+    """Prints the changes, and exits 1 if there are any."""
     diff = ("audit", "diff", "--store", taken)
     assert lcphone.run(*diff).code == 2  # there is one run only
     lcphone.run("audit", "run", "a", "b", "--store", taken)
@@ -289,7 +289,7 @@ def test_findings_and_costs(lcphone, taken, tmp_path):
 
 @pytest.mark.exhaustive
 def test_files_that_are_none(lcphone, taken, tmp_path):
-    """Names in one line the file that cannot be read, and where it is wrong."""
+    """Prints one line with the unreadable file and the position of the error."""
     file = tmp_path / "file"
     rule = b"[a]\ntitle = 1\nreason = 'x'\nquery = 'x'\n"
     for content, problem, *verb in (
@@ -333,7 +333,7 @@ def test_report(lcphone, taken, tmp_path):
 
 @pytest.mark.exhaustive
 def test_a_store_that_is_none(lcphone, tmp_path):
-    """Says in one line that a file is missing or is no store, with exit code 6."""
+    """Exits 6 with one line if a file is missing or is not a store."""
     other = tmp_path / "other"
     other.write_text("x")
     for store, problem in ((other, "not a store"), (tmp_path / "none", "no such file")):
@@ -344,7 +344,7 @@ def test_a_store_that_is_none(lcphone, tmp_path):
 
 
 def run_without(command, missing, *arguments):
-    """How the command ends where packages are missing."""
+    """Runs the command without some packages."""
     program = f"import sys; sys.modules |= dict.fromkeys({missing!r}); sys.argv[0] = 'lcphone';"
     program += "from lcphone_async.__main__ import main; main()"
     return subprocess.run(
@@ -366,7 +366,7 @@ def run_without(command, missing, *arguments):
     ],
 )
 def test_without_the_extra_it_says_what_to_install(bare, store, missing, extra, arguments):
-    """Names the extra in one line where a part of it is missing."""
+    """Prints one line with the extra if one of its packages is missing."""
     done = run_without(bare, missing, *arguments, "--store", store)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
@@ -376,7 +376,7 @@ def test_without_the_extra_it_says_what_to_install(bare, store, missing, extra, 
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("scheduler", ["nonsense://x:1", "tcp://x", "tls://127.0.0.1:9"])
 def test_a_scheduler_that_is_none(lcphone, store, scheduler):
-    """Says in one line that there is no Dask cluster at an address."""
+    """Prints one line if there is no Dask cluster at an address."""
     cluster = ("--dask", scheduler, "--redis", "redis://127.0.0.1:9")
     done = lcphone.run("audit", "run", "a", "--store", store, *cluster)
     assert done.complaint.startswith(f"Error: no Dask scheduler at {scheduler}: ")
@@ -384,13 +384,13 @@ def test_a_scheduler_that_is_none(lcphone, store, scheduler):
 
 @pytest.mark.exhaustive
 def test_an_audit_needs_neither_dask_nor_redis(lcphone, store):
-    """Takes an inventory where only the extra `audit` is installed."""
+    """Audits if only the extra `audit` is installed."""
     done = run_without(lcphone, ["distributed", "redis"], "run", "a", "--store", store)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_help_needs_no_extra(bare):
-    """Shows its help without importing what is heavy."""
+    """Shows its help without importing heavy packages."""
     program = "import sys; sys.modules['duckdb'] = sys.modules['pyarrow'] = None;"
     program += "sys.argv = ['lcphone', 'audit', 'run', '--help'];"
     program += "from lcphone_async.__main__ import main; main()"
@@ -407,7 +407,7 @@ def test_help_needs_no_extra(bare):
 
 @pytest.mark.exhaustive
 def test_all_locations_of_an_agency(bare, store):
-    """Visits every location where the agency has installed the app, each with its own token."""
+    """Visits every location of the agency that has the app, each with its own token."""
     app = OAuthSettings(
         client_id="app-1",
         client_secret="secret",
@@ -441,7 +441,7 @@ def test_all_locations_of_an_agency(bare, store):
 
 @pytest.mark.exhaustive
 def test_locations_that_are_not_active(forks, journal, store):
-    """Ends with 0, and says which locations are inactive."""
+    """Exits 0, and prints the inactive locations."""
     app = OAuthSettings(client_id="app-1", client_secret="s", locations=["a", "b"])
     with Sandbox(oauth_app=app).in_thread() as sandbox:
         settings = {"LCPHONE_BASE_URL": sandbox.url, "LCPHONE_CLIENT_SECRET": "s"}

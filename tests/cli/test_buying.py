@@ -1,4 +1,4 @@
-"""`lcphone buy`: nothing is spent unless somebody says so."""
+"""`lcphone buy`: no purchase without consent."""
 
 import asyncio
 import signal
@@ -19,14 +19,14 @@ NOT_LISTED = http_json({"numbers": [], "total": 0})
 
 
 def test_refuses_without_a_terminal(lcphone, lcphone_sandbox):
-    """Asks nobody and buys nothing where there is neither a terminal nor `--yes`."""
+    """Buys nothing if there is neither a terminal nor `--yes`."""
     assert "--yes" in lcphone.run("buy", LOCAL).complaint
     assert lcphone_sandbox.ledger == []
 
 
 @pytest.mark.parametrize("number", [LOCAL, TOLL_FREE, "+447475678998"])
 def test_yes_buys_exactly_one(lcphone, lcphone_sandbox, number):
-    """Buys the number once, after it has shown on stderr what it is, what it costs and for whom."""
+    """Buys the number once, after it has shown the offer on stderr."""
     bought = lcphone.run("buy", number, "--yes", "--json")
     assert bought.code == 0
     (line,) = bought.lines
@@ -56,14 +56,14 @@ def test_max_price_is_kept(lcphone, lcphone_sandbox, price, reason):
 
 
 def test_max_price_that_is_not_passed(lcphone, lcphone_sandbox):
-    """Buys what costs just `--max-price`."""
+    """Buys a number whose price equals `--max-price`."""
     assert lcphone.run("buy", LOCAL, "--yes", "--max-price", "1.15").code == 0
     assert len(lcphone_sandbox.ledger) == 1
 
 
 @pytest.mark.parametrize("price", ["NaN", "Infinity", "1,15", "cheap"])
 def test_max_price_is_a_price(lcphone, lcphone_sandbox, price):
-    """Takes no word for a price, nor what is not finite."""
+    """Accepts only finite numbers as a price."""
     refused = lcphone.run("buy", LOCAL, "--yes", "--max-price", price)
     assert refused.code == 2
     assert f"'{price}' is not a price" in refused.err
@@ -71,7 +71,7 @@ def test_max_price_is_a_price(lcphone, lcphone_sandbox, price):
 
 
 def test_a_purchase_that_a_proxy_repeats(lcphone, lcphone_sandbox):
-    """Is bought, and said to be, though the response is that the number is gone."""
+    """Is bought, though the response was that the number is gone."""
     lcphone_sandbox.faults.append(Fault(operation="purchase", point="after", replay=1))
     bought = lcphone.run("buy", LOCAL, "--yes", "--json")
     assert (bought.code, bought.lines[0]["confirmed_by"]) == (0, "read-back")
@@ -79,7 +79,7 @@ def test_a_purchase_that_a_proxy_repeats(lcphone, lcphone_sandbox):
 
 
 def test_a_number_that_no_search_shows(lcphone, lcphone_sandbox):
-    """Is not bought without a person's word, since what it is and costs is not known."""
+    """Is not bought with `--yes`, as its price is unknown."""
     lcphone_sandbox.stock.take(LOCAL)
     refused = lcphone.run("buy", LOCAL, "--yes")
     assert "unknown" in refused.err
@@ -102,7 +102,7 @@ def test_arguments_that_cannot_be(lcphone, lcphone_sandbox, arguments, reason):
 
 
 async def test_the_options_go_out(lcphone_raw, raw_server):
-    """Sends each option under the wire's name, and the search's fingerprint unless told another."""
+    """Sends each option under its wire name, and by default the search's fingerprint."""
     bought = http_json({"data": {"number": LOCAL}}, 201)
     raw_server.reply(ONE_OFFER, bought)
     options = ["--country", "US", "--type", "local", "--address-sid", "AD1", "--bundle-sid", "BU1"]
@@ -129,7 +129,7 @@ async def test_the_options_go_out(lcphone_raw, raw_server):
 
 @pytest.mark.exhaustive
 async def test_an_unknown_outcome_says_what_to_do(lcphone_raw, raw_server):
-    """Tells where to look before anybody buys again, where no clear answer came."""
+    """Prints how to find out the outcome if there was no clear response."""
     raw_server.reply(ONE_OFFER, http(b"<html>", 502))
     options = ("--country", "US", "--yes")
     outcome = await asyncio.to_thread(lcphone_raw.run, "buy", LOCAL, *options)
@@ -143,7 +143,7 @@ async def test_an_unknown_outcome_says_what_to_do(lcphone_raw, raw_server):
 
 @pytest.mark.exhaustive
 async def test_an_interrupted_purchase_says_what_to_do(bare):
-    """Tells where to look, and exits 130, where Ctrl-C came after the purchase was sent."""
+    """Prints how to find out the outcome, and exits 130, on Ctrl-C after the request."""
 
     async def serve(reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")

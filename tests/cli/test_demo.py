@@ -21,7 +21,7 @@ def demo(forks, tmp_path_factory):
 
 
 def test_demo_tells_its_numbers(demo):
-    """Exits 0 without a warning, and ends with what it did in numbers."""
+    """Exits 0 without a warning, and ends with a count of its requests and numbers."""
     assert (demo.code, demo.err) == (0, "")
     assert "2500/2500" in demo.out
     last = demo.out.splitlines()[-1]
@@ -38,7 +38,7 @@ def test_demo_shows_the_bought_number_in_the_inventory(demo):
 
 
 def test_demo_reads_well_in_a_log(demo):
-    """Writes no escape sequence where stdout is no terminal, and no line wider than it may."""
+    """Writes no escape sequences if stdout is not a terminal, and no line that is too wide."""
     assert "\x1b" not in demo.out
     assert max(map(len, demo.out.splitlines())) <= 80
     assert "Chicago, IL" in demo.out
@@ -46,7 +46,7 @@ def test_demo_reads_well_in_a_log(demo):
 
 @pytest.mark.exhaustive
 def test_demo_into_a_closed_pipe_is_quiet(bare):
-    """Says nothing where its reader has gone away."""
+    """Prints nothing if its reader has closed the pipe."""
     with bare.start("demo") as demo:
         demo.stdout.close()
         assert demo.stderr.read() == b""
@@ -54,7 +54,7 @@ def test_demo_into_a_closed_pipe_is_quiet(bare):
 
 
 def test_without_the_extra_it_says_what_to_install(bare):
-    """Names the extra in one line, with exit code 1, where click or rich is missing."""
+    """Exits 1 with one line that names the extra if click or rich is missing."""
     for missing in ("click", "rich"):
         program = f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['lcphone', 'demo']\n"
         program += "from lcphone_async.__main__ import main; main()"
@@ -71,7 +71,7 @@ def test_without_the_extra_it_says_what_to_install(bare):
 
 
 def test_version_and_help(bare):
-    """`--version` gives name and version; `--help` names every verb."""
+    """`--version` prints name and version; `--help` lists every subcommand."""
     assert re.fullmatch(r"lcphone \d+\.\d+\.\d+\S*\n", bare.run("--version").out)
     told = bare.run("--help").out
     for verb in ("demo", "numbers", "search", "buy", "purchases", "pools", "sandbox"):

@@ -26,7 +26,7 @@ def closed(lcphone, redirection, *arguments):
 
 @pytest.mark.parametrize("verb", ["pools", "--help", "purchases", "buy"])
 def test_without_stdout(lcphone, lcphone_sandbox, verb):
-    """Says so in one line, and does nothing."""
+    """Prints one line, and does nothing."""
     run = closed(lcphone, ">&-", *([verb, LOCAL, "--yes"] if verb == "buy" else [verb]))
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == "Error: stdout is closed: redirect it, as by >/dev/null\n"
@@ -97,7 +97,7 @@ def test_a_token_with_white_space_around_it(lcphone):
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("place", ["a file", "below a file", "read-only"])
 def test_a_home_that_cannot_be_written(lcphone, lcphone_sandbox, tmp_path, place):
-    """Is not needed to read; a purchase says that `--journal` names another place."""
+    """Is not needed to read; the error of a purchase mentions `--journal`."""
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "file").write_text("")
@@ -118,7 +118,7 @@ def test_a_home_that_cannot_be_written(lcphone, lcphone_sandbox, tmp_path, place
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("config", ["", "relative"])
 def test_a_relative_folder_of_settings(lcphone, tmp_path, monkeypatch, config):
-    """Is ignored, as the XDG specification has it: no token is written where one happens to be."""
+    """Is ignored, as the XDG specification requires: no token goes to the current folder."""
     monkeypatch.chdir(tmp_path)
     places = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": config, "LCPHONE_TOKEN": ""}
     assert lcphone.run("login", given=TOKEN, **places).code == 0
@@ -128,7 +128,7 @@ def test_a_relative_folder_of_settings(lcphone, tmp_path, monkeypatch, config):
 
 
 def test_a_user_without_a_home(monkeypatch):
-    """Is told what to name instead: a number without an entry in the list of users has none."""
+    """Gets an error with the variables to set: a user without an entry has no home folder."""
 
     def unknown(_):
         raise KeyError

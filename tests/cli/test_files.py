@@ -22,7 +22,7 @@ def store(lcphone, tmp_path):
 
 @pytest.fixture
 def bad(tmp_path):
-    """Paths that are no file of any kind, by what is wrong with them."""
+    """Paths that are not files, by error."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "garbage").write_bytes(b"\xff\xfe\x00garbage")
     os.mkfifo(tmp_path / "pipe")
@@ -116,7 +116,7 @@ def test_a_file_without_an_end(lcphone, store, tmp_path):
     ],
 )
 def test_a_rule_that_cannot_be_run(lcphone, store, tmp_path, query, problem):
-    """Is the rule file's fault: the line names it, the rule, and what the database says."""
+    """Prints one line with the rule file, the rule and the error of the database."""
     rules, out = tmp_path / "rules.toml", str(tmp_path / "out.html")
     rules.write_text(f'[mine]\ntitle = "x"\nreason = "x"\nquery = "{query}"\n')
     for verb in (["findings"], ["findings", "--json"], ["report", "--out", out]):
@@ -161,7 +161,7 @@ def test_a_report_to_what_is_no_file(lcphone, store, tmp_path):
 
 @pytest.mark.parametrize("app", [[], ["--client-id", "app"]])
 def test_a_login_that_cannot_be_kept(lcphone, lcphone_sandbox, tmp_path, app):
-    """Says what to do, and sends no code, on a read-only mount and below a file."""
+    """Prints advice, and sends no code, on a read-only mount and below a file."""
     folder = tmp_path / "home"
     folder.mkdir()
     (folder / "file").write_text("")
@@ -194,7 +194,7 @@ FULL += "from lcphone_async.__main__ import main; main()"
     ],
 )
 def test_a_full_disk(lcphone, store, tmp_path, verb, code):
-    """Is told in one line, by its exit code, and leaves no part of a file behind."""
+    """Has one line and an exit code, and leaves no partial file."""
     new = tmp_path / "full" / "new"
     new.parent.mkdir()
     named = {"STORE": store, "NEW": str(new)}

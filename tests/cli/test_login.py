@@ -92,7 +92,7 @@ def kept_files(journal):
 
 
 def test_a_token_is_kept_for_the_other_commands(bare, lcphone_sandbox, journal):
-    """Keeps a pasted token in a 0600 file, and uses it where LCPHONE_TOKEN is not set."""
+    """Keeps a pasted token in a 0600 file, and uses it if LCPHONE_TOKEN is not set."""
     command = with_settings(bare, LCPHONE_BASE_URL=lcphone_sandbox.url)
     kept = command.run("login", given=f"  {TOKEN}\n")
     assert kept.code == 0
@@ -125,7 +125,7 @@ def test_the_environment_goes_first(outside, app):
 
 @pytest.mark.parametrize("text", ["", "two words", "pit-é"])
 def test_what_is_no_token(outside, journal, text):
-    """Refuses what cannot be a token, and keeps nothing."""
+    """Refuses an invalid token, and keeps nothing."""
     outcome = outside.run("login", given=text + "\n")
     assert outcome.code == 1
     assert kept_files(journal) == []
@@ -151,7 +151,7 @@ def test_a_login_nowhere(bare, journal, url):
 
 @pytest.mark.exhaustive
 def test_whoami_of_a_private_token(outside, app):
-    """Says what kind of token it is, which scopes it proved to have, and what is left."""
+    """Shows the kind of token, its scopes and the remaining limits."""
     outside.run("login", given=TOKEN)
     told = outside.run("whoami", "--location", "loc1", "--json")
     (identity,) = told.lines
@@ -169,7 +169,7 @@ def test_whoami_of_a_private_token(outside, app):
 
 
 def test_whoami_of_a_token_that_is_wrong(outside):
-    """Says that the token is wrong, in one line."""
+    """Prints one line if the token is wrong."""
     outside.run("login", given="pit-of-nobody")
     assert "Invalid token" in outside.run("whoami", "--location", "loc1").complaint
 
@@ -210,7 +210,7 @@ def test_the_code_of_an_agency(outside, app):
 
 
 def test_a_code_that_is_no_good(outside, app, journal):
-    """Says what the service says, and keeps nothing."""
+    """Prints the service's message, and keeps nothing."""
     outcome = outside.run("login", "--client-id", "app-1", given="code-of-nobody\n")
     assert "authorization code is invalid" in outcome.complaint
     assert "code-of-nobody" not in outcome.err
@@ -289,7 +289,7 @@ def test_a_disk_that_is_nearly_full(outside, app, journal, free):
 
 
 def test_a_keyring_that_takes_nothing(outside, app, broken_keyring, journal):
-    """Sends no code where the keyring cannot keep its tokens, and says so."""
+    """Sends no code if the keyring cannot keep its tokens, and prints the reason."""
     command = with_settings(outside, **broken_keyring)
     refused = command.run("login", "--client-id", "app-1", given=app.oauth.authorize("loc1"))
     assert "the keyring: it is locked" in refused.complaint
@@ -298,7 +298,7 @@ def test_a_keyring_that_takes_nothing(outside, app, broken_keyring, journal):
 
 
 def test_a_trial_leaves_nothing(outside, app, journal):
-    """Keeps nothing where the place was tried and the code is no good."""
+    """Keeps nothing if the code is invalid, though the place was tested."""
     outside.run("login", "--client-id", "app-1", given="code-of-nobody\n")
     assert {path.suffix for path in kept_files(journal)} == {".lock"}
     assert "run `lcphone login`" in outside.run("pools", "--location", "loc1").complaint
@@ -306,7 +306,7 @@ def test_a_trial_leaves_nothing(outside, app, journal):
 
 @pytest.mark.exhaustive
 def test_a_login_is_not_replaced_without_a_word(outside, app, journal):
-    """Keeps the earlier login, and sends no code, unless it is told to replace it."""
+    """Keeps the earlier login, and sends no code, without `--replace`."""
     outside.run("login", "--client-id", "app-1", given=app.oauth.authorize("loc1"))
     kept = {path: path.read_text() for path in kept_files(journal)}
     for arguments in (["--client-id", "app-1"], []):
@@ -340,7 +340,7 @@ NO_LOGIN = [
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("text", NO_LOGIN, ids=lambda text: text[:40])
 def test_a_file_that_holds_no_login(outside, journal, text):
-    """Names the file in one line, says what to do, and changes nothing."""
+    """Prints one line with the file and advice, and changes nothing."""
     outside.run("login", given=TOKEN)
     (login,) = (path for path in kept_files(journal) if path.name.endswith(".login.json"))
     login.write_text(text)
@@ -352,7 +352,7 @@ def test_a_file_that_holds_no_login(outside, journal, text):
 
 @pytest.mark.exhaustive
 def test_a_file_that_holds_no_tokens(outside, app, journal):
-    """Names the file in one line, says what to do, and changes nothing."""
+    """Prints one line with the file and advice, and changes nothing."""
     outside.run("login", "--client-id", "app-1", given=app.oauth.authorize("loc1"))
     (tokens,) = (path for path in kept_files(journal) if path.name.endswith(".tokens.json"))
     for text, says in [("\0" * 99, "delete it and authorize"), ("", "authorize the app first")]:
@@ -365,7 +365,7 @@ def test_a_file_that_holds_no_tokens(outside, app, journal):
 
 @pytest.mark.exhaustive
 def test_what_is_no_login_is_replaced(outside, journal):
-    """Asks nothing where a file holds no login, or is blank."""
+    """Asks nothing if a file has no login, or is blank."""
     outside.run("login", given="pit-the-first-one")
     (login,) = (path for path in kept_files(journal) if path.name.endswith(".login.json"))
     for text in ("no login", "", "\n"):
@@ -375,7 +375,7 @@ def test_what_is_no_login_is_replaced(outside, journal):
 
 @pytest.mark.parametrize("option", [["--company", COMPANY], ["--agency"]])
 def test_a_location_s_code_as_an_agency_s(outside, app, journal, option):
-    """Refuses a location's code where an agency was named, and keeps nothing."""
+    """Refuses a location's code if an agency was named, and keeps nothing."""
     body = {"access_token": "a", "refresh_token": "r", "locationId": "loc1", "userType": "Location"}
     app.faults.append(Fault(operation="token", status=200, body=body))
     code = app.oauth.authorize("loc1")
@@ -387,7 +387,7 @@ def test_a_location_s_code_as_an_agency_s(outside, app, journal, option):
 
 @pytest.mark.exhaustive
 def test_a_service_that_refuses_the_type_of_token(outside, app, journal):
-    """Says what the service says to a location's code for an agency's tokens."""
+    """Prints the service's message if a location's code is sent for an agency's tokens."""
     code = app.oauth.authorize("loc1")
     refused = outside.run("login", "--client-id", "app-1", "--agency", given=code)
     assert "401: Token's user type mismatch!" in refused.complaint
@@ -397,7 +397,7 @@ def test_a_service_that_refuses_the_type_of_token(outside, app, journal):
 
 
 def test_another_agency_s_code(outside, app, journal):
-    """Refuses an agency's code where another agency was named, and keeps nothing."""
+    """Refuses an agency's code if another agency was named, and keeps nothing."""
     code = app.oauth.authorize()
     refused = outside.run("login", "--client-id", "app-1", "--company", "other", given=code)
     assert f"the code belongs to agency {COMPANY}, not to other" in refused.complaint
@@ -406,7 +406,7 @@ def test_another_agency_s_code(outside, app, journal):
 
 @pytest.mark.exhaustive
 def test_tokens_of_an_agency_where_none_was_named(outside, app):
-    """Takes a code that brings an agency's tokens, and says so, also without `--agency`."""
+    """Accepts a code that brings an agency's tokens, and reports it, also without `--agency`."""
     code = app.oauth.authorize()
     body = {"access_token": "a", "refresh_token": "r", "locationId": "", "userType": "Company"}
     app.faults.append(Fault(operation="token", status=200, body={**body, "companyId": COMPANY}))
@@ -416,7 +416,7 @@ def test_tokens_of_an_agency_where_none_was_named(outside, app):
 
 
 def granted(app, **fields):
-    """Has the sandbox say no more of its next tokens than these fields."""
+    """Limits the sandbox's next token response to these fields."""
     body = {"access_token": "a-token", "refresh_token": "r-token", **fields}
     app.faults.append(Fault(operation="token", status=200, body=body, times=1))
     return app.oauth.authorize()
@@ -442,7 +442,7 @@ DOUBTFUL = [
 def test_tokens_that_are_said_to_be_of_another_or_of_nobody(
     outside, app, journal, options, told, says
 ):
-    """Keeps no tokens as an agency's unless the service says so, and keeps the earlier login."""
+    """Keeps tokens as an agency's only if the service confirms it; else the earlier login stays."""
     assert outside.run("login", given=TOKEN).code == 0
     code = granted(app, **told)
     refused = outside.run("login", "--replace", "--client-id", "app-1", *options, given=code)
@@ -465,7 +465,7 @@ def test_tokens_that_are_said_to_be_of_another_or_of_nobody(
     ],
 )
 def test_tokens_of_which_enough_is_said(outside, app, options, told, kind):
-    """Keeps tokens whose kind the service tells, or nobody asked for."""
+    """Keeps tokens whose kind the service states, or that were not asked to be an agency's."""
     code = granted(app, **told)
     assert outside.run("login", "--client-id", "app-1", *options, given=code).code == 0
     assert outside.run("whoami", "--json").lines[0]["kind"] == kind
@@ -474,7 +474,7 @@ def test_tokens_of_which_enough_is_said(outside, app, options, told, kind):
 @pytest.mark.sample(1)
 @pytest.mark.parametrize(("answer", "kept"), [(b"y\n", True), (b"n\n", False)])
 def test_a_person_says_whose_tokens_they_are(outside, app, journal, answer, kept):
-    """Asks on a terminal if the service does not say it."""
+    """Asks on a terminal if the service does not state it."""
     code = granted(app)
     ended, _, terminal = outside.answered(
         code.encode() + b"\n",
@@ -489,7 +489,7 @@ def test_a_person_says_whose_tokens_they_are(outside, app, journal, answer, kept
 
 
 def test_locations_wants_to_know_the_agency(outside):
-    """Says what to name."""
+    """Prints the missing option."""
     outcome = outside.run("locations", "--app", "a")
     assert outcome.code == 2
     assert "--company" in outcome.err
@@ -497,7 +497,7 @@ def test_locations_wants_to_know_the_agency(outside):
 
 @pytest.mark.exhaustive
 def test_a_keyring_goes_before_a_file(outside, app, keyring, journal):
-    """Keeps all in the keyring where there is one, and forgets what was kept in a file."""
+    """Keeps the login in the keyring if there is one, and deletes that of a file."""
     outside.run("login", given=TOKEN)
     with_keyring = with_settings(outside, **keyring)
     code = app.oauth.authorize("loc1")

@@ -17,7 +17,7 @@ from support.raw_server import http_json
 
 @pytest.mark.parametrize("verb", [["numbers"], ["search", "US"], ["pools"], ["buy", "+1", "--yes"]])
 def test_a_missing_token(lcphone, lcphone_sandbox, verb):
-    """Says in one line that LCPHONE_TOKEN is not set, where there is no terminal to ask on."""
+    """Prints one line if LCPHONE_TOKEN is not set and there is no terminal to ask on."""
     assert "LCPHONE_TOKEN" in lcphone.run(*verb, LCPHONE_TOKEN="").complaint
     assert lcphone_sandbox.requests == []
 
@@ -43,13 +43,13 @@ def test_a_token_is_no_argument(lcphone):
 
 
 def test_a_bad_token_is_not_shown(lcphone):
-    """Says that the token cannot be one, without showing it."""
+    """Reports an invalid token without showing it."""
     assert "LCPHONE_TOKEN" in lcphone.run("pools", LCPHONE_TOKEN=f"{TOKEN} {TOKEN}").complaint
 
 
 @pytest.mark.exhaustive
 async def test_a_token_in_an_answer_is_not_shown(lcphone_raw, raw_server):
-    """Shows no token where the service's own message holds it."""
+    """Shows no token even if the service's message contains it."""
     raw_server.reply(http_json({"message": f"bad {TOKEN}", "statusCode": 401}, 401))
     assert "401" in (await asyncio.to_thread(lcphone_raw.run, "pools")).complaint
 
@@ -66,12 +66,12 @@ async def test_a_token_in_an_answer_is_not_shown(lcphone_raw, raw_server):
     ],
 )
 def test_a_bad_argument_is_one_line(lcphone, arguments, reason):
-    """Says in one line what is wrong with an argument."""
+    """Prints one line for an invalid argument."""
     assert reason in lcphone.run(*arguments).complaint
 
 
 def test_a_missing_location_is_named(lcphone):
-    """Names the option where no location is given."""
+    """Names the option if no location is given."""
     refused = lcphone.run("pools", LCPHONE_LOCATION_ID="")
     assert refused.code == 2
     assert "--location" in refused.err.splitlines()[-1]
@@ -114,7 +114,7 @@ async def test_a_closed_pipe_is_quiet(endless, options):
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("options", [[], ["--json"]])
 async def test_an_interrupt_is_quiet(endless, options):
-    """Ends at once, with exit code 130, on Ctrl-C, also where nobody reads what it wrote."""
+    """Exits 130 at once on Ctrl-C, even if its output is not read."""
 
     def read_a_line_and_interrupt():
         with endless.start("numbers", *options) as process:
@@ -128,7 +128,7 @@ async def test_an_interrupt_is_quiet(endless, options):
 
 
 async def test_writing_waits_for_the_reader_alone(monkeypatch):
-    """Leaves the event loop free while nobody reads, and can be cancelled in the middle."""
+    """Does not block the event loop while the pipe is full, and can be cancelled."""
     reading, writing = os.pipe()
     with open(reading, "rb") as reader, open(writing, "w", encoding="utf-8") as writer:  # noqa: ASYNC230, PTH123
         monkeypatch.setattr(sys, "stdout", writer)
@@ -141,7 +141,7 @@ async def test_writing_waits_for_the_reader_alone(monkeypatch):
 
 
 async def test_an_incomplete_list_is_told(lcphone_raw, raw_server):
-    """Shows what came, then says in one line that the list was not whole."""
+    """Shows the numbers received, then prints one line that the list is incomplete."""
     numbers = [{"phoneNumber": "+13125550000"}]
     pages = [{"data": {"numbers": shown, "total": 3}} for shown in (numbers, [])]
     raw_server.reply(*map(http_json, pages))
@@ -168,7 +168,7 @@ def test_sandbox_runs_until_it_is_told(bare, how):
 
 
 def test_sandbox_ends_in_a_background_job(bare):
-    """Ends on SIGTERM also where a shell made it ignore SIGINT."""
+    """Ends on SIGTERM even if a shell made it ignore SIGINT."""
     ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process = bare.start("sandbox")
@@ -181,20 +181,20 @@ def test_sandbox_ends_in_a_background_job(bare):
 
 
 def test_sandbox_on_a_taken_port(bare, lcphone_sandbox):
-    """Says in one line that the port is taken."""
+    """Prints one line if the port is in use."""
     port = lcphone_sandbox.url.rpartition(":")[2]
     assert "in use" in bare.run("sandbox", "--port", port).complaint
 
 
 @pytest.mark.exhaustive
 def test_no_service_there(bare):
-    """Says in one line that nobody answers, and where it looked."""
+    """Prints one line with the address if the connection is refused."""
     settings = {"LCPHONE_TOKEN": "any", "LCPHONE_BASE_URL": "http://127.0.0.1:1"}
     assert "127.0.0.1:1" in bare.run("pools", "--location", "loc1", **settings).complaint
 
 
 def test_names_outside_the_output_encoding(lcphone):
-    """Writes what an encoding cannot say as an escape, and goes on."""
+    """Writes characters that the encoding lacks as escapes, and continues."""
     shown = lcphone.run("numbers", PYTHONIOENCODING="ascii")
     assert (shown.code, shown.err) == (0, "")
     assert r"Caf\xe9 Zo\xeb" in shown.out

@@ -54,7 +54,7 @@ def run(bare):
 
 @pytest.mark.exhaustive
 async def test_through_a_proxy(run, proxy, bundle, lcphone_sandbox):
-    """Uses what the environment names, in either case, and trusts the CAs of the bundle."""
+    """Uses the proxy of the environment, in either case, and trusts the CAs of the bundle."""
     assert (await run("pools", HTTPS_PROXY=proxy.url, SSL_CERT_FILE=bundle)).code == 0
     assert (await run("pools", "--ca-bundle", bundle, https_proxy=proxy.url)).code == 0
     other = {"ALL_PROXY": proxy.url, "SSL_CERT_FILE": "/no such file"}
@@ -88,7 +88,7 @@ async def test_a_sandbox(lcphone, proxy):
     ],
 )
 async def test_what_cannot_be_used(run, settings, problem):
-    """Is one line, which shows no password; what sends nothing does not look at it."""
+    """Is one line without a password; commands that send nothing ignore it."""
     refused = await run("pools", **settings)
     assert problem in refused.complaint
     assert "hunter2" not in refused.err

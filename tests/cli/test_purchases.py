@@ -1,4 +1,4 @@
-"""`lcphone purchases`: what was bought, or may have been, also where the command was killed."""
+"""`lcphone purchases`: recorded purchases, also if the command was killed."""
 
 import sqlite3
 import stat
@@ -57,7 +57,7 @@ def change(journal, statement, *values):
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("point", ["before", "after"])
 def test_a_killed_purchase_is_in_the_journal(bare, journal, killed, point):
-    """Was on the disk before it was sent, in files that nobody else may read; needs no token."""
+    """Was on the disk before it was sent, in private files; needs no token."""
     killed(point)
     (record,) = bare.run("purchases", "--json").lines
     assert (record["phone_number"], record["location_id"]) == (LOCAL, "loc1")
@@ -69,7 +69,7 @@ def test_a_killed_purchase_is_in_the_journal(bare, journal, killed, point):
 
 @pytest.mark.exhaustive
 def test_settle_finds_what_was_bought(lcphone, lcphone_sandbox, killed):
-    """Says that the killed purchase was bought, once, without buying anything."""
+    """Reports once that the killed purchase was bought, without buying anything."""
     killed("after")
     settled = lcphone.run("purchases", "--settle", "--json", LCPHONE_LOCATION_ID="")
     assert (settled.code, settled.err) == (0, f"{LOCAL} for loc1: bought\n")
@@ -80,7 +80,7 @@ def test_settle_finds_what_was_bought(lcphone, lcphone_sandbox, killed):
 
 @pytest.mark.exhaustive
 def test_settle_waits_before_it_says_not_bought(lcphone, lcphone_sandbox, journal, killed):
-    """Exits 1 as long as the purchase may still arrive, and says later that it did not."""
+    """Exits 1 as long as the purchase may still arrive, and later reports that it did not."""
     killed("before")
     early = lcphone.run("purchases", "--settle", "--json")
     assert (early.code, early.lines[0]["state"]) == (1, "unknown")
@@ -95,7 +95,7 @@ def test_settle_waits_before_it_says_not_bought(lcphone, lcphone_sandbox, journa
 
 @pytest.mark.exhaustive
 def test_an_open_purchase_is_not_made_again(lcphone, lcphone_sandbox, killed):
-    """Sends nothing where one of the same number is open, and tells what finds out."""
+    """Sends nothing if a purchase of the number is open, and prints how to find out."""
     killed("before")
     refused = lcphone.run("buy", LOCAL, "--yes")
     last = refused.err.splitlines()[-1]
@@ -132,7 +132,7 @@ def test_an_empty_journal(bare, journal):
 
 
 def test_settle_needs_a_token(bare):
-    """Says in one line that LCPHONE_TOKEN is not set."""
+    """Prints one line if LCPHONE_TOKEN is not set."""
     assert "LCPHONE_TOKEN" in bare.run("purchases", "--settle").complaint
 
 
@@ -141,7 +141,7 @@ def test_settle_needs_a_token(bare):
 )
 @pytest.mark.parametrize("path", ["no such/folder", ".", "text"])
 def test_a_journal_that_cannot_be_used(lcphone, lcphone_sandbox, tmp_path, verb, path):
-    """Says so in one line with its path, before anything is sent."""
+    """Prints one line with its path, before anything is sent."""
     (tmp_path / "text").write_text("this is not a database, and long enough to tell\n" * 99)
     unusable = str(tmp_path / path)
     assert unusable in lcphone.run(*verb, "--journal", unusable).complaint
@@ -149,7 +149,7 @@ def test_a_journal_that_cannot_be_used(lcphone, lcphone_sandbox, tmp_path, verb,
 
 
 def test_a_journal_that_takes_no_purchase(lcphone, lcphone_sandbox, journal):
-    """Sends nothing where the purchase cannot be kept first."""
+    """Sends nothing if the purchase cannot be recorded first."""
     PurchaseJournal(journal).close()
     break_on(journal, "INSERT")
     refused = lcphone.run("buy", LOCAL, "--yes")
@@ -161,7 +161,7 @@ def test_a_journal_that_takes_no_purchase(lcphone, lcphone_sandbox, journal):
 
 @pytest.mark.exhaustive
 def test_a_journal_that_takes_no_outcome(lcphone, lcphone_sandbox, journal):
-    """Tells that the number may be bought where the outcome cannot be kept, and settles it."""
+    """Reports that the number may be bought if the outcome cannot be recorded, and settles it."""
     PurchaseJournal(journal).close()
     break_on(journal, "UPDATE")
     doubtful = lcphone.run("buy", LOCAL, "--yes")
@@ -174,7 +174,7 @@ def test_a_journal_that_takes_no_outcome(lcphone, lcphone_sandbox, journal):
 
 
 def test_the_usual_journal_is_the_users_own(lcphone, tmp_path):
-    """Is made by a purchase in the user's folder of settings, where nobody else may look."""
+    """Is created by a purchase in the user's private settings folder."""
     home = tmp_path / "home"
     places = {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "LCPHONE_JOURNAL": ""}
     assert lcphone.run("purchases", **places).code == 0
@@ -187,7 +187,7 @@ def test_the_usual_journal_is_the_users_own(lcphone, tmp_path):
 
 
 def test_a_journal_through_a_link(lcphone, lcphone_sandbox, tmp_path):
-    """Follows no symbolic link, says so in one line, and sends nothing."""
+    """Follows no symbolic link, prints one line, and sends nothing."""
     target, link = tmp_path / "target.db", tmp_path / "link.db"
     link.symlink_to(target)
     for verb in (["purchases"], ["purchases", "--settle"], ["buy", LOCAL, "--yes"]):
@@ -199,7 +199,7 @@ def test_a_journal_through_a_link(lcphone, lcphone_sandbox, tmp_path):
 
 @pytest.mark.exhaustive
 def test_a_journal_on_a_read_only_mount(lcphone, journal, killed, tmp_path):
-    """Is listed, as it was left; what has to write to it says so in one line."""
+    """Is listed unchanged; commands that write to it print one line."""
     killed("after")
     with read_only(tmp_path):
         (record,) = lcphone.run("purchases", "--json").lines

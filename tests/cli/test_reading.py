@@ -1,4 +1,4 @@
-"""`lcphone numbers`, `search` and `pools`: what they show and what they say as JSON."""
+"""`lcphone numbers`, `search` and `pools`: tables and JSON."""
 
 import asyncio
 from datetime import datetime
@@ -12,7 +12,7 @@ HOSTILE = "[red]Sales[/red] \x1b[31m\x1b]0;title\x07\u202e\x9b1m :smile:"
 
 
 def test_numbers_as_json(lcphone, lcphone_sandbox):
-    """Gives one line a number, in the list's order, with the models' names and ISO dates."""
+    """Prints one line per number, in order, with the models' names and ISO dates."""
     listed = lcphone.run("numbers", "--pools", "--page-size", "50", "--json").lines
     owned = lcphone_sandbox.location("loc1").numbers
     assert [each["phone_number"] for each in listed] == [each.phone_number for each in owned]
@@ -28,7 +28,7 @@ def test_numbers_as_json(lcphone, lcphone_sandbox):
     ("options", "sent"), [([], None), (["--pools"], "false"), (["--no-pools"], "true")]
 )
 def test_numbers_leaves_pools_to_the_service(lcphone, lcphone_sandbox, options, sent):
-    """Asks for pools, or for none, only where it is told."""
+    """Asks for pools, or for none, only if an option is set."""
     lcphone.run("numbers", "--filter", "+1", *options, "--json")
     (request,) = lcphone_sandbox.requests
     assert request.query.get("skipNumberPool") == sent
@@ -48,7 +48,7 @@ def test_numbers_as_a_table(lcphone, lcphone_sandbox):
 
 @pytest.mark.exhaustive
 def test_hostile_names_are_text(lcphone, lcphone_sandbox):
-    """Shows markup and control characters in a name as what they are, and acts on none."""
+    """Escapes control characters and markup in a name."""
     location = lcphone_sandbox.location("loc1")
     location.add(replace(location.numbers[0], phone_number="+13125550000", friendly_name=HOSTILE))
     table = lcphone.run("numbers", "--filter", "+13125550000", COLUMNS="200", FORCE_COLOR="1")
@@ -60,7 +60,7 @@ def test_hostile_names_are_text(lcphone, lcphone_sandbox):
 
 
 def test_search_of_several_countries_as_json(lcphone):
-    """Gives one line a country, each once, with prices as strings."""
+    """Prints one line per country, with prices as strings."""
     found = lcphone.run("search", "us", "CA", "gb", "US", "--type", "local", "--json").lines
     assert sorted(each["country_code"] for each in found) == ["CA", "GB", "US"]
     for country in found:
@@ -92,7 +92,7 @@ def test_search_passes_its_filters_on(lcphone, lcphone_sandbox):
 
 
 def test_search_cleans_its_filters(lcphone, lcphone_sandbox):
-    """Finds what people write: spaces, brackets, the country's code, a type in any spelling."""
+    """Accepts spaces, brackets, the calling code, and types in any spelling."""
     options = ("--type", "TOLL_FREE", "--type", "toll-free", "--last-part", "0-0")
     lcphone.run("search", "us", "--first-part", "+1 (312)", *options)
     (request,) = lcphone_sandbox.requests
@@ -116,7 +116,7 @@ def test_search_cleans_its_filters(lcphone, lcphone_sandbox):
     ],
 )
 def test_search_refuses_what_finds_nothing(lcphone, lcphone_sandbox, arguments, reason):
-    """Says in one line what is wrong, before anything is sent."""
+    """Prints one line for an error, before anything is sent."""
     assert reason in lcphone.run("search", *arguments).complaint
     assert lcphone_sandbox.requests == []
 
@@ -132,7 +132,7 @@ def test_search_as_tables(lcphone):
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
 async def test_a_failed_country_does_not_hide_the_others(lcphone_raw, raw_server, options):
-    """Shows the country that was found, says in one line which failed, and exits 1."""
+    """Shows the country that was found, prints one line for the failed one, and exits 1."""
 
     def answer(request):
         if request.parameters["countryCode"] == "GB":
@@ -152,7 +152,7 @@ async def test_a_failed_country_does_not_hide_the_others(lcphone_raw, raw_server
 
 @pytest.mark.exhaustive
 def test_pools(lcphone, lcphone_sandbox):
-    """Shows each pool with how many numbers it holds, and gives all of them as JSON."""
+    """Shows each pool with its count of numbers; JSON has all of them."""
     pools = lcphone_sandbox.location("loc1").pools
     assert [pool["id"] for pool in lcphone.run("pools", "--json").lines] == [p.id for p in pools]
     shown = lcphone.run("pools").out
@@ -161,7 +161,7 @@ def test_pools(lcphone, lcphone_sandbox):
 
 
 async def test_redirects(lcphone_raw, raw_server):
-    """Follows none, to another host or the same, and says so in one line."""
+    """Follows none, to another host or the same, and prints one line."""
     raw_server.reply(http(b"", 307, {"Location": f"{raw_server.url}/elsewhere"}))
     pools = await asyncio.to_thread(lcphone_raw.run, "pools")
     assert (pools.code, pools.out) == (1, "")

@@ -1,4 +1,4 @@
-"""`lcphone sandbox` as a process: what it can be told, and what it says when it cannot start."""
+"""`lcphone sandbox` as a process: its options, and errors at the start."""
 
 import json
 import urllib.error
@@ -55,7 +55,7 @@ def running(bare):
 
 @pytest.mark.exhaustive
 def test_locations_and_numbers(running):
-    """Serves the locations it is told of, each with its numbers, and no others."""
+    """Serves only the locations of `--location`, each with its numbers."""
     with running("--location", "loc1=7", "--location", "loc2", "--numbers", "9") as service:
         assert service.ask()[1]["data"]["total"] == 7
         assert service.ask(LIST.replace("loc1", "loc2"))[1]["data"]["total"] == 9
@@ -64,7 +64,7 @@ def test_locations_and_numbers(running):
 
 @pytest.mark.exhaustive
 def test_tokens(running):
-    """Takes the tokens it is told of, and no others."""
+    """Accepts only the tokens of `--token`."""
     with running("--token", "pit-a", "--token", "pit-b") as service:
         assert [service.ask(token=token)[0] for token in ("pit-a", "pit-b", "pit-c")] == [
             200, 200, 401,
@@ -73,7 +73,7 @@ def test_tokens(running):
 
 @pytest.mark.exhaustive
 def test_an_oauth_app(running):
-    """Gives an app's first tokens over HTTP, and takes those alone."""
+    """Issues an app's first tokens over HTTP, and accepts only those."""
     with running("--oauth", "client_id=app,client_secret=s3cret,expires_in=60") as service:
         assert service.ask()[0] == 401
         status, grant = service.ask("/__sandbox__/install", data=b'{"location_id": "loc1"}')
@@ -83,7 +83,7 @@ def test_an_oauth_app(running):
 
 @pytest.mark.exhaustive
 def test_allowed_hosts(running):
-    """Refuses the control endpoints under another site's name, unless it is told of that name."""
+    """Refuses the control endpoints under another host name unless it is allowed."""
     state = "/__sandbox__/state"
     with running("--allowed-host", "sandbox", "--allowed-host", "lcphone") as service:
         hosts = ("sandbox:8080", "lcphone", "rebound.example")
@@ -93,7 +93,7 @@ def test_allowed_hosts(running):
 
 @pytest.mark.exhaustive
 def test_profiles_and_strict(running):
-    """Speaks the variants it is told to, and asks for all that the documents require."""
+    """Has the variants of `--profile`, and requires all documented fields with `--strict`."""
     with running("--profile", "bare-list", "--profile", "rfc2822-dates", "--strict") as service:
         _, (number,) = service.ask()
         assert number["dateAdded"].endswith("+0000")
@@ -103,7 +103,7 @@ def test_profiles_and_strict(running):
 
 @pytest.mark.exhaustive
 def test_faults(running, tmp_path):
-    """Fails as it is told to, on the command line and in a file."""
+    """Injects the faults of the command line and of a file."""
     file = tmp_path / "faults.json"
     file.write_text('[{"operation": "pools", "status": 503, "retry_after": 7}]')
     rule = "operation=active, nth=2, status=502"
@@ -114,7 +114,7 @@ def test_faults(running, tmp_path):
 
 @pytest.mark.exhaustive
 def test_limits_seed_and_record(running, tmp_path):
-    """Keeps the limit it is told of, grows numbers from the seed, and writes down what it says."""
+    """Keeps the limit of `--max-requests`, generates numbers from the seed, and records traffic."""
     file = tmp_path / "traffic.jsonl"
     with running("--max-requests", "1", "--seed", "5", "--record", file) as service:
         _, first = service.ask()
@@ -126,7 +126,7 @@ def test_limits_seed_and_record(running, tmp_path):
 
 
 def test_the_list_of_profiles(bare):
-    """Lists every profile and every effect of a fault on a line of its own, and what it is."""
+    """Lists every profile and every effect of a fault on one line each."""
     listed = bare.run("sandbox", "--list")
     assert listed.code == 0
     lines = listed.out.splitlines()
@@ -141,7 +141,7 @@ def test_the_list_of_profiles(bare):
 
 @pytest.mark.exhaustive
 def test_a_list_that_lags(running):
-    """Shows a number that was bought when it is told to."""
+    """Lists a bought number after `--list-lag`."""
     with running("--list-lag", "600", "--location", "loc1=7") as service:
         order = b'{"phoneNumber": "+18305551234"}'
         path = "/phone-system/numbers/location/loc1/purchase"
@@ -163,12 +163,12 @@ def test_a_list_that_lags(running):
     ],
 )
 def test_a_bad_option_is_one_line(bare, options, reason):
-    """Says in one line what is wrong with an option, and does not start."""
+    """Prints one line for an invalid option, and does not start."""
     assert reason in bare.run("sandbox", *options).complaint
 
 
 def test_a_bad_location_or_file(bare, tmp_path):
-    """Names the option where it is click that refuses it."""
+    """Names the option if click refuses it."""
     for options in (["--location", "loc1=many"], ["--faults", str(tmp_path / "none")]):
         refused = bare.run("sandbox", *options)
         assert refused.code == 2
@@ -176,12 +176,12 @@ def test_a_bad_location_or_file(bare, tmp_path):
 
 
 def test_a_host_that_is_not_here(bare):
-    """Says in one line that it cannot listen there."""
+    """Prints one line if it cannot listen on the address."""
     assert "203.0.113.1" in bare.run("sandbox", "--host", "203.0.113.1").complaint
 
 
 def test_a_busy_port(bare, lcphone_sandbox):
-    """Says which port is in use, and what to do."""
+    """Prints the port that is in use, and advice."""
     port = lcphone_sandbox.url.rpartition(":")[2]
     complaint = bare.run("sandbox", "--port", port).complaint
     assert f"port {port} is in use" in complaint

@@ -49,7 +49,7 @@ def refreshes(app):
     ids=str,
 )
 def test_a_refresh_is_kept(app, logged_in, signals, code):
-    """Keeps the new tokens, though the command is told to end before they came."""
+    """Keeps the new tokens, though a signal comes before them."""
     app.faults.append(Fault(operation="token", point="after", delay=1.0, times=1))
     with logged_in.start("pools", "--location", "loc1") as process:
         while not refreshes(app):  # the service has acted, and its answer is on its way
