@@ -155,7 +155,7 @@ async def test_a_count_of_more_than_the_list(raw_server):
 
 
 async def test_no_count(raw_server):
-    """Ends with a page that is not full if there is no `count`."""
+    """Without `count`, a page that is not full is the last."""
     pages = [old_page([1, 2]), old_page([3])]
     assert len(await walked(raw_server, "2021-07-28", *pages, page_size=2)) == 3
 
