@@ -43,6 +43,12 @@ def layers(session: nox.Session) -> None:
 
 
 @nox.session
+def english(session: nox.Session) -> None:
+    """Check that no habit of unclear English is over its limit; `-- -v` lists each occurrence."""
+    run(session, "python", ".ci/english.py", *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the quick tests, or those that are named: `nox -s tests -- tests/limiter`."""
     run(session, "python", "-m", "pytest", "-n", "auto", *session.posargs)
