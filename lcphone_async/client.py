@@ -70,7 +70,7 @@ class LCPhoneClient:
     - `timeout`: of one attempt, in seconds or as an `aiohttp.ClientTimeout`; without one 60 s
       in all and 10 s to connect. A token source of your own may take as long. A call as a whole,
       with its waits and its further attempts, is bounded by an `asyncio.timeout` around it.
-    - `max_body_size`: bytes that an answer may have once it is unpacked; 64 MiB unless told
+    - `max_body_size`: bytes that a response may have once it is unpacked; 64 MiB unless told
       otherwise. A larger one is not read to its end: `AnswerTooLargeError`.
     - `journal`: where purchases are kept, such as a `PurchaseJournal`; without one in memory.
     - `trust_env`: use the proxies and the CAs that `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` and
@@ -250,8 +250,8 @@ class LCPhoneClient:
             skip_number_pool=skip_number_pool,
             include_rcs_sender_ids=include_rcs_sender_ids,
         )
-        answer = await self._calls.send(request)
-        return await decoded(_wire.responses.active_numbers, request, answer, page)
+        response = await self._calls.send(request)
+        return await decoded(_wire.responses.active_numbers, request, response, page)
 
     async def search_available(
         self,
@@ -372,7 +372,7 @@ class LCPhoneClient:
           that buy the same number for the same reference share one purchase.
         - `dry_run`: check all that can be checked without spending, and buy nothing.
 
-        If no clear answer comes, or the service refuses, the number is looked for in the list, as
+        If no clear response comes, or the service refuses, the number is looked for in the list, as
         a proxy may have sent the request twice; a purchase that is found there is returned as
         confirmed by reading back. No other number is ever bought in the number's place.
 
@@ -481,8 +481,8 @@ class LCPhoneClient:
     async def number_pools(self, location_id: str) -> list[NumberPool]:
         """The number pools of a location."""
         request = requests.number_pools(location_id)
-        answer = await self._calls.send(request)
-        return await decoded(_wire.responses.number_pools, request, answer)
+        response = await self._calls.send(request)
+        return await decoded(_wire.responses.number_pools, request, response)
 
     def locations(
         self,
@@ -555,15 +555,15 @@ class LCPhoneClient:
         )
 
     def rate_limit(self, location_id: str) -> RateLimitStatus:
-        """What the service's last answer said of a location's limits; empty before the first."""
+        """What the service's last response said of a location's limits; empty before the first."""
         return self._calls.rate_limit(checks.identifier("location_id", location_id))
 
     async def close(self) -> None:
         """Ends the calls that are under way with `ClientClosedError`, and closes the session.
 
-        It may be called more than once. A session that the caller gave stays open. A refresh of
-        tokens under way is given up to 15 seconds: its answer must not be lost. It is given 5 where
-        the caller is cancelled before or meanwhile, as by Ctrl-C or a timeout.
+        It may be called more than once. A session that the caller passed stays open. A refresh of
+        tokens that is under way has up to 15 seconds, since its response must not be lost, and 5 if
+        the caller is cancelled, such as by Ctrl-C or a timeout.
         """
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._transport.close)
@@ -588,9 +588,9 @@ class LCPhoneClient:
             warnings.warn(what, ResourceWarning, source=self, stacklevel=2)
 
     async def _send(self, request: Request) -> Response:
-        """The answer to a request of a walk, which keeps its client: token sources need that."""
+        """The response to a request of a walk, which keeps its client: token sources need that."""
         return await self._calls.send(request)
 
     async def _available_numbers(self, request: Request) -> AvailableNumbers:
-        answer = await self._calls.send(request)
-        return await decoded(_wire.responses.available_numbers, request, answer)
+        response = await self._calls.send(request)
+        return await decoded(_wire.responses.available_numbers, request, response)

@@ -1,4 +1,4 @@
-"""The body of an answer: whole, unpacked, no longer than a limit, and understood.
+"""The body of a response: whole, unpacked, no longer than a limit, and understood.
 
 It is decoded here and not by aiohttp, whose versions differ in how much memory a small body that
 grows can take, and in how long many small ones can hold up the event loop.
@@ -62,13 +62,13 @@ async def read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
 async def decoded(
     read: Callable[Concatenate[Request, Response, P], T],
     request: Request,
-    answer: Response,
+    response: Response,
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    """What `read` makes of an answer; of a large one in a thread, while the event loop goes on."""
-    work = partial(read, request, answer, *args, **kwargs)
-    if len(answer.body) < _LARGE:
+    """What `read` makes of a response; of a large one in a thread, while the event loop goes on."""
+    work = partial(read, request, response, *args, **kwargs)
+    if len(response.body) < _LARGE:
         return work()
     try:
         in_thread = asyncio.get_running_loop().run_in_executor(None, work)

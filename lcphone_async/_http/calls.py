@@ -1,4 +1,4 @@
-"""The way of a call: token, slot, attempt, answer, and again where that may help."""
+"""The way of a call: token, slot, attempt, response, and again where that may help."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Tries:
 
     count: int = 0
     in_doubt: bool = False
-    """Whether the service may have acted on a request, and its answer does not tell."""
+    """Whether the service may have acted on a request, and its response does not tell."""
     is_refused: bool = False
     """Whether the last request was answered by an error that seems to be clear."""
     before_each: Callable[[], Awaitable[None]] | None = None
@@ -97,7 +97,7 @@ class Calls:
     async def send(
         self, request: Request, tries: Tries | None = None, tokens: TokenSource | None = None
     ) -> Response:
-        """The answer to a request, after as many tries as it needs and may have.
+        """The response to a request, after as many tries as it needs and may have.
 
         `tries` tells, also where it raises, whether the request may have been received; `tokens`
         are others than the client's.
@@ -118,7 +118,7 @@ class Calls:
                 self._all_ended.set()
 
     async def send_to_the_end(self, request: Request) -> Response:
-        """The same for an answer that must not be lost: `close` does not end it."""
+        """The same for a response that must not be lost: `close` does not end it."""
         self.check_open(request)
         return await self._tried(request, Tries(), None)
 
@@ -141,11 +141,11 @@ class Calls:
         self, request: Request, tries: Tries, tokens: TokenSource | None
     ) -> Response:
         if request.scope is None:
-            return await self._answer(request, None, tries)
+            return await self._respond(request, None, tries)
         source = self._tokens if tokens is None else tokens
         token = await token_of(source, request.location_id)
         try:
-            return await self._answer(request, token, tries)
+            return await self._respond(request, token, tries)
         except AuthenticationError as error:
             if tries.renewed or not _wire.errors.is_invalid_token(error):
                 raise
@@ -154,21 +154,21 @@ class Calls:
         other = await renewed(source, request.location_id, token)
         if other is None:
             raise refusal
-        return await self._answer(request, other, tries)
+        return await self._respond(request, other, tries)
 
-    async def _answer(self, request: Request, token: Secret | None, tries: Tries) -> Response:
+    async def _respond(self, request: Request, token: Secret | None, tries: Tries) -> Response:
         self._circuit.raise_if_open(request)  # before there is a slot to wait for
         try:
             async with self._limiter.slot(request.location_id, learns=True) as slot:
                 self._circuit.acquire_probe(request)
                 if tries.before_each is not None:
                     await tries.before_each()
-                answer = await self._logged(request, token, tries)
-                status = _wire.responses.stated_error(answer)
+                response = await self._logged(request, token, tries)
+                status = _wire.responses.stated_error(response)
                 if status is not None and not request.repeatable:
-                    status = answer.status  # it may have acted, whatever the body says
+                    status = response.status  # it may have acted, whatever the body says
                 refused = status == HTTPStatus.TOO_MANY_REQUESTS
-                slot.learn(_wire.headers.rate_limit(answer.headers), refused=refused)
+                slot.learn(_wire.headers.rate_limit(response.headers), refused=refused)
         except DailyQuotaExhaustedError as error:  # the limiter knows no calls
             raise evolve(error, method=request.method, path=request.path) from None
         except TransportError as error:
@@ -176,9 +176,9 @@ class Calls:
             raise
         if status is None:
             self._circuit.record()
-            return answer
+            return response
         refusal = await decoded(
-            _wire.errors.error_of, request, evolve(answer, status=status), token
+            _wire.errors.error_of, request, evolve(response, status=status), token
         )
         tries.in_doubt = _wire.errors.is_in_doubt(refusal)
         tries.is_refused = not tries.in_doubt
@@ -192,8 +192,8 @@ class Calls:
         started = now()
         outcome = "no answer"
         try:
-            answer = await self._transport.send(request, token)
-            outcome = str(answer.status)
+            response = await self._transport.send(request, token)
+            outcome = str(response.status)
         except (ConnectFailedError, ClientClosedError):
             tries.in_doubt = False
             raise
@@ -206,4 +206,4 @@ class Calls:
                 now() - started,
                 tries.count,
             )
-        return answer
+        return response

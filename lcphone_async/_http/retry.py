@@ -62,7 +62,7 @@ class RetryPolicy:
     initial_wait: float = field(default=0.5, validator=_seconds)
     """Seconds: the longest wait before the second try."""
     confirm_timeout: float = field(default=10.0, validator=_seconds)
-    """Seconds for which a purchase without a clear answer is looked for in the list."""
+    """Seconds for which a purchase without a clear response is looked for in the list."""
     max_wait: float = field(default=10.0, validator=_seconds)
     """Seconds: the longest wait before any try, unless the service asks for more."""
     failure_budget: int = field(default=100, validator=_positive)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# So long a refresh under way may keep a client that is being closed: an answer that nobody reads
+# So long a refresh under way may keep a client that is being closed: a response that nobody reads
 # may hold the only refresh token that is still good.
 _TIME_TO_END = 15.0
 
@@ -90,8 +90,8 @@ class ClientTokenService:
     async def exchange(self, client_id: str, client_secret: str, code: str, **more: Any) -> Grant:
         """The first tokens of an installation. A code is good once: it is not sent again."""
         request = token_requests.exchange(self.api_version, client_id, client_secret, code, **more)
-        answer = await self.calls.send(request)
-        return await decoded(_wire.token_responses.grant, request, answer)
+        response = await self.calls.send(request)
+        return await decoded(_wire.token_responses.grant, request, response)
 
     async def reconnect(
         self, client_id: str, client_secret: str, location_id: str | None, company_id: str | None
@@ -100,23 +100,23 @@ class ClientTokenService:
         request = self._here(
             token_requests.reconnect(client_id, client_secret, location_id, company_id)
         )
-        answer = await self.calls.send_to_the_end(request)
-        code = await decoded(_wire.token_responses.authorization_code, request, answer)
+        response = await self.calls.send_to_the_end(request)
+        code = await decoded(_wire.token_responses.authorization_code, request, response)
         user_type = "Location" if location_id else "Company"
         more = {"redirect_uri": None, "user_type": user_type}
         request = self._here(
             token_requests.exchange(self.api_version, client_id, client_secret, code, **more)
         )
-        answer = await self.calls.send_to_the_end(request)
-        return await decoded(_wire.token_responses.grant, request, answer)
+        response = await self.calls.send_to_the_end(request)
+        return await decoded(_wire.token_responses.grant, request, response)
 
     async def location_token(self, company_id: str, location_id: str, agency: TokenSource) -> Grant:
         """A token of the location, for one of the agency."""
         request = self._here(
             token_requests.location_token(self.api_version, company_id, location_id)
         )
-        answer = await self.calls.send(request, tokens=agency)
-        return await decoded(_wire.token_responses.grant, request, answer)
+        response = await self.calls.send(request, tokens=agency)
+        return await decoded(_wire.token_responses.grant, request, response)
 
     async def close(self) -> None:
         """Gives what was started its time to end, and then ends it."""
@@ -125,13 +125,13 @@ class ClientTokenService:
 
     async def _granted(self, request: Request) -> Grant:
         try:
-            answer = await self.calls.send_to_the_end(request)
+            response = await self.calls.send_to_the_end(request)
         except APIError as error:
             if not _wire.errors.is_invalid_grant(error):
                 raise
             refusal = AuthorizationLostError(str(error), error.status)
         else:
-            return await decoded(_wire.token_responses.grant, request, answer)
+            return await decoded(_wire.token_responses.grant, request, response)
         raise refusal
 
     def _here(self, request: Request) -> Request:

@@ -1,4 +1,4 @@
-"""One attempt over aiohttp: a request and a token in, a whole answer or an error out."""
+"""One attempt over aiohttp: a request and a token in, a whole response or an error out."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Transport:
         return min(filter(None, (connector.limit, connector.limit_per_host)), default=None)
 
     async def send(self, request: Request, token: str | None) -> Response:
-        """The service's answer, read whole, whatever its status.
+        """The service's response, read whole, whatever its status.
 
         Raises `TransportError`, or what is under it.
         """
@@ -133,18 +133,18 @@ class Transport:
         except TimeoutError:
             failure, reason = (
                 RequestTimeoutError,
-                f"no answer within {_told(total, self._timeout.sock_read)}",
+                f"no response within {_told(total, self._timeout.sock_read)}",
             )
         except TooLargeError:
             failure = AnswerTooLargeError
             reason = (
-                f"the answer has more than {self._max_body_size} bytes (ask for less, such as by "
+                f"the response has more than {self._max_body_size} bytes (ask for less, such as by "
                 "a smaller page_size, or give the client a larger max_body_size)"
             )
         except UnreadableError:
-            reason = "the answer is in an encoding that cannot be read"
+            reason = "the response is in an encoding that cannot be read"
         except aiohttp.ClientResponseError:
-            reason = "the answer is not HTTP"
+            reason = "the response is not HTTP"
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError(request.method, request.path, _reason(error)) from _bare(error)
         # aiohttp's own errors hold the URL with its query here, or the headers with the token.
@@ -222,7 +222,7 @@ class Transport:
 class _Connector(aiohttp.TCPConnector):
     """Uses no connection on which something came that nobody had asked for.
 
-    aiohttp would take it for the answer of the next request, and that request's for the one after.
+    aiohttp would take it for the response to the next request, and so on for all after it.
 
     Nor does it leave one open when it is closed: over TLS, asyncio waits up to 30 s for a server
     to agree to the end of a connection that was given up, and aiohttp does not wait for asyncio.
@@ -265,7 +265,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _NoAnswerError(aiohttp.ClientConnectionError):
-    """The connection ended before the answer; unlike aiohttp's own, not sent again by aiohttp."""
+    """The connection ended before the response; unlike aiohttp's own, not sent again by aiohttp."""
 
 
 class _NoConnectionError(aiohttp.ClientConnectionError):

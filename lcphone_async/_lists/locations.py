@@ -168,5 +168,5 @@ async def _counts_all(send: Send, walk: LocationsWalk) -> bool:
 
 async def _page(send: Send, query: LocationsQuery, start: str) -> LocationsPage:
     request = query.page(start)
-    answer = await send(request)
-    return await decoded(_wire.token_responses.locations, request, answer)
+    response = await send(request)
+    return await decoded(_wire.token_responses.locations, request, response)

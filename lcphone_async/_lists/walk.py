@@ -59,7 +59,7 @@ class Pace:
     _use: float
     """Seconds: the least between a page's being there and the next one's being wanted."""
     _latency: float = math.inf
-    """Seconds: the least that an answer took."""
+    """Seconds: the least that a response took."""
     _is_measured: bool = False
     is_long_list: bool = False
 
@@ -69,8 +69,8 @@ class Pace:
         pages = math.ceil(min(_SPARE * self._latency / self._use, 1e6)) + 1
         return min(pages, _AHEAD_OF_LONG_LIST) if self.is_long_list else pages
 
-    def answered(self, seconds: float) -> None:
-        """Takes in how long an answer took."""
+    def record(self, seconds: float) -> None:
+        """Takes in how long a response took."""
         self._latency = min(self._latency, seconds)
 
     def used(self, seconds: float) -> None:
@@ -232,41 +232,41 @@ async def walk_pages(
 ) -> AsyncGenerator[ActiveNumbersPage, None]:
     """The list's pages in order, the next ones being fetched meanwhile.
 
-    `request` makes the request for a page of some size. At most `prefetch(pace)` answers are under
+    `request` makes the request for a page of some size. At most `prefetch(pace)` requests are under
     way or wait, as bytes, to be handed out.
     """
     now = asyncio.get_running_loop().time
     pace = Pace(_USUAL_USE * walk.page_size)
-    answers: deque[asyncio.Task[Response]] = deque()
+    responses: deque[asyncio.Task[Response]] = deque()
     asked = 0
 
     async def fetch(index: int) -> Response:
         began = now()
-        answer = await send(request(index, walk.asks_for))
-        pace.answered(now() - began)
-        return answer
+        response = await send(request(index, walk.asks_for))
+        pace.record(now() - began)
+        return response
 
     async with OwnTasks() as tasks:
 
         def ask(most: int) -> None:
             nonlocal asked
-            while len(answers) < most and walk.may_have(asked):
-                answers.append(tasks.start(fetch(asked)))
+            while len(responses) < most and walk.may_have(asked):
+                responses.append(tasks.start(fetch(asked)))
                 asked += 1
 
         while not walk.done:
             ask(1)
             await asyncio.sleep(0)  # others have their turn between pages, also if all are there
-            index = asked - len(answers)
-            answer = await answers.popleft()
+            index = asked - len(responses)
+            response = await responses.popleft()
             began = now()
             page = walk.accept(
                 await decoded(
-                    _wire.responses.active_numbers, request(index, walk.asks_for), answer, index
+                    _wire.responses.active_numbers, request(index, walk.asks_for), response, index
                 )
             )
             pace.is_long_list = walk.is_long
-            del answer  # as long as the page is used, both would take memory
+            del response  # as long as the page is used, both would take memory
             ask(walk.ahead(prefetch(pace)))
             if page is not None:
                 yield page

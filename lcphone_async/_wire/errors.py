@@ -1,4 +1,4 @@
-"""Answers with an error status to the error whose name says what to do."""
+"""Responses with an error status to the error whose name says what to do."""
 
 from __future__ import annotations
 
@@ -181,20 +181,20 @@ def is_final_refusal(error: APIError) -> bool:
     return is_about_access and bool(_ACCESS.search(says))
 
 
-def error_of(request: Request, answer: Response, token: str | None) -> APIError:
-    """The error that an answer outside 200 to 299 is; its text holds no secret."""
-    answer = evolve(answer, body=answer.body[:_LONGEST_BODY])
-    body = _object(answer.body)
-    told_as, messages = _messages(body, answer)
+def error_of(request: Request, response: Response, token: str | None) -> APIError:
+    """The error that a response outside 200 to 299 is; its text holds no secret."""
+    response = evolve(response, body=response.body[:_LONGEST_BODY])
+    body = _object(response.body)
+    told_as, messages = _messages(body, response)
     says = " ".join([*messages, *filter(_says, [body.get("error")])])
-    hint = _hint(request, answer, body, says)
+    hint = _hint(request, response, body, says)
     secrets = [token or "", *request.secrets]
-    error_class = _class_of(request, answer, says)
-    wait = _wait(answer, error_class)
+    error_class = _class_of(request, response, says)
+    wait = _wait(response, error_class)
     if error_class is DailyQuotaExhaustedError:
-        hint = clock.daily_reset(rate_limit(answer.headers).daily_reset)
+        hint = clock.daily_reset(rate_limit(response.headers).daily_reset)
     return error_class(
-        status=answer.status,
+        status=response.status,
         message=_clean("; ".join(messages), secrets) or "",
         error=_clean(body.get("error"), secrets),
         trace_id=_clean(body.get("traceId"), secrets, keep=_TRACE_ID),
@@ -202,7 +202,7 @@ def error_of(request: Request, answer: Response, token: str | None) -> APIError:
         path=request.path,
         retry_after=wait,
         hint=_clean(hint, secrets),
-        extra=_extra(answer, body, told_as, secrets),
+        extra=_extra(response, body, told_as, secrets),
     )
 
 
@@ -244,13 +244,13 @@ def is_invalid_grant(error: APIError) -> bool:
     return is_refusal and bool(_INVALID_GRANT.search(says))
 
 
-def _class_of(request: Request, answer: Response, says: str) -> type[APIError]:
-    status = answer.status
+def _class_of(request: Request, response: Response, says: str) -> type[APIError]:
+    status = response.status
     if status == HTTPStatus.NOT_FOUND and _NOT_CONNECTED.search(says):
         return PhoneSystemNotConnectedError
     if request.is_purchase and _is_gone(status, says):
         return NumberUnavailableError
-    if status == HTTPStatus.TOO_MANY_REQUESTS and rate_limit(answer.headers).daily_remaining == 0:
+    if status == HTTPStatus.TOO_MANY_REQUESTS and rate_limit(response.headers).daily_remaining == 0:
         return DailyQuotaExhaustedError
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServerError
@@ -267,7 +267,7 @@ def _is_gone(status: int, says: str) -> bool:
     return status in {HTTPStatus.CONFLICT, HTTPStatus.GONE}
 
 
-def _messages(body: Mapping[str, Any], answer: Response) -> tuple[str | None, list[str]]:
+def _messages(body: Mapping[str, Any], response: Response) -> tuple[str | None, list[str]]:
     """The body's key that holds a message, and its texts; else what the body seems to be."""
     for name in _MESSAGES:
         told = body.get(name)
@@ -275,24 +275,26 @@ def _messages(body: Mapping[str, Any], answer: Response) -> tuple[str | None, li
             part for part in (told if isinstance(told, list) else [told]) if _says(part)
         ]:
             return name, messages
-    text = answer.body.decode(errors="replace").strip()
+    text = response.body.decode(errors="replace").strip()
     if text and not text.startswith(("<", "{", "[")):
         return None, [text]
-    phrase = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else "Error"
-    return None, [f"{phrase}, with {'no message' if body else describe(answer.body)}"]
+    phrase = HTTPStatus(response.status).phrase if response.status in set(HTTPStatus) else "Error"
+    return None, [f"{phrase}, with {'no message' if body else describe(response.body)}"]
 
 
 def _says(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _hint(request: Request, answer: Response, body: Mapping[str, Any], message: str) -> str | None:
-    if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+def _hint(
+    request: Request, response: Response, body: Mapping[str, Any], message: str
+) -> str | None:
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
         return "redirects are not followed: set base_url to where the service is"
     if isinstance(account_status := body.get("accountStatus"), str):
         return f"the account is {account_status}"
-    # The service's own answers come through Cloudflare too, but they are JSON.
-    heard = message if body else f"{message} {answer.headers.get('Server', '')}"
+    # The service's own responses come through Cloudflare too, but they are JSON.
+    heard = message if body else f"{message} {response.headers.get('Server', '')}"
     found = next((hint for part, hint in _HINTS if part in heard.lower()), None)
     sent = {**(request.json or {}), **(request.form or {})}
     user_type = sent.get("userType") or sent.get("user_type")
@@ -301,16 +303,16 @@ def _hint(request: Request, answer: Response, body: Mapping[str, Any], message: 
     return found and found.format(scope=request.scope, what=what, kinds=_KINDS[of_agency])
 
 
-def _wait(answer: Response, error_class: type[APIError]) -> float | None:
+def _wait(response: Response, error_class: type[APIError]) -> float | None:
     """Seconds to wait: what the service asks for, or after a 429 one whole limit interval.
 
     Of a spent day that is when it resets; an interval would not do.
     """
-    asked = retry_after(answer.headers)
+    asked = retry_after(response.headers)
     if error_class is DailyQuotaExhaustedError:
-        return rate_limit(answer.headers).daily_reset or asked
-    if asked is None and answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return rate_limit(answer.headers).period
+        return rate_limit(response.headers).daily_reset or asked
+    if asked is None and response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return rate_limit(response.headers).period
     return asked
 
 
@@ -334,14 +336,14 @@ def _object(body: bytes) -> Mapping[str, Any]:
 
 
 def _extra(
-    answer: Response, body: Mapping[str, Any], told_as: str | None, secrets: Iterable[str]
+    response: Response, body: Mapping[str, Any], told_as: str | None, secrets: Iterable[str]
 ) -> dict[str, Any]:
     """The body's keys that the error has no field for."""
-    if len(answer.body) > _LONGEST_EXTRA:
+    if len(response.body) > _LONGEST_EXTRA:
         return {}
     held = {told_as}
     held |= {name for name in ("error", "traceId") if isinstance(body.get(name), str | None)}
-    known = (answer.status, str(answer.status), body.get("error"))
+    known = (response.status, str(response.status), body.get("error"))
     held |= {name for name in _STATUSES if body.get(name) in known}
     others = {name: value for name, value in body.items() if name not in held}
     kept: dict[str, Any] = _kept(others, secrets)

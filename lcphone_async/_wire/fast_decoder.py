@@ -1,8 +1,8 @@
-"""The quick way from bytes to models, for answers that are as the documents say.
+"""The quick way from bytes to models, for responses that are as the documents say.
 
 A mirror of a model is a `msgspec.Struct` with the wire's names, and a function that makes the
 model of it; both are derived from the model's fields. The rules stay those of `converter.py`: a
-mirror keeps what they keep as it is, hands them the rest, and does not read an answer at all in
+mirror keeps what they keep as it is, hands them the rest, and does not read a response at all in
 which anything else stands. That one is read the slow way, which says what is wrong.
 """
 
@@ -34,9 +34,9 @@ _SOME_TEXT = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class FastDecoder(Generic[T]):
-    """Reads a model from an answer's bytes, bare or as v3 wraps it.
+    """Reads a model from a response's bytes, bare or as v3 wraps it.
 
-    `expected` are names on the wire without which it leaves an answer to the slow way.
+    `expected` are names on the wire without which it leaves a response to the slow way.
     """
 
     def __init__(self, cls: type[T], *expected: str) -> None:

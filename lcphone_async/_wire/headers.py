@@ -15,7 +15,7 @@ from ..models import RateLimitStatus
 if TYPE_CHECKING:
     from multidict import MultiMapping
 
-# Names that are looked up in every answer; `istr` folds their case once.
+# Names that are looked up in every response; `istr` folds their case once.
 _MAX = istr("X-RateLimit-Max")
 _INTERVAL = istr("X-RateLimit-Interval-Milliseconds")
 _REMAINING = istr("X-RateLimit-Remaining")
@@ -52,7 +52,7 @@ def rate_limit(headers: MultiMapping[str]) -> RateLimitStatus:
 def retry_after(headers: MultiMapping[str]) -> float | None:
     """Seconds from now, of a `Retry-After` header in seconds or as a date (RFC 9110, 10.2.3).
 
-    A date is taken by the service's own clock, where the answer says what that shows.
+    A date is taken by the service's own clock, where the response says what that shows.
     """
     said = _said(headers, _RETRY_AFTER).strip()
     if _SECONDS.fullmatch(said):

@@ -46,7 +46,7 @@ class Request:
     is_safe: bool = False
     """Whether it may be sent again though it is no GET."""
     timeout: float | None = None
-    """Seconds after which its answer is of no use, where that is less than the client's."""
+    """Seconds after which its response is of no use, where that is less than the client's."""
     base_url: str | None = None
     """Where to send it, if not to the client's."""
     api_version: str | None = None

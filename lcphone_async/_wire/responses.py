@@ -1,4 +1,4 @@
-"""Answers to models: both contracts, and every shape that was documented or seen."""
+"""Responses to models: both contracts, and every shape that was documented or seen."""
 
 from __future__ import annotations
 
@@ -74,16 +74,16 @@ class _Found:
     around: str
 
 
-def stated_error(answer: Response) -> int | None:
+def stated_error(response: Response) -> int | None:
     """The status of a response with an error status, or with a body that says that it is one.
 
     A response with status 200 may say `statusCode: 500`, or just `status: error`, also within
     `data`. It may also have an `error` or a list of `errors` and no content, or an `accountStatus`
     and no list. One that brings tokens is no error: they must not be lost.
     """
-    if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-        return answer.status
-    body = answer.body
+    if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        return response.status
+    body = response.body
     is_status_alone = b'"accountStatus"' in body and b'"numbers"' not in body
     if len(body) > _LONGEST_ERROR or not (is_status_alone or _MAY_BE_AN_ERROR.search(body)):
         return None
@@ -101,20 +101,20 @@ def stated_error(answer: Response) -> int | None:
         str(level.get("status")).lower() in _FAILED or str(level.get("success")).lower() == "false"
         for level in levels
     )
-    return answer.status if has_failed or _has_only_an_error(levels) else None
+    return response.status if has_failed or _has_only_an_error(levels) else None
 
 
-def number_pools(request: Request, answer: Response) -> list[NumberPool]:
+def number_pools(request: Request, response: Response) -> list[NumberPool]:
     """The pools, from `{success, data, total}`, a bare list, `pools` or `numberPools`."""
 
     def read(document: Any) -> list[NumberPool]:
         found = _listing(document, "pools", "numberPools")
         return list(structure(found.value, tuple[NumberPool, ...], found.where))
 
-    return _read(request, answer, read)
+    return _read(request, response, read)
 
 
-def active_numbers(request: Request, answer: Response, page: int) -> ActiveNumbersPage:
+def active_numbers(request: Request, response: Response, page: int) -> ActiveNumbersPage:
     """One page of active numbers; a page that does not say which it is, is the one asked for."""
 
     def read(document: Any) -> ActiveNumbersPage:
@@ -128,10 +128,10 @@ def active_numbers(request: Request, answer: Response, page: int) -> ActiveNumbe
         numbers = structure(found.value, tuple[ActiveNumber, ...], found.where)
         return attrs.evolve(details, numbers=numbers)
 
-    return _read_quickly(request, answer, read, _PAGES)
+    return _read_quickly(request, response, read, _PAGES)
 
 
-def available_numbers(request: Request, answer: Response) -> AvailableNumbers:
+def available_numbers(request: Request, response: Response) -> AvailableNumbers:
     """What a search found."""
 
     def read(document: Any) -> AvailableNumbers:
@@ -140,10 +140,10 @@ def available_numbers(request: Request, answer: Response) -> AvailableNumbers:
         numbers = structure(found.value, tuple[AvailableNumber, ...], found.where)
         return attrs.evolve(details, numbers=numbers)
 
-    return _read_quickly(request, answer, read, _SEARCHES)
+    return _read_quickly(request, response, read, _SEARCHES)
 
 
-def purchase(request: Request, answer: Response) -> Purchase:
+def purchase(request: Request, response: Response) -> Purchase:
     """The purchase, from v3's slim record or from 2021-07-28's account record."""
 
     def read(document: Any) -> Purchase:
@@ -158,7 +158,7 @@ def purchase(request: Request, answer: Response) -> Purchase:
             raise MismatchError("the number that was asked for", f"{where}.number", "another")
         return purchase
 
-    return _read(request, answer, read)
+    return _read(request, response, read)
 
 
 def decode_json(body: bytes) -> Any:
@@ -207,24 +207,24 @@ def describe(body: bytes) -> str:
 
 def _read(
     request: Request,
-    answer: Response,
+    response: Response,
     read: Callable[[Any], T],
     decode: Callable[[bytes], Any] = decode_json,
 ) -> T:
     try:
-        return read(_document(answer.body, decode))
+        return read(_document(response.body, decode))
     except MismatchError as error:
         where, problem = error.where, f"expected {error.expected}, got {error.got}"
     raise ResponseFormatError(request.method, request.path, where, problem)
 
 
 def _read_quickly(
-    request: Request, answer: Response, read: Callable[[Any], T], quick: FastDecoder[T]
+    request: Request, response: Response, read: Callable[[Any], T], quick: FastDecoder[T]
 ) -> T:
     """`_read`, but only for what the quick reader leaves to it."""
-    model = quick.read(answer.body)
+    model = quick.read(response.body)
     if model is None:
-        model = _read(request, answer, read)
+        model = _read(request, response, read)
         quick.learn(model)
     return model
 
@@ -277,7 +277,7 @@ def _unwrap(document: Any, *names: str) -> tuple[Any, str]:
 
 
 def _listing(document: Any, *names: str) -> _Found:
-    """The list that an answer is about: bare, as `data`, or under one of `names`."""
+    """The list that a response is about: bare, as `data`, or under one of `names`."""
     siblings: dict[str, Any] = {}
     where = around = "$"
     while isinstance(document, dict):

@@ -17,7 +17,7 @@ from .requests import _query as encoded
 
 MAX_PAGE_SIZE = 100
 
-# The answer to a refresh that comes late is no use: it is asked for again, while the service
+# The response to a refresh that comes late is no use: it is asked for again, while the service
 # still gives the same one.
 _TIMEOUT = 10.0
 

@@ -1,4 +1,4 @@
-"""Answers of the token endpoints, in both spellings of either contract."""
+"""Responses of the token endpoints, in both spellings of either contract."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .legible import legible
 from .names import camel
 from .requests import Request
 from .responses import Response, decode_json
-from .responses import _read as read_answer
+from .responses import _read as read_response
 
 # A hundred years: a longer life is a mistake, and may be no date any more.
 _LONGEST_LIFE = 100 * 366 * 86_400
@@ -43,12 +43,12 @@ class LocationsPage:
     """v3: where the next page starts."""
 
 
-def grant(request: Request, answer: Response) -> Grant:
+def grant(request: Request, response: Response) -> Grant:
     """The tokens, from `access_token` or `accessToken`, bare or wrapped in `data`.
 
-    Only the tokens themselves can be refused. A used refresh token may be lost with an answer that
-    is refused, so a field beside them that cannot be read is left out, also if it makes the answer
-    one that no decoder takes. A location's token, which is asked for with the agency's, is never
+    Only the tokens themselves can be refused. A used refresh token may be lost with a response that
+    is refused, so a field beside them that cannot be read is left out, even if no decoder accepts
+    the response as a whole. A location's token, which is requested with the agency's, is never
     refreshed: its refresh token is such a field.
     """
     is_refreshed = request.scope is None
@@ -76,20 +76,20 @@ def grant(request: Request, answer: Response) -> Grant:
             user_type=_words(said["user_type"]),
         )
 
-    return read_answer(request, answer, read, partial(_decoded, "access_token"))
+    return read_response(request, response, read, partial(_decoded, "access_token"))
 
 
-def authorization_code(request: Request, answer: Response) -> str:
+def authorization_code(request: Request, response: Response) -> str:
     """The code that `/oauth/reconnect` returns."""
 
     def read(document: Any) -> str:
         fields, where = _unwrapped(document, unless="authorization_code")
         return _token(_either(fields, "authorization_code"), f"{where}.authorizationCode")
 
-    return read_answer(request, answer, read, partial(_decoded, "authorization_code"))
+    return read_response(request, response, read, partial(_decoded, "authorization_code"))
 
 
-def locations(request: Request, answer: Response) -> LocationsPage:
+def locations(request: Request, response: Response) -> LocationsPage:
     """A page, from `locations` and `count` or `items` and `pagination`."""
 
     def read(document: Any) -> LocationsPage:
@@ -107,7 +107,7 @@ def locations(request: Request, answer: Response) -> LocationsPage:
             _id(paging.get("nextPageToken")),
         )
 
-    return read_answer(request, answer, read)
+    return read_response(request, response, read)
 
 
 def _decoded(token: str, body: bytes) -> Any:

@@ -537,7 +537,7 @@ async def test_slow_servers(raw_server, response):
     """Raises `RequestTimeoutError` after the timeout, whatever was received."""
     raw_server.reply(response)
     async with client_of(raw_server, timeout=0.3) as client:
-        with pytest.raises(RequestTimeoutError, match=r"no answer within 0\.3 s in all"):
+        with pytest.raises(RequestTimeoutError, match=r"no response within 0\.3 s in all"):
             await client.active_numbers_page("a")
 
 

@@ -57,7 +57,7 @@ async def test_a_missing_response(limit, answered):
         server.held[0] = answered
         options = {"base_url": server.url, "timeout": limit, "retry": ONE_TRY}
         async with LCPhoneClient("t", **options) as client:
-            with pytest.raises(RequestTimeoutError, match=r"no answer within 0.05 s"):
+            with pytest.raises(RequestTimeoutError, match=r"no response within 0.05 s"):
                 await client.active_numbers_page("a")
 
 
