@@ -106,7 +106,7 @@ async def test_the_figures(take, made, agency):
     assert "Dental Care" in text
     assert "no calls, texts, registrations or taxes" in text
     assert "Complete 2" in text
-    for chart in ("By country", "By type", "What they can do", "Where they come from", "By age"):
+    for chart in ("By country", "By type", "Capabilities", "By origin", "By age"):
         assert chart in text
 
 

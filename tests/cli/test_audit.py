@@ -92,7 +92,7 @@ def test_a_spent_day(bare, store):
         lcphone = bare.for_url(sandbox.url)
         done = lcphone.run("audit", "run", "a", "--store", store)
     assert done.code == 5
-    assert "once their limits have reset, within 24 hours" in done.err
+    assert "once it has reset, within 24 hours" in done.err
     assert "the daily limit resets in " in done.err
 
 
