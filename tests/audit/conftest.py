@@ -37,7 +37,7 @@ def take(store):
             api_version=version,
             limiter=limiter,
             retry=retry,
-            timeout=5,
+            timeout=20,
         ) as client:
             return await audit(client, locations, path, **options)
 
