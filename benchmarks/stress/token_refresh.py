@@ -36,7 +36,7 @@ from lcphone_async import (
     OAuthTokens,
     RateLimiter,
 )
-from lcphone_async.auth.refresh_mark import is_marked
+from lcphone_async.auth.refresh_marker import is_marked
 from lcphone_async.sandbox import OAuthSettings, Sandbox
 
 sys.path.append(str(Path(__file__).parents[1]))  # for the modules that all benchmarks share

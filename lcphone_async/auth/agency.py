@@ -25,7 +25,7 @@ from .tokens import TokenPair
 
 
 @define(eq=False)
-class _Place:
+class _LocationToken:
     """What is known of one location's token."""
 
     flight: SingleFlight[TokenPair]
@@ -79,7 +79,7 @@ class AgencyTokens(ServiceTokens):
         self._max = checks.whole_number("max_locations", max_locations, 1)
         self._cooldown = checks.seconds("failure_cooldown", failure_cooldown)
         super().__init__(ServiceOfSource.of(base_url, api_version))
-        self._places: OrderedDict[str, _Place] = OrderedDict()
+        self._by_location: OrderedDict[str, _LocationToken] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"AgencyTokens(company_id={self._company_id!r}, source={self._source!r})"
@@ -94,33 +94,35 @@ class AgencyTokens(ServiceTokens):
         self._check_loop()
         if location_id == self._company_id:
             return await self._source.token(location_id)
-        place = self._place(location_id)
-        if (token := place.token()) is not None:
+        entry = self._entry(location_id)
+        if (token := entry.token()) is not None:
             return token
 
         async def ask(service: TokenService) -> TokenPair:
-            place.pair = await self._ask(service, location_id, place.refusals())
-            place.is_refused = False
-            return place.pair
+            entry.pair = await self._ask(service, location_id, entry.refusals())
+            entry.is_refused = False
+            return entry.pair
 
-        return (await place.flight.join(self._service, ask)).bearer
+        return (await entry.flight.join(self._service, ask)).bearer
 
     async def renew(self, location_id: str, refused: str) -> str:
         """Another token than the one that was refused."""
         if location_id == self._company_id:
             return await renewed(self._source, location_id, refused) or refused
-        place = self._place(location_id)
-        pair = place.pair
+        entry = self._entry(location_id)
+        pair = entry.pair
         if pair is not None and pair.access_token == refused and pair.may_be_replaced(time.time()):
-            place.is_refused = True
+            entry.is_refused = True
         return await self.token(location_id)
 
-    def _place(self, location_id: str) -> _Place:
-        place = self._places.pop(location_id, None) or _Place(SingleFlight(self._cooldown))
-        self._places[location_id] = place
-        while len(self._places) > self._max:
-            self._places.popitem(last=False)
-        return place
+    def _entry(self, location_id: str) -> _LocationToken:
+        entry = self._by_location.pop(location_id, None) or _LocationToken(
+            SingleFlight(self._cooldown)
+        )
+        self._by_location[location_id] = entry
+        while len(self._by_location) > self._max:
+            self._by_location.popitem(last=False)
+        return entry
 
     async def _ask(self, service: TokenService, location_id: str, refusals: int) -> TokenPair:
         asked_at = time.time()

@@ -15,7 +15,7 @@ from attrs import frozen
 from .._internal import checks
 from .._internal.secrets import Secret
 from ..errors import AuthorizationLostError, LCPhoneError, TokenUnavailableError
-from .refresh_mark import RefreshMark, lease_of, unmarked
+from .refresh_marker import RefreshMarker, lease_of, wait_until_unmarked
 from .single_flight import SingleFlight
 from .sources import (
     ServiceOfSource,
@@ -161,7 +161,7 @@ class OAuthTokens(ServiceTokens):
                     return pair
                 await stack.enter_async_context(_Held(self._store.lock()))
                 if not self._has_unsaved(text):
-                    text = await unmarked(self._store)
+                    text = await wait_until_unmarked(self._store)
             return self._fresh(text) or await self._refreshed(service, text)
 
     async def _refreshed(self, service: TokenService, text: str | None) -> TokenPair:
@@ -171,17 +171,17 @@ class OAuthTokens(ServiceTokens):
             candidates = self._candidates(kept)
             # A store that can keep no more is found out before a refresh token is used up, and
             # a process that got hold of a lost lock sees that this refresh is under way.
-            mark = RefreshMark(self._replace, kept, text)
-            if not await mark.put():
+            marker = RefreshMarker(self._replace, kept, text)
+            if not await marker.put():
                 reason = "the token store changed under its lock"
                 return await self._theirs(TokenUnavailableError(reason))
             try:
-                async with mark.kept(lease_of(self._store)):
+                async with marker.kept(lease_of(self._store)):
                     pair = await self._ask(service, kept, candidates)
                     self._unsaved = (kept.refresh_token, pair)
             except AuthorizationLostError as error:
                 return await self._theirs(error)
-            text = mark.text
+            text = marker.text
         pair = await self._saved(text, self._unsaved[1])
         self._unsaved = None
         return pair

@@ -54,7 +54,7 @@ class RateLimiter:
         daily_reserve: int = 0,
     ) -> None:
         new = partial(new_budget, max_requests, period, daily_reserve)
-        self._windows = WindowRegistry(lambda _: _Window(new()), new())
+        self._registry = WindowRegistry(lambda _: _Window(new()), new())
 
     def __repr__(self) -> str:
         return f"RateLimiter(max_requests={self.max_requests}, period={self.period})"
@@ -62,17 +62,17 @@ class RateLimiter:
     @property
     def max_requests(self) -> int:
         """The ceiling; without one, the limit of which the service told last."""
-        return self._windows.latest.max_requests
+        return self._registry.latest.max_requests
 
     @property
     def period(self) -> float:
         """Seconds in which `max_requests` may be sent."""
-        return self._windows.latest.period
+        return self._registry.latest.period
 
     @property
     def daily_reserve(self) -> int:
         """How many of the day's requests `bulk` calls leave for others."""
-        return self._windows.latest.daily_reserve
+        return self._registry.latest.daily_reserve
 
     def slot(self, key: str, *, learns: bool = False) -> Slot:
         """An async context manager around one request of `key`; entering it waits for room.
@@ -81,11 +81,11 @@ class RateLimiter:
         of the slots (or ten) is granted before the first answer, as others may have spent some.
         Entering raises `DailyQuotaExhaustedError` while the day's quota is known to be spent.
         """
-        return Slot(self._windows, key, learns=learns)
+        return Slot(self._registry, key, learns=learns)
 
     def status(self, key: str) -> RateLimitStatus:
         """What the service last said of the key's limits."""
-        return self._windows.status(key)
+        return self._registry.status(key)
 
 
 def new_budget(max_requests: int | None, period: float | None, daily_reserve: int) -> Budget:
@@ -101,10 +101,10 @@ def new_budget(max_requests: int | None, period: float | None, daily_reserve: in
 class Slot:
     """Room for one request, while it is under way and for one period after."""
 
-    __slots__ = ("_counts", "_expired", "_key", "_learns", "_number", "_window", "_windows")
+    __slots__ = ("_counts", "_expired", "_key", "_learns", "_number", "_registry", "_window")
 
-    def __init__(self, windows: WindowRegistry[_Window], key: str, *, learns: bool) -> None:
-        self._windows = windows
+    def __init__(self, registry: WindowRegistry[_Window], key: str, *, learns: bool) -> None:
+        self._registry = registry
         self._key = key
         self._learns = learns
 
@@ -112,10 +112,10 @@ class Slot:
         """Takes in what the answer's headers said, and whether it was a refusal (429)."""
         self._counts = not refused
         self._window.learn(status, self._number, self._expired, refused=refused)
-        self._windows.learned(self._window.budget)
+        self._registry.learned(self._window.budget)
 
     async def __aenter__(self) -> Self:
-        self._window = window = self._windows.of(self._key)
+        self._window = window = self._registry.of(self._key)
         window.learns = self._learns
         bulk = in_bulk()
         self._number, self._expired = window.take(bulk=bulk) or await window.wait(bulk=bulk)
@@ -145,25 +145,25 @@ class _Window:
     """When each answer came whose slot is still taken, oldest first."""
     expired: int = 0
     """How many slots were free again so far."""
-    line: WaitQueue[_Grant] = field(factory=WaitQueue)
+    queue: WaitQueue[_Grant] = field(factory=WaitQueue)
     waking: int = 0
     """How many were granted a slot and have not gone on yet."""
     timer: asyncio.TimerHandle | None = None
 
     def in_use(self, now: float) -> bool:
-        return self._taken(now) > 0 or len(self.line) > 0 or self.budget.is_spent_for_today(now)
+        return self._taken(now) > 0 or len(self.queue) > 0 or self.budget.is_spent_for_today(now)
 
     def take(self, *, bulk: bool) -> _Grant | None:
         """A slot, if there is room and nobody waits; its number and how many expired before."""
         now = asyncio.get_running_loop().time()
         self.budget.check_day(now, bulk=bulk)
-        if len(self.line) or self.waking or not self._has_room(now, bulk=bulk):
+        if len(self.queue) or self.waking or not self._has_room(now, bulk=bulk):
             return None
         return self._granted(now)
 
     async def wait(self, *, bulk: bool) -> _Grant:
         """A slot, once it is this call's turn."""
-        waiter = self.line.join(bulk=bulk)
+        waiter = self.queue.join(bulk=bulk)
         if self.waking:  # a slot given now would be used before theirs
             asyncio.get_running_loop().call_soon(self._grant)
         else:
@@ -172,7 +172,7 @@ class _Window:
             grant = await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
-                self.line.leave(waiter, bulk=bulk)
+                self.queue.leave(waiter, bulk=bulk)
             elif waiter.exception() is None:
                 self.waking -= 1
                 self.in_flight -= 1
@@ -186,7 +186,7 @@ class _Window:
         self.in_flight -= 1
         if counts:
             self.answers.append(asyncio.get_running_loop().time())
-        if len(self.line) or self.timer is not None:
+        if len(self.queue) or self.timer is not None:
             self._grant()
 
     def learn(self, status: RateLimitStatus, number: int, expired: int, *, refused: bool) -> None:
@@ -194,11 +194,11 @@ class _Window:
         now = asyncio.get_running_loop().time()
         ours = self._taken(now) + self.expired - expired - refused
         self.budget.learn(status, number=number, ours=ours, now=now, refused=refused)
-        if not len(self.line) and self.timer is None:
+        if not len(self.queue) and self.timer is None:
             return
         for bulk in (False, True):
             if (error := self.budget.spent_day(now, bulk=bulk)) is not None:
-                self.line.turn_away(error, bulk=bulk)
+                self.queue.fail_all(error, bulk=bulk)
         self._grant()
 
     def _taken(self, now: float) -> int:
@@ -224,8 +224,8 @@ class _Window:
     def _grant(self) -> None:
         """Gives what room there is to those whose turn it is."""
         now = asyncio.get_running_loop().time()
-        while len(self.line) and self._has_room(now, bulk=self.line.only_bulk):
-            if self.line.serve(self._granted(now)):
+        while len(self.queue) and self._has_room(now, bulk=self.queue.only_bulk):
+            if self.queue.serve(self._granted(now)):
                 self.waking += 1
             else:
                 self.in_flight -= 1
@@ -233,7 +233,7 @@ class _Window:
 
     def _set_timer(self, now: float) -> None:
         """One timer, at the moment when there may be room again, and only while someone waits."""
-        moment = self._room_may_come_at(now) if len(self.line) else None
+        moment = self._room_may_come_at(now) if len(self.queue) else None
         if self.timer is not None:
             if moment is not None and self.timer.when() <= moment:
                 return

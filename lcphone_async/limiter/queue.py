@@ -86,7 +86,7 @@ class WaitQueue(Generic[T]):
         waiter.set_result(result)
         return True
 
-    def turn_away(self, error: LCPhoneError, *, bulk: bool) -> None:
+    def fail_all(self, error: LCPhoneError, *, bulk: bool) -> None:
         """Ends the wait of all bulk calls, or of all others, with an error of their own each."""
         line = self._of(bulk=bulk)
         while line:

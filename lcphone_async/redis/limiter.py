@@ -18,7 +18,7 @@ from ..limiter.local import RateLimiter, new_budget
 from ..limiter.queue import in_bulk
 from ..limiter.registry import WindowRegistry
 from ..models import RateLimitStatus
-from .window import Granted, Link, SharedWindow
+from .window import Granted, ScriptRunner, SharedWindow
 
 # Seconds after which a call that waits for Redis asks for a slot again.
 _OUTAGE_LOOK_AGAIN = 0.5
@@ -62,13 +62,13 @@ class RedisRateLimiter:
         first = new()
         if local_share is not None:
             checks.instance("local_share", local_share, RateLimiter)
-        link = Link(
+        runner = ScriptRunner(
             checks.redis_client("redis", redis),
             checks.seconds("timeout", timeout),
             has_local_share=local_share is not None,
         )
         start = checks.text("prefix", prefix)
-        self._windows = WindowRegistry(lambda key: SharedWindow(link, start + key, new()), first)
+        self._registry = WindowRegistry(lambda key: SharedWindow(runner, start + key, new()), first)
         self._local_share = local_share
         self._outage_wait = checks.seconds("outage_wait", outage_wait, zero=True)
 
@@ -78,12 +78,12 @@ class RedisRateLimiter:
     @property
     def max_requests(self) -> int:
         """The ceiling; without one, the limit of which the service told this process last."""
-        return self._windows.latest.max_requests
+        return self._registry.latest.max_requests
 
     @property
     def period(self) -> float:
         """Seconds in which `max_requests` may be sent."""
-        return self._windows.latest.period
+        return self._registry.latest.period
 
     def slot(self, key: str, *, learns: bool = False) -> RedisSlot:
         """An async context manager around one request of `key`; entering it waits for room.
@@ -92,19 +92,19 @@ class RedisRateLimiter:
         `local_share`, and `DailyQuotaExhaustedError` while the day is known to be spent.
         """
         return RedisSlot(
-            self._windows, self._local_share, key, learns=learns, outage_wait=self._outage_wait
+            self._registry, self._local_share, key, learns=learns, outage_wait=self._outage_wait
         )
 
     def status(self, key: str) -> RateLimitStatus:
         """What the service last told this process of the key's limits."""
-        return self._windows.status(key)
+        return self._registry.status(key)
 
     async def close(self) -> None:
         """Visits Redis no more until there is another call; it need not hear of the last answers.
 
         The slots of which it did not hear are free again after two periods at most.
         """
-        await asyncio.gather(*(window.end_visits() for window in self._windows))
+        await asyncio.gather(*(window.stop_sync() for window in self._registry))
 
 
 class RedisSlot:
@@ -117,14 +117,14 @@ class RedisSlot:
         "_learns",
         "_local",
         "_outage_wait",
+        "_registry",
         "_share",
         "_window",
-        "_windows",
     )
 
     def __init__(
         self,
-        windows: WindowRegistry[SharedWindow],
+        registry: WindowRegistry[SharedWindow],
         local_share: RateLimiter | None,
         key: str,
         *,
@@ -132,7 +132,7 @@ class RedisSlot:
         outage_wait: float,
     ) -> None:
         self._outage_wait = outage_wait
-        self._windows = windows
+        self._registry = registry
         self._share = local_share
         self._key = key
         self._learns = learns
@@ -143,10 +143,10 @@ class RedisSlot:
         if self._local is not None:
             self._local.learn(status, refused=refused)
         self._window.learn(status, self._granted, refused=refused)
-        self._windows.learned(self._window.budget)
+        self._registry.learned(self._window.budget)
 
     async def __aenter__(self) -> Self:
-        self._window = self._windows.of(self._key)
+        self._window = self._registry.of(self._key)
         self._window.learns = self._learns
         self._granted = await self._acquired()
         self._counts = True

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from lcphone_async import AuthorizationLostError, TokenUnavailableError
 from lcphone_async.auth import MemoryTokenStore
-from lcphone_async.auth.refresh_mark import is_marked, unmarked
+from lcphone_async.auth.refresh_marker import is_marked, wait_until_unmarked
 from lcphone_async.redis import RedisTokenStore
 from lcphone_async.sandbox import Fault
 from support.redis_server import RedisServer, WatchedMaster
@@ -170,7 +170,7 @@ async def test_a_store_that_stands_still_while_a_mark_is_watched():
             await asyncio.sleep(seconds)
             return text
 
-    assert await unmarked(Slow()) == new
+    assert await wait_until_unmarked(Slow()) == new
 
 
 async def test_a_refresh_that_fails_leaves_no_mark(v3, redis):

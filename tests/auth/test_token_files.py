@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from lcphone_async import FileTokenStore, TokenUnavailableError
-from lcphone_async.auth.refresh_mark import is_marked
+from lcphone_async.auth.refresh_marker import is_marked
 from support.mounts import mounted, read_only
 from support.oauth_app import HOUR
 

@@ -20,7 +20,7 @@ from lcphone_async import (
     TokenUnavailableError,
 )
 from lcphone_async.auth import MemoryTokenStore
-from lcphone_async.auth.refresh_mark import is_marked
+from lcphone_async.auth.refresh_marker import is_marked
 from lcphone_async.redis import RedisTokenStore
 from lcphone_async.sandbox import Fault
 from support.oauth_app import CLIENT_ID, CLIENT_SECRET, HOUR
@@ -182,7 +182,7 @@ async def test_the_app_is_authorized_again(v3, new_store):
 
 
 async def test_another_renews_while_a_lock_is_lost(v3, new_store):
-    """Uses the tokens of another that went ahead, instead of putting its own in their place."""
+    """Uses the tokens of another that went ahead, instead of putting its own in their entry."""
     grant = v3.oauth.install("loc1")
     store, other = new_store(), v3.tokens(grant, store=new_store())
 

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 
 from lcphone_async import FileTokenStore, TokenUnavailableError
 from lcphone_async.auth import MemoryTokenStore
-from lcphone_async.auth.refresh_mark import is_marked
+from lcphone_async.auth.refresh_marker import is_marked
 from lcphone_async.redis import RedisTokenStore
 from support.mounts import Disk, mounted, read_only
 from support.oauth_app import HOUR

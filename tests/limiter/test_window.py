@@ -202,7 +202,7 @@ def test_idle_locations_are_forgotten():
                     pass
             await asyncio.sleep(2)
         gc.collect()
-        return len(limiter._windows)
+        return len(limiter._registry)
 
     assert run(main()) <= 300
 

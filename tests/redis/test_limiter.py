@@ -23,7 +23,7 @@ from lcphone_async import (
 from lcphone_async.journal import Past
 from lcphone_async.limiter.budget import Budget
 from lcphone_async.redis import RedisPurchaseJournal, RedisRateLimiter, RedisTokenStore
-from lcphone_async.redis.window import Granted, Link, SharedWindow
+from lcphone_async.redis.window import Granted, ScriptRunner, SharedWindow
 from lcphone_async.sandbox import Fault, Sandbox
 from support.redis_server import RedisServer
 
@@ -167,7 +167,7 @@ async def test_the_slots_of_a_dead_process_come_back(connect):
     dead, alive, log = connect(2), connect(2), []
     for _ in range(2):
         await dead.slot("a").__aenter__()
-    dead._windows.of("a")._visiting.cancel()  # it is dead: it tells nothing and renews nothing
+    dead._windows.of("a")._sync_task.cancel()  # it is dead: it tells nothing and renews nothing
     async with asyncio.timeout(10 * PERIOD):
         await take(alive, log)
 
@@ -256,7 +256,7 @@ async def test_a_limiter_that_is_closed(connect, server):
 def test_the_end_of_the_loop():
     """Leaves no timer that could begin another visit, of which nobody would hear."""
 
-    class Link:
+    class ScriptRunner:
         visits = 0
 
         async def visit(self, key, arguments):
@@ -265,13 +265,13 @@ def test_the_end_of_the_loop():
 
     async def visiting():
         window.began_locally(Granted("slot", 0, is_local=True))
-        while not link.visits:
+        while not runner.visits:
             await asyncio.sleep(0.01)
         return asyncio.get_running_loop()
 
-    link = Link()
-    link.process = "process"
-    window = SharedWindow(link, "key", Budget(10, 0.04, 0))
+    runner = ScriptRunner()
+    runner.process = "process"
+    window = SharedWindow(runner, "key", Budget(10, 0.04, 0))
     loop = asyncio.run(visiting())
     assert not [timer for timer in loop._scheduled if not timer.cancelled()]
 
@@ -302,7 +302,7 @@ def test_one_loop_after_the_other(server, lcphone_sandbox):
         asyncio.run(use(f"+1830555123{last}"))
 
 
-class Answering(Link):
+class Answering(ScriptRunner):
     """A way to a Redis that has room, or that does not answer."""
 
     answers = False
@@ -315,23 +315,23 @@ class Answering(Link):
 
 def test_what_a_loop_left_undone():
     """Goes on where the last loop ended with a call in line, and a visit that nobody ended."""
-    link = Answering(Redis(), 1, has_local_share=False)
-    window = SharedWindow(link, "key", Budget(10, 0.04, 0))
+    runner = Answering(Redis(), 1, has_local_share=False)
+    window = SharedWindow(runner, "key", Budget(10, 0.04, 0))
 
     async def in_line():
         waiting = asyncio.create_task(window.acquire(bulk=False))
         await asyncio.sleep(0.01)
-        return waiting, window._visiting
+        return waiting, window._sync_task
 
     async def served():
         async with asyncio.timeout(30):
             await window.acquire(bulk=False)
-        await window.end_visits()
+        await window.stop_sync()
 
     loop = asyncio.new_event_loop()
     left = loop.run_until_complete(in_line())
     loop.close()
-    link.answers = True
+    runner.answers = True
     asyncio.run(served())
     for task in left:
         task._log_destroy_pending = False

@@ -21,7 +21,7 @@ _REMOVAL_WAIT = 1.0
 
 
 @define
-class RefreshMark:
+class RefreshMarker:
     """A mark on the text of a store; `text` is the text as this process wrote it last."""
 
     _replace: Callable[[str | None, str], Awaitable[bool]]
@@ -64,7 +64,7 @@ def lease_of(store: TokenStore) -> float:
     return lease
 
 
-async def unmarked(store: TokenStore) -> str | None:
+async def wait_until_unmarked(store: TokenStore) -> str | None:
     """Returns the store's text once no other refresh is under way, or its mark is out of date.
 
     A mark is out of date if it stayed the same for the lease, by this process' own clock. While the
