@@ -158,13 +158,13 @@ def operation(gives, **options):
 
 @operation(LISTED)
 async def a_page(scene):
-    page = await scene.client.active_numbers_page(scene.entry, skip_number_pool=False)
+    page = await scene.client.active_numbers_page(scene.place, skip_number_pool=False)
     return len(page.numbers)
 
 
 @operation(LISTED)
 async def a_walk(scene):
-    numbers = scene.client.active_numbers(scene.entry, page_size=2, skip_number_pool=False)
+    numbers = scene.client.active_numbers(scene.place, page_size=2, skip_number_pool=False)
     return len([number async for number in numbers])
 
 
@@ -188,32 +188,32 @@ async def a_walk_beside_a_bulk_walk(scene):
 @operation([2, 2, 1])
 async def pages_without_prefetch(scene):
     options = {"page_size": 2, "prefetch": 0, "skip_number_pool": False}
-    pages = scene.client.active_number_pages(scene.entry, **options)
+    pages = scene.client.active_number_pages(scene.place, **options)
     return [len(page.numbers) async for page in pages]
 
 
 @operation([2, 2, 1])
 async def pages_with_prefetch(scene):
     options = {"page_size": 2, "prefetch": 2, "skip_number_pool": False}
-    pages = scene.client.active_number_pages(scene.entry, **options)
+    pages = scene.client.active_number_pages(scene.place, **options)
     return [len(page.numbers) async for page in pages]
 
 
 @operation(True)
 async def a_walk_that_ends_early(scene):
-    numbers = scene.client.active_numbers(scene.entry, page_size=1, skip_number_pool=False)
+    numbers = scene.client.active_numbers(scene.place, page_size=1, skip_number_pool=False)
     async with aclosing(numbers):
         return (await anext(numbers)).phone_number.startswith("+")
 
 
 @operation(True)
 async def a_search(scene):
-    return bool((await scene.client.search_available(scene.entry, "US")).numbers)
+    return bool((await scene.client.search_available(scene.place, "US")).numbers)
 
 
 @operation(["CA", "GB", "US"], faults=[Fault(operation="available", nth=2, status=503)])
 async def searches(scene):
-    found = scene.client.search_countries(scene.entry, ["US", "CA", "GB"], concurrency=2)
+    found = scene.client.search_countries(scene.place, ["US", "CA", "GB"], concurrency=2)
     return sorted([search.country_code async for search in found if search.result])
 
 
@@ -258,7 +258,7 @@ GONE = {"status": 400, "body": {"message": "Phone number is no longer available"
 
 @operation("answer")
 async def a_purchase(scene):
-    return (await scene.client.purchase(scene.entry, NUMBERS[0])).confirmed_by
+    return (await scene.client.purchase(scene.place, NUMBERS[0])).confirmed_by
 
 
 @operation("answer", options=without_a_journal)
@@ -312,7 +312,7 @@ async def a_refused_purchase(scene):
 
 @operation("dry run")
 async def a_dry_run(scene):
-    bought = await scene.client.purchase(scene.entry, NUMBERS[0], dry_run=True)
+    bought = await scene.client.purchase(scene.place, NUMBERS[0], dry_run=True)
     return bought.confirmed_by
 
 
@@ -326,7 +326,7 @@ async def a_concurrent_purchase(scene):
 
 @operation(2, faults=[Fault(operation="purchase", nth=1, **GONE)])
 async def several_purchases(scene):
-    order = await scene.client.purchase_many(scene.entry, NUMBERS, count=2, order_id=scene.place)
+    order = await scene.client.purchase_many(scene.place, NUMBERS, count=2, order_id=scene.place)
     is_closed = isinstance(order.error, ClientClosedError) or order.unknown
     scene.is_known = bool(is_closed)
     return 2 if is_closed else len(order.bought)
@@ -421,7 +421,7 @@ async def a_block(scene):
 
 @operation({"complete": 2})
 async def an_audit(scene):
-    places = [scene.entry, f"{scene.place}-2"]
+    places = [scene.place, f"{scene.place}-2"]
     summary = await audit(
         scene.client, places, scene.folder / f"{scene.place}.duckdb", concurrency=2
     )
@@ -450,8 +450,8 @@ async def slots(scene):
 
 @operation(["not bought"], options=without_a_journal)
 async def journalling(scene):
-    record = PurchaseRecord.new(scene.entry, NUMBERS[0])
-    past = await scene.journal.past(scene.entry, NUMBERS[0])
+    record = PurchaseRecord.new(scene.place, NUMBERS[0])
+    past = await scene.journal.past(scene.place, NUMBERS[0])
     await scene.journal.begin(record, past)
     await scene.journal.replace(record, record.now(PurchaseState.NOT_BOUGHT))
     return [record.state.value for record in await scene.records()]
@@ -470,7 +470,7 @@ async def a_store(scene):
 
 async def assert_limiter_is_free(limiter):
     """Fails if a slot is taken, or if the next slots are not granted within a period."""
-    for window in limiter._windows:
+    for window in limiter._registry:
         if isinstance(limiter, RedisRateLimiter):
             assert (window._in_flight, len(window._line)) == ({}, 0)
         else:

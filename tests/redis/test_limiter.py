@@ -167,7 +167,7 @@ async def test_the_slots_of_a_dead_process_come_back(connect):
     dead, alive, log = connect(2), connect(2), []
     for _ in range(2):
         await dead.slot("a").__aenter__()
-    dead._windows.of("a")._sync_task.cancel()  # it is dead: it tells nothing and renews nothing
+    dead._registry.of("a")._sync_task.cancel()  # it is dead: it tells nothing and renews nothing
     async with asyncio.timeout(10 * PERIOD):
         await take(alive, log)
 
@@ -367,7 +367,7 @@ def test_connections_of_a_loop_that_ended(server):
     asyncio.run(use())
     with pytest.raises(BudgetUnavailableError, match="close its client before an event loop ends"):
         asyncio.run(use())
-    limiter._windows = None
+    limiter._registry = None
     gc.collect()  # what is unclosed is told of here
 
 
