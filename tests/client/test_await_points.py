@@ -474,7 +474,7 @@ async def assert_limiter_is_free(limiter):
         if isinstance(limiter, RedisRateLimiter):
             assert (window._in_flight, len(window._line)) == ({}, 0)
         else:
-            assert (window.in_flight, window.waking, len(window.line)) == (0, 0, 0)
+            assert (window.in_flight, window.waking, len(window.queue)) == (0, 0, 0)
     async with asyncio.timeout(30):
         await in_slots(limiter)
 
