@@ -432,8 +432,12 @@ DOUBTFUL = [
     (["--agency"], {}, "name the agency with --company"),
     (["--agency"], {"userType": "Company"}, "name the agency with --company"),
     ([], {"userType": "Company"}, "name the agency with --company"),
-    (["--company", COMPANY], {"userType": "Location"}, "is of a location, not of an agency"),
-    (["--agency"], {"userType": "Location", "companyId": COMPANY}, "is of a location, not of an"),
+    (["--company", COMPANY], {"userType": "Location"}, "belongs to a location, not to an agency"),
+    (
+        ["--agency"],
+        {"userType": "Location", "companyId": COMPANY},
+        "belongs to a location, not to an",
+    ),
 ]
 
 
