@@ -21,7 +21,7 @@ class Change:
     """A change of a number, a pool, an RCS sender or a location."""
 
     kind: ChangeKind
-    """What changed."""
+    """Kind of the change."""
     location_id: str
     """Location in the new run, or in the old run if the number left."""
     phone_number: str | None

@@ -188,7 +188,7 @@ STATEMENTS: Final = (
     *(_normalized_view(run, table) for run in ("old", "new") for table in ("numbers", "pools")),
     _exclusive_numbers("lost", "old", "new"),
     _exclusive_numbers("gained", "new", "old"),
-    # Searches after the old run's visit: an earlier one says nothing about a number listed later.
+    # Searches after the old run's visit: an earlier one is no proof for a number listed later.
     """
     CREATE TEMP TABLE confirmed_gone AS
     SELECT DISTINCT location_id, phone_number

@@ -90,7 +90,7 @@ def _read(text: str | Path, source: str) -> str:
         return read_bounded(text, source)
     content = checks.string("text", text)
     if _FILE_NAME.fullmatch(content):
-        raise ValueError(f"text is the name of a file: give Path({content!r}) to read that file")
+        raise ValueError(f"text is the name of a file: pass Path({content!r}) to read that file")
     return content
 
 

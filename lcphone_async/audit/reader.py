@@ -133,7 +133,7 @@ class RunReader:
             _make_table(self.connection, name, schema, query, make_row)
 
     def execute(self, statement: str, *values: Any) -> None:
-        """Runs a statement; what it creates is in memory only."""
+        """Runs a statement; new tables are in memory only."""
         with store_errors(self.path):
             self.connection.execute(statement, values)
 

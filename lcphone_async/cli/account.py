@@ -148,7 +148,7 @@ class Identity:
     kind: str
     """Kind of token, as text."""
     kept_in: str
-    """Where the token is kept."""
+    """Place of the token."""
     company_id: str | None = None
     """The agency, if known."""
     location_id: str | None = None
@@ -166,7 +166,7 @@ class Identity:
 @_json
 @with_service
 def whoami(service: Service, *, location_id: str | None, as_json: bool) -> None:
-    """Show the token in use, its scopes and what is left of the rate limits.
+    """Show the token in use, its scopes and the rest of the rate limits.
 
     Two small reads, of the location's phone numbers and pools, test the scopes. The scope to buy
     numbers cannot be tested without buying one.

@@ -144,7 +144,7 @@ def run(
     if installed:
         locations += audit_run.installed(service, company, app_id)
     if not locations and not options["resume"]:
-        raise click.UsageError("name the locations, give a file with --locations, or --installed")
+        raise click.UsageError("name the locations, or use --locations or --installed")
     given = {name: value for name, value in options.items() if value is not None}
     try:
         with shown_progress() as show:

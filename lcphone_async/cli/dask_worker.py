@@ -14,7 +14,7 @@ from ..redis import RedisRateLimiter, RedisTokenStore
 
 
 def silence_dask() -> None:
-    """Silences Dask's loggers: the command prints one line where Dask logs tracebacks."""
+    """Silences Dask's loggers: Dask logs tracebacks, and the command prints one line instead."""
     import distributed  # noqa: F401  # the import sets the levels of its loggers
 
     for name in ("distributed", *logging.root.manager.loggerDict):

@@ -26,7 +26,7 @@ from .output import one_line, os_error_text
 _SERVICE = "lcphone"
 _SECRETS = {"token", "client_secret"}
 
-_KEEP_ELSEWHERE = "set HOME to a folder that can be written, or give the token in LCPHONE_TOKEN"
+_KEEP_ELSEWHERE = "set HOME to a writable folder, or put the token into LCPHONE_TOKEN"
 
 _PROBE_TEXT = "a test if a login can be kept here"
 

@@ -75,7 +75,7 @@ def purchases(records: Iterable[PurchaseRecord]) -> Table:
 
 
 def locations(listed: Iterable[Location], *, header: bool = True) -> Table:
-    """Locations where an app is installed."""
+    """Locations that have an app."""
     return _table(_LOCATIONS, listed, header=header)
 
 

@@ -22,7 +22,7 @@ def well():
             [pool("p", "+12125550005", forwardingNumber="+12125550001")],
         ),
         "b": Place([number("+13105550001", isDefaultNumber=True, capabilities={})]),
-        "told nothing": Place([number("+13105550002", isDefaultNumber=None)]),
+        "unknown values": Place([number("+13105550002", isDefaultNumber=None)]),
     }
 
 

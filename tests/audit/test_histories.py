@@ -40,7 +40,7 @@ operations = st.tuples(
     st.integers(0, 5),
     st.sampled_from("abc"),
 )
-# An operation during a run comes before the page that is so many requests later.
+# An operation during a run comes before the page with that index.
 during = st.lists(st.tuples(st.integers(0, 8), operations), max_size=3)
 failures = st.dictionaries(
     st.sampled_from("abc"), st.sampled_from([*FAILURES.values()]), max_size=1
@@ -58,7 +58,7 @@ class History:
     flat: set = field(factory=set)
     """Whether its runs were under the contract that leaves out flags."""
     touched: list = field(factory=list)
-    """For each run the locations to which something happened meanwhile."""
+    """For each run, the locations with an operation during the run."""
     failed: list = field(factory=list)
     """For each run the locations that failed in it, each with its status."""
     is_running: bool = False
@@ -129,7 +129,7 @@ class History:
         self.is_running = False
 
     def numbers(self, run, location_id):
-        """What a location had at each moment of a run."""
+        """Content of a location at each moment of a run."""
         return [state[location_id][1] for state in self.seen[run]]
 
     def is_elsewhere(self, run, change):
@@ -152,7 +152,7 @@ def text(value):
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(first=runs, between=st.lists(operations, max_size=5), second=runs)
 def test_a_history(first, between, second):
-    """States no change that did not happen, and each one that both runs could see."""
+    """Reports every change that both runs could see, and no other."""
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_try(Path(folder) / "store", first, between, second))
 
@@ -227,7 +227,7 @@ def check_that_it_happened(history, change):
 
 
 def check_that_all_is_told(history, place, changes):
-    """Fails if something that was one way in all of a run, and another in the next, is not told."""
+    """Fails if a value that was constant in each run and differs between them is not reported."""
     told = {(one.kind, one.phone_number) for one in changes if one.location_id == place}
     left = {
         (one.kind, one.phone_number)

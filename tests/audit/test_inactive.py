@@ -86,7 +86,7 @@ async def test_what_was_seen_before_is_kept(take, rows):
 
 
 async def test_an_inactive_location_has_released_nothing(take, tmp_path):
-    """Tells its status, and no number of it as released, when runs are compared."""
+    """Has a change of status, and no released numbers, when runs are compared."""
     async with Sandbox(numbers_per_location=5) as sandbox:
         await take(sandbox, ["a"], path=tmp_path / "old")
         sandbox.faults.append(Fault(status=400, body={"message": "Location is not active"}))
@@ -108,7 +108,7 @@ async def test_no_phone_system(take, text):
 
 
 async def test_a_phone_system_that_has_numbers(take, rows, agency):
-    """Takes a location for a partial one whose list answers and whose pools say 404."""
+    """Is partial if its list is read and its pools are a 404."""
     agency.places |= {"a": Place([number("+12125550001")]), "b": Place()}
     agency.pool_errors |= {"a": 404, "b": 404}
     summary = await take(agency, ["a", "b"])

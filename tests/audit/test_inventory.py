@@ -33,7 +33,7 @@ async def test_every_number_once(take, rows):
 
 
 async def test_fields_come_back_as_they_were(take, rows, agency):
-    """Keeps every field of a number under its Python name, and what no field knows in `extra`."""
+    """Keeps every field of a number under its Python name, and other keys in `extra`."""
     agency.places["a"] = Place(
         [
             number(
@@ -92,7 +92,7 @@ async def test_pools_are_asked_for(take, agency):
 
 
 async def test_a_bad_location_stops_no_other(take, rows, agency):
-    """Says of each location how far it was seen and why, and goes on with the others."""
+    """Records the coverage and error of each location, and continues with the others."""
     good = Place([number("+12125550001")], [pool("p", "+12125550001")])
     agency.places |= {"good": good, "empty": Place()}
     agency.errors |= {"off": 404, "forbidden": 403, "down": 503, "refused": 401}
@@ -126,7 +126,7 @@ async def test_a_bad_location_stops_no_other(take, rows, agency):
 
 
 async def test_what_came_before_a_failure_is_partial(take, rows):
-    """Keeps the pages before one that failed, as partial, with the reason."""
+    """Keeps the pages before a failed page, as partial, with the reason."""
     gone = [Fault(operation="active", location="a", nth=n, status=404) for n in range(3, 99)]
     async with Sandbox(numbers_per_location=4_500, faults=gone) as sandbox:
         await take(sandbox, ["a", "b"])
@@ -158,7 +158,7 @@ async def test_a_garbled_answer_is_asked_for_again(take, rows):
 
 @pytest.mark.exhaustive
 async def test_side_by_side_with_a_bound(store):
-    """Has as many locations under way as it is told, and not one more."""
+    """Walks at most `concurrency` locations at a time."""
     under_way, most = 0, 0
 
     class Counting(LCPhoneClient):
@@ -204,7 +204,7 @@ async def test_each_location_has_its_own_budget(take, rows):
 
 @pytest.mark.exhaustive
 async def test_progress_is_told(take):
-    """Tells, as it goes, how many locations are done, how many numbers came, and what failed."""
+    """Reports the done locations, the numbers received, and errors during the audit."""
     told = []
     faults = [Fault(location="b", status=403), Fault(location="c", delay=0.5)]
     async with Sandbox(faults=faults) as sandbox:
@@ -251,7 +251,7 @@ async def test_a_listed_location_that_is_none(take):
     [("abc", TypeError), ([1], TypeError), ([], ValueError), (None, ValueError)],
 )
 async def test_locations_that_are_none(take, locations, error, store):
-    """Refuses what is no list of locations, and makes no file."""
+    """Refuses a bad list of locations, and creates no file."""
     with pytest.raises(error):
         await take(_Nowhere(), locations)
     assert not store.exists()
@@ -262,7 +262,7 @@ class _Nowhere:
 
 
 async def test_numbers_that_were_not_seen_are_not_none(take, agency, rows):
-    """Notes no count of numbers for a list that failed, and 0 for one that is empty."""
+    """Has NULL numbers for a list that failed, and 0 for an empty list."""
     agency.places = {"empty": Place(), "failed": Place([number("+12125550001")])}
     agency.errors = {"failed": 403}
     await take(agency, [*agency.places])

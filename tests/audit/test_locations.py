@@ -24,7 +24,7 @@ from lcphone_async.audit import read_locations
     ],
 )
 def test_a_list_is_read(text, expected):
-    """Reads an id a line, CSV and JSON lines, by what the first line looks like."""
+    """Reads ids, CSV and JSON lines, as the first line determines."""
     assert [(location.id, location.name) for location in read_locations(text)] == expected
 
 
@@ -42,7 +42,7 @@ def test_a_list_is_read(text, expected):
     ],
 )
 def test_a_list_that_cannot_be_read(text, problem):
-    """Names the list and the line of what is wrong."""
+    """Names the list and the line with the error."""
     with pytest.raises(ValueError, match=f"mine: .*{problem}|mine, .*{problem}"):
         read_locations(text, "mine")
 
@@ -58,7 +58,7 @@ def test_the_name_of_a_file_is_no_list(name):
 
 
 def test_a_file_is_read(tmp_path):
-    """Is given as a path, with or without a byte order mark, and is named by what is wrong."""
+    """Is read from a path, with or without a byte order mark; errors name it."""
     file = tmp_path / "locations.csv"
     file.write_text("location_id,name\nabc,Dental\n", encoding="utf-8-sig")
     (location,) = read_locations(file)

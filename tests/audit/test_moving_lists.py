@@ -62,7 +62,7 @@ async def test_a_release_that_an_addition_hides(take, rows, moving):
 
 
 async def test_a_list_that_never_rests(take, rows, moving):
-    """Is partial, and says that it changed, after four walks; all that was seen is kept."""
+    """Is partial after four walks, with the reason; all numbers seen are kept."""
     released_before_page_1(moving, times=99)
     moving.places["a"].pools = [pool("p", "+12120000001")]
     summary = await take(moving, ["a"])
@@ -131,7 +131,7 @@ async def test_requests_without_a_total(take, agency):
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("at", [1, 999, 1_000, 1_500, 2_499])
 async def test_a_number_that_is_listed_twice(take, rows, moving, at):
-    """Is kept once and told as repeated; the location is complete, pools and senders too."""
+    """Is kept once and listed as repeated; the location is complete, with pools and senders."""
     place = moving.places["a"]
     place.numbers.insert(at, number("+12120000001"))
     place.pools, place.senders = [pool("p", "+12120000001")], SENDERS
@@ -165,7 +165,7 @@ async def test_a_total_that_is_never_reached(take, rows, moving):
 
 
 async def test_disconnected_after_pages(take, rows, moving):
-    """Is partial: what was seen before the 404 counts."""
+    """Is partial: the pages before the 404 count."""
 
     def on_page(_, page):
         if page == 1:
@@ -180,7 +180,7 @@ async def test_disconnected_after_pages(take, rows, moving):
 
 
 async def test_disconnected_at_once(take, rows, moving):
-    """Is not connected if the first response says so."""
+    """Is not connected if the first response is that error."""
     moving.errors["a"] = 404
     summary = await take(moving, ["a"])
     assert summary.coverage == {Coverage.NOT_CONNECTED: 1}
@@ -204,7 +204,7 @@ async def test_an_error_that_tells_the_account_status(take, rows, agency, status
 
 
 async def test_pools_that_tell_the_account_status(take, rows, agency):
-    """Keeps the status also if only the pools tell it."""
+    """Keeps the status even if only the pools state it."""
     agency.places["a"] = Place(listed(1))
     agency.pool_errors["a"] = 500
     agency.pool_bodies["a"] = {"msg": "no", "accountStatus": "suspended"}
@@ -215,7 +215,7 @@ async def test_pools_that_tell_the_account_status(take, rows, agency):
 
 
 async def test_an_error_within_a_200(take, rows, agency):
-    """Is no empty list: the location failed."""
+    """Fails the location; the list is not empty."""
     agency.errors["a"] = 200
     agency.bodies["a"] = {"status": "error", "message": "broken", "numbers": [], "data": []}
     summary = await take(agency, ["a"])

@@ -1,4 +1,4 @@
-"""The audit's public names, and that they cost nobody anything who does not use them."""
+"""The audit's public names, and their lazy imports."""
 
 import inspect
 import re
@@ -43,7 +43,7 @@ def test_every_field_and_argument_is_typed_in_the_typing_test():
 @pytest.mark.parametrize("heavy", ["altair", "distributed", "duckdb", "jinja2", "pyarrow"])
 @pytest.mark.parametrize("module", ["lcphone_async", "lcphone_async.audit"])
 def test_the_import_is_light(module, heavy):
-    """Imports what is heavy at its first use only."""
+    """Imports heavy packages on first use only."""
     check = f"import sys, {module}; sys.exit({heavy!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 

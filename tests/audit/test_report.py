@@ -1,4 +1,4 @@
-"""The report: what it says, that it needs nothing else, and that a browser has no complaint."""
+"""The report: its content, that it needs no other file, and that a browser shows it cleanly."""
 
 import asyncio
 import re
@@ -83,7 +83,7 @@ def hostile_agency(agency):
 
 @pytest.mark.exhaustive
 async def test_the_figures(take, made, agency):
-    """Tells totals, findings with their reason, changes, costs with assumptions, and coverage."""
+    """Has totals, findings with reasons, changes, costs with assumptions, and coverage."""
     agency.places = {
         "a": Place([number(f"+1212555{i:04}", isDefaultNumber=i == 0) for i in range(1_200)]),
         "b": Place(
@@ -111,7 +111,7 @@ async def test_the_figures(take, made, agency):
 
 
 async def test_what_is_missing_comes_first(take, made, agency):
-    """Says at the top that the inventory is not whole, and why."""
+    """Has a banner at the top if the inventory is incomplete, with reasons."""
     agency.places["a"] = Place([number("+12125550001")])
     agency.errors["b"] = 503
     await take(agency, ["a", "b"])
@@ -122,7 +122,7 @@ async def test_what_is_missing_comes_first(take, made, agency):
 
 
 async def test_an_empty_inventory(take, made, agency):
-    """Has a report also where there is nothing."""
+    """Works for an empty inventory."""
     agency.errors["a"] = 503
     await take(agency, ["a"])
     assert "0 numbers" in Page(made()).text
@@ -130,7 +130,7 @@ async def test_an_empty_inventory(take, made, agency):
 
 @pytest.mark.exhaustive
 async def test_hostile_names_are_text(take, made, agency):
-    """Shows what the service says as text, wherever it stands, and runs none of it."""
+    """Shows the service's strings as text everywhere, and runs none of them."""
     hostile_agency(agency)
     await take(agency, list(agency.places))
     agency.places["a"].numbers[0]["linkedUser"] = HOSTILE + "2"
@@ -158,7 +158,7 @@ async def test_texts_that_no_drawing_can_hold(take, store, agency, tmp_path):
 
 
 def test_a_chart_of_texts_that_are_none():
-    """Draws a sign for half a character, of which there is no XML either."""
+    """Draws a replacement character for a lone surrogate, which XML cannot hold."""
     assert "a\ufffdb" in Chart("By name", [("a\ud800b", 1)]).svg
 
 
@@ -184,7 +184,7 @@ async def test_it_stays_small(take, made):
 
 @pytest.mark.exhaustive
 async def test_changes_since_another_store(take, made, tmp_path, agency):
-    """Compares with another file's newest run where it is told to."""
+    """Compares with another file's newest run with `--since`."""
     agency.places["a"] = Place([number("+12125550001")])
     await take(agency, ["a"], tmp_path / "last-week")
     agency.places["a"].numbers.append(number("+12125550002"))

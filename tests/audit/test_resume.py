@@ -38,7 +38,7 @@ def contents(store, folder):
 
 @pytest.mark.exhaustive
 def test_killed_at_any_moment(tmp_path, rows):
-    """Gives the bytes of an undisturbed run after SIGKILL at random moments and --resume."""
+    """Exports the same bytes as an uninterrupted run after SIGKILLs at random and --resume."""
     dice = random.Random(7)  # noqa: S311  # chance, not secrets
     with Sandbox(numbers_per_location=2_100, max_requests=10_000).in_thread() as sandbox:
         command = [sys.executable, "-W", "error", "-c", RUN, sandbox.url]
@@ -70,7 +70,7 @@ def test_killed_at_any_moment(tmp_path, rows):
 
 
 async def test_what_failed_is_tried_again(take, rows, agency):
-    """Visits what is partial or failed again, what is complete or not connected no more."""
+    """Visits partial and failed locations again, but not complete or unconnected ones."""
     agency.places |= {one: Place([number(f"+1212555000{one}")]) for one in "123"}
     agency.errors |= {"2": 403, "3": 404}
     await take(agency, ["1", "2", "3"])
@@ -101,7 +101,7 @@ async def test_a_partial_location_is_replaced_as_a_whole(take, rows):
 
 
 async def test_what_was_seen_is_not_lost_to_a_failure(take, rows):
-    """Keeps a partial location where the second walk sees nothing of it."""
+    """Keeps a partial location if the second walk sees nothing of it."""
     gone = Fault(operation="active", nth=3, status=404)
     async with Sandbox(numbers_per_location=4_500, faults=[gone]) as sandbox:
         await take(sandbox, ["a"])
@@ -123,7 +123,7 @@ async def test_new_locations_join_the_run(take, rows, agency):
 
 
 async def test_nothing_to_resume(take, agency):
-    """Begins a run where there is none, and needs locations for that."""
+    """Begins a run if there is none, and needs locations for that."""
     with pytest.raises(StoreError, match="no run to resume"):
         await take(agency, None, resume=True)
     agency.places["1"] = Place([number("+12125550001")])

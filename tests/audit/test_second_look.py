@@ -14,7 +14,7 @@ def searches(agency):
 
 @pytest.fixture
 def gone(rows):
-    """The numbers that the newest run, or another, says are gone."""
+    """Numbers that the newest run, or another, recorded as gone."""
 
     def look(run_id=None):
         found = rows(
@@ -80,7 +80,7 @@ async def test_a_search_that_fails(take, agency, gone):
 
 
 async def test_the_last_complete_run(take, agency, gone):
-    """Is the one that counts: a run between that did not see the location is passed over."""
+    """Is the run that counts: a later run that did not see the location is skipped."""
     agency.places["a"] = Place([number(ONE), number(TWO)])
     await take(agency, ["a"])
     agency.errors["a"] = 403

@@ -171,7 +171,7 @@ def test_a_login_that_cannot_be_kept(lcphone, lcphone_sandbox, tmp_path, app):
             run = lcphone.run("login", *app, given=f"{TOKEN}\n", HOME=str(home), **secret)
             line = complaint(run, 1, str(home))
             assert line.startswith("Error: no login can be kept: ")
-            assert "set HOME to a folder that can be written" in line
+            assert "set HOME to a writable folder" in line
             assert "LCPHONE_TOKEN" in line
     assert lcphone_sandbox.requests == []
 
