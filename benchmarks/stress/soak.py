@@ -185,7 +185,7 @@ class Soak:
     def figures(self) -> dict[str, float]:
         """What the process holds, its client included."""
         journal = sum(file.stat().st_size for file in self.folder.glob("journal.db*")) / 1024
-        windows = len(self.callers.limiter._windows)  # noqa: SLF001  # they are not shown
+        windows = len(self.callers.limiter._registry)  # noqa: SLF001  # they are not shown
         return {**held(), "windows": windows, "journal, KiB": journal}
 
     async def at_rest(self) -> dict[str, float]:

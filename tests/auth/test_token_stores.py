@@ -182,7 +182,7 @@ async def test_the_app_is_authorized_again(v3, new_store):
 
 
 async def test_another_renews_while_a_lock_is_lost(v3, new_store):
-    """Uses the tokens of another that went ahead, instead of putting its own in their entry."""
+    """Uses the tokens of another that went ahead, instead of putting its own in their place."""
     grant = v3.oauth.install("loc1")
     store, other = new_store(), v3.tokens(grant, store=new_store())
 

@@ -472,7 +472,7 @@ async def assert_limiter_is_free(limiter):
     """Fails if a slot is taken, or if the next slots are not granted within a period."""
     for window in limiter._registry:
         if isinstance(limiter, RedisRateLimiter):
-            assert (window._in_flight, len(window._line)) == ({}, 0)
+            assert (window._in_flight, len(window._queue)) == ({}, 0)
         else:
             assert (window.in_flight, window.waking, len(window.queue)) == (0, 0, 0)
     async with asyncio.timeout(30):
