@@ -1,4 +1,11 @@
-"""One run for all who need its outcome."""
+"""Single flight: concurrent callers share one run and its outcome.
+
+How it works: the first caller starts a task, which belongs to a client that is still open; later
+callers wait for the same outcome. A caller that is cancelled leaves the task running, because a
+refresh that was sent must be stored. If the task's client was closed, the outcome is `None` and
+the callers of other clients start a new run. A failure is raised again, as a copy for each
+caller, until its cooldown has passed. `fail` raises an error early while the task goes on.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +28,7 @@ Work = Callable[[TokenService], Coroutine[Any, Any, T]]
 
 @define(eq=False)
 class SingleFlight(Generic[T]):
-    """Runs some work once at a time, and shares what comes of it.
-
-    A failure counts for all who ask within `cooldown` seconds. One who waits may be cancelled, and
-    the work goes on for the others. Where it ends because its client was closed, those of other
-    clients begin it anew.
-    """
+    """Runs work once at a time; a failure is raised again for `cooldown` seconds."""
 
     cooldown: float
     _task: asyncio.Task[T | LCPhoneError | None] | None = None
@@ -35,7 +37,7 @@ class SingleFlight(Generic[T]):
     _cool_at: float = 0.0
 
     async def join(self, services: ServiceOfSource, work: Work[T]) -> T:
-        """What the run under way gives, or that of a new one; raises its failure."""
+        """Return the result of the current or a new run; raise its failure."""
         outcome: T | LCPhoneError | None = self.failure
         while outcome is None:
             run = self.begin(services, work)
@@ -48,7 +50,7 @@ class SingleFlight(Generic[T]):
     def begin(
         self, services: ServiceOfSource, work: Work[T]
     ) -> asyncio.Future[T | LCPhoneError | None]:
-        """The outcome of the run under way on this event loop, or of a new one."""
+        """Return the outcome of the current run on this event loop, or of a new one."""
         task, loop = self._task, asyncio.get_running_loop()
         if self._outcome is None or task is None or task.done() or task.get_loop() is not loop:
             service = services.get()
@@ -69,7 +71,7 @@ class SingleFlight(Generic[T]):
         return self._failure if is_cooling else None
 
     async def _run(self, service: TokenService, work: Work[T]) -> T | LCPhoneError | None:
-        """What it gives or how it failed; `None` where its client was closed before that."""
+        """Return the result or the failure; `None` if its client was closed first."""
         try:
             return await work(service)
         except asyncio.CancelledError:

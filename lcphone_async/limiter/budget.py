@@ -1,4 +1,11 @@
-"""What is known of one location's budget: its limit, who else spends it, and the day's quota."""
+"""Rate-limit budget of one location: burst limit, others' use, and the day's quota.
+
+How others' use is found: the service's `remaining` counts all requests in its window. The limit
+less `remaining` less our own slots is what others have sent. For three periods after that, the
+budget counts as shared: our limit shrinks by their requests, which are assumed to have come
+evenly and so to expire evenly, and our slots are spread over the period so that each response
+shows their use anew. A small headroom stays free, because others go unnoticed in a full window.
+"""
 
 from __future__ import annotations
 
@@ -36,17 +43,17 @@ _SHARED_PERIODS = 3
 
 @define(eq=False)
 class Budget:
-    """The limit of one key: what is given, as the service's headers correct it."""
+    """Budget of one key: the configured limit, corrected by the service's rate-limit headers."""
 
     max_requests: int
-    """Requests in a period."""
+    """Requests per period."""
     period: float
-    """Seconds for which a slot stays taken after its answer."""
+    """Seconds for which a slot stays taken after its response."""
     daily_reserve: int
     is_ceiling: bool = True
-    """Whether the headers may only lower what is given; otherwise they may raise it too."""
+    """True if the headers may only lower the configured limit; otherwise they may raise it too."""
     pause_until: float = field(default=0.0, init=False)
-    """When the next slot may be granted: in a shared budget they are spread over the period."""
+    """Time of the next grant: in a shared budget, slots are spread over the period."""
     in_flight_at_most: float = field(init=False)
     """How many requests of ours may be under way: few before the first answer, then any."""
     told: tuple[int, float, float] | None = field(default=None, init=False)
@@ -73,7 +80,7 @@ class Budget:
         self.in_flight_at_most = max(10, self.max_requests // 4)
 
     def limit(self, now: float, *, bulk: bool = False) -> int:
-        """How many slots of ours may be taken at once."""
+        """Return how many of our slots may be taken at once."""
         limit = self.max_requests
         headroom = int(limit * _HEADROOM)
         if self.is_shared(now):
@@ -84,15 +91,15 @@ class Budget:
         return limit - headroom
 
     def limit_rises_at(self, now: float) -> float | None:
-        """When the limit may next rise by itself, if it does."""
+        """Return when the limit may next rise by itself; `None` if it is constant."""
         return now + self.period / (self._foreign + 1) if self.is_shared(now) else None
 
     def is_shared(self, now: float) -> bool:
-        """Whether others were noticed, of late, to spend the same budget."""
+        """Return True if others used the same budget recently."""
         return now < self._shared_until
 
     def grant(self, now: float) -> int:
-        """Counts a slot as granted; gives its number."""
+        """Count a granted slot; return its number."""
         self._granted += 1
         if self.is_shared(now):
             self.pause_until = now + self.period / max(1, self.limit(now))
@@ -101,7 +108,7 @@ class Budget:
     def check_day(self, now: float, *, bulk: bool = False) -> None:
         """Raises `DailyQuotaExhaustedError` if the day's quota is known to be spent.
 
-        Once an hour it does not: that call finds out whether it is spent still.
+        Once an hour one call is let through, to check whether the quota is still exhausted.
         """
         error = self.spent_day(now, bulk=bulk)
         if error is None:
@@ -111,7 +118,7 @@ class Budget:
         self._ask_at = now + _ASK_AGAIN
 
     def spent_day(self, now: float, *, bulk: bool) -> DailyQuotaExhaustedError | None:
-        """Returns the error of a call for which nothing is left of the day, if that is known."""
+        """Return the error for a call if the day's quota is exhausted, else `None`."""
         if self._daily_left is None or self._daily_left > (self.daily_reserve if bulk else 0):
             return None
         if now >= self._day_ends:
@@ -126,11 +133,11 @@ class Budget:
         )
 
     def is_spent_for_today(self, now: float) -> bool:
-        """Whether it knows something that must not be forgotten before the day ends."""
+        """Return True if today's quota is exhausted."""
         return self._daily_left is not None and now < self._day_ends
 
     def status(self, now: float) -> RateLimitStatus:
-        """What the headers said last; of a period or a day that is over, with all of it left."""
+        """Return the last headers; an expired period or day counts as unused."""
         status, age = self._status, now - self._status_at
         if status.period is not None and age >= status.period:
             status = evolve(status, remaining=status.max_requests)
@@ -206,9 +213,9 @@ class Budget:
         self._shared_until = now + _SHARED_PERIODS * self.period
 
     def _foreign_now(self, now: float) -> int:
-        """How many foreign requests are still in the window, if they came evenly.
+        """Return how many of others' requests are still in the window, if they came evenly.
 
-        After the period became longer they may be our own, of before, and may all be old.
+        After the period became longer, the excess may be our own old requests: it does not decay.
         """
         if now < self._longer_until:
             return self._foreign
@@ -216,7 +223,7 @@ class Budget:
         return math.ceil(self._foreign * left) if left > 0 else 0
 
     def _believed(self, status: RateLimitStatus) -> RateLimitStatus:
-        """What the headers say; of the burst limit nothing if that is beyond belief."""
+        """Return the headers, without an implausible burst limit."""
         most, shortest = self._given
         longest, fastest = max(_LONGEST_PERIOD, shortest), max(_FASTEST, most / shortest)
         period = self.period if status.period is None else status.period
@@ -226,7 +233,7 @@ class Budget:
 
 
 def _makes_sense(status: RateLimitStatus) -> bool:
-    """Whether the headers contradict neither sense nor each other."""
+    """Return True if the headers are possible and consistent."""
     if status.max_requests == 0:
         return False
     if status.period is not None and not 0 < status.period < math.inf:

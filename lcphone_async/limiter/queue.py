@@ -1,4 +1,4 @@
-"""Who waits for a slot: first come, first served, and bulk calls after the others."""
+"""FIFO wait queue; bulk calls yield to others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import LCPhoneError
 
 T = TypeVar("T")
 
-# Of so many slots in a row, one at least goes to a bulk call, where there is one.
+# If bulk calls wait, they get at least one of this many consecutive slots.
 _BULK_TURN = 10
 
 _is_bulk: ContextVar[bool] = ContextVar("lcphone_async.bulk", default=False)
@@ -26,8 +26,8 @@ _is_bulk: ContextVar[bool] = ContextVar("lcphone_async.bulk", default=False)
 def bulk() -> Iterator[None]:
     """Marks the calls of the block as bulk work, which lets other calls go first.
 
-    Where there is a line, one slot in ten still goes to bulk calls, and where there is none they
-    take all but two in a hundred.
+    While other calls wait, bulk calls get one slot in ten. Otherwise they may use all slots but
+    2 %.
 
     >>> async def audit(client, location_id):
     ...     with bulk():
@@ -37,18 +37,18 @@ def bulk() -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(ValueError):  # left in another task, as an async generator may be
+        with suppress(ValueError):  # an async generator may exit in another task
             _is_bulk.reset(token)
 
 
 def in_bulk() -> bool:
-    """Whether the running call is bulk work."""
+    """Return True inside a `bulk` block."""
     return _is_bulk.get()
 
 
 @define(eq=False)
 class WaitQueue(Generic[T]):
-    """Futures of those who wait; serving one is to give its future a result."""
+    """FIFO queue of futures, one for bulk calls and one for all others."""
 
     _others: deque[asyncio.Future[T]] = field(factory=deque)
     _bulk: deque[asyncio.Future[T]] = field(factory=deque)
@@ -62,22 +62,22 @@ class WaitQueue(Generic[T]):
 
     @property
     def only_bulk(self) -> bool:
-        """Whether nobody but bulk calls waits."""
+        """True if no call waits except bulk calls."""
         return not self._others
 
     def join(self, *, bulk: bool) -> asyncio.Future[T]:
-        """A place at the end."""
+        """Append a future and return it."""
         waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._of(bulk=bulk).append(waiter)
         return waiter
 
     def leave(self, waiter: asyncio.Future[T], *, bulk: bool) -> None:
-        """Gives a place up; it may have been served already."""
+        """Remove a future, if it still waits."""
         with suppress(ValueError):
             self._of(bulk=bulk).remove(waiter)
 
     def serve(self, result: T) -> bool:
-        """Gives a result to whose turn it is; `False` where it was given up meanwhile."""
+        """Set the result of the next future; return False if it was cancelled."""
         bulk_turn = not self._others or (self._turns_before_bulk <= 0 and bool(self._bulk))
         waiter = self._of(bulk=bulk_turn).popleft()
         if waiter.done():
@@ -87,7 +87,7 @@ class WaitQueue(Generic[T]):
         return True
 
     def fail_all(self, error: LCPhoneError, *, bulk: bool) -> None:
-        """Ends the wait of all bulk calls, or of all others, with an error of their own each."""
+        """Raise a copy of the error in all bulk calls that wait, or in all others."""
         line = self._of(bulk=bulk)
         while line:
             waiter = line.popleft()

@@ -1,4 +1,4 @@
-"""What a limiter is, and its windows, of which only those in use take memory."""
+"""The limiter protocols, and the registry of each key's window."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Limiter(Protocol):
 
 
 class Window(Protocol):
-    """The slots of one key."""
+    """Sliding window of one key."""
 
     budget: Budget
 
     def in_use(self, now: float) -> bool:
-        """Whether it holds something that must not be forgotten."""
+        """Return True if its state is still needed."""
         ...
 
 
@@ -61,7 +61,11 @@ W = TypeVar("W", bound=Window)
 
 
 class WindowRegistry(Generic[W]):
-    """Each key's window, made at its first use; idle ones go each time the count has doubled."""
+    """Creates each key's window at its first use.
+
+    Idle windows are dropped each time the number of windows has doubled, so that memory follows
+    the keys in use and the cost per new key stays constant.
+    """
 
     def __init__(self, make: Callable[[str], W], budget: Budget) -> None:
         self._make = make
@@ -78,7 +82,7 @@ class WindowRegistry(Generic[W]):
         return iter(self._by_key.values())
 
     def of(self, key: str) -> W:
-        """The key's window."""
+        """Return the key's window."""
         window = self._by_key.get(_checked(key))
         if window is None:
             self._sweep()

@@ -1,15 +1,24 @@
--- One visit to a location's window, a sorted set; all times in milliseconds of Redis' own clock.
--- A slot's score is when it was answered, or will be at the latest: it is free a period later.
--- A claim's is when a process that found no room was told to come back, less CLAIM; a limit's is
--- until when it is kept to, less 2 * CLAIM. So limits sort before claims, and claims before slots.
+-- Sliding window of one location, shared by all processes. How it works:
+--
+-- The window is one sorted set. All times are milliseconds of Redis' clock, so the clocks of the
+-- processes do not matter; processes send ages instead of times.
+-- A slot's score is the time of its response, or the end of its lease while the request is in
+-- flight. The slot is free one period after its score. A process renews the leases of long requests.
+-- If too few slots are free, the process leaves a claim and is told how long to wait. A claim keeps
+-- a free slot for its process until a grace time has passed, so that processes are served in order.
+-- Limits that the service reported to any process are kept for one period; the strictest applies.
+-- A claim's score is the time to come back, less CLAIM; a limit's is its expiry, less 2 * CLAIM.
+-- So limits sort before claims, claims before slots, and ZCOUNT counts each kind.
+-- If a slot that must be in the set is missing, Redis has lost data: a hold stops grants for one
+-- period, while all processes report the slots that they have in flight.
 --
 -- KEYS[1]  the set
 -- ARGV     limit, period, lease, slots wanted, the process, the number of its next slot,
 --          a slot of the process that must be in the set ('' for none), grace for claims,
---          the limit that an answer told last ('limit:requests:period', '' for none), and the time
+--          the limit that a response reported last ('limit:requests:period', '' for none), and the time
 --          since then; then pairs of a slot and the time since its answer
 -- Returns  slots granted, time to wait for more, whether slots were lost (1 or 0), and the
---          strictest of the limits told, as its requests and its period (0 if there is none)
+--          strictest of the reported limits, as its requests and its period (0 if there is none)
 local CLAIM = 1e13
 local key, limit, period, lease = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local want, process, next_slot = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
@@ -17,7 +26,7 @@ local witness, grace, told, told_ago = ARGV[7], tonumber(ARGV[8]), ARGV[9], tonu
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 
--- Of all that was told within the last period, the strictest holds, and for every process.
+-- The strictest limit that was reported within the last period applies to every process.
 if told ~= '' then
   local until_then = now - told_ago + tonumber(string.match(told, '[^:]+$')) - 2 * CLAIM
   local known = redis.call('ZSCORE', key, told)
@@ -34,7 +43,7 @@ if requests > 0 then
   limit, period = math.min(limit, requests), math.max(period, longest)
 end
 
--- A set that lost a slot has lost others: nothing is granted for as long as they may count.
+-- Other slots were probably lost too: grant nothing while they may still count.
 local lost = 0
 if witness ~= '' and not redis.call('ZSCORE', key, witness) then
   lost = 1
@@ -59,8 +68,8 @@ end
 redis.call('PEXPIRE', key, math.ceil(lease + period + grace))
 if granted == want then return {granted, 0, lost, requests, math.ceil(longest)} end
 
--- The slot to wait for: the first that no earlier claim waits for. One that is under way may be
--- free a period from now; by then its answer will have told.
+-- Wait for the first slot that no earlier claim waits for. A slot in flight has the end of its lease
+-- as score, but its response may come now: so wait one period at most.
 taken = taken + granted
 local claims = redis.call('ZCOUNT', key, -CLAIM, '(0')
 local free = now + period

@@ -1,4 +1,12 @@
-"""One location's window in Redis, as one process sees it."""
+"""One location's window in Redis, from the side of one process.
+
+How it works: calls join a local wait queue. While any call waits, or Redis has to hear of a
+response or a lease, one task runs `window.lua` again and again: one run asks for as many slots
+as calls wait, reports the slots that ended, and renews the leases of requests that take long.
+The script returns when to come back; until then the task sleeps, or is woken by new calls.
+A witness is a recent slot that Redis must still have: if it is missing, Redis lost data, and the
+process reports all that it has in flight. If Redis is down, calls use the local share or fail.
+"""
 
 from __future__ import annotations
 
