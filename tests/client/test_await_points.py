@@ -386,7 +386,7 @@ async def a_code(scene):
 
 
 def one_at_a_time(scene):
-    scene.limiter = RedisRateLimiter(scene.redis, 1, 0.01)
+    scene.limiter = RedisRateLimiter(scene.redis, 1, 0.01, timeout=20)
     return {"limiter": scene.limiter}
 
 
