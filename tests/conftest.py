@@ -1,17 +1,24 @@
 """Fixtures for every test."""
 
+import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from redis.asyncio import Redis
 
 from lcphone_async._purchases.intention import Intention
+from lcphone_async.journal import Journal, MemoryJournal, PurchaseJournal
+from lcphone_async.redis import RedisPurchaseJournal
 from lcphone_async.sandbox import Sandbox
 from support.oauth_app import App, Clock, settings
 from support.raw_server import RawServer
 from support.redis_server import RedisServer
+from support.tunnels import ConnectProxy, TlsFront
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` deselects
@@ -42,6 +49,35 @@ async def raw_server() -> AsyncIterator[RawServer]:
     """A local server that records the bytes of requests and sends the given bytes."""
     async with RawServer() as server:
         yield server
+
+
+@pytest_asyncio.fixture
+async def front(lcphone_sandbox: Sandbox) -> AsyncIterator[TlsFront]:
+    """TLS in front of the sandbox."""
+    async with TlsFront(urlsplit(lcphone_sandbox.url).port).serving() as serving:
+        yield serving
+
+
+@pytest_asyncio.fixture
+async def proxy(front: TlsFront) -> AsyncIterator[ConnectProxy]:
+    """A proxy in front of the TLS server."""
+    async with ConnectProxy(front.front).serving() as serving:
+        yield serving
+
+
+@pytest_asyncio.fixture(params=["memory", "sqlite", "redis"])
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
+    """A journal of each kind."""
+    if request.param == "memory":
+        yield MemoryJournal()
+    elif request.param == "sqlite":
+        with contextlib.closing(PurchaseJournal(tmp_path / "purchases.db")) as journal:
+            yield journal
+    else:
+        server = request.getfixturevalue("redis_server")
+        async with Redis(port=server.port) as redis:
+            await redis.flushall()
+            yield RedisPurchaseJournal(redis)
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,10 @@
 """The command behind a proxy, and before a service whose certificate is of a private CA."""
 
 import asyncio
-from urllib.parse import urlsplit
 
 import pytest
-import pytest_asyncio
 
-from support.tunnels import HOST, ConnectProxy, TlsFront
+from support.tunnels import HOST
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file")
 
@@ -17,20 +15,6 @@ def environment(monkeypatch):
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest_asyncio.fixture
-async def front(lcphone_sandbox):
-    """TLS in front of the sandbox."""
-    async with TlsFront(urlsplit(lcphone_sandbox.url).port).serving() as serving:
-        yield serving
-
-
-@pytest_asyncio.fixture
-async def proxy(front):
-    """A proxy on the way to it."""
-    async with ConnectProxy(front.front).serving() as serving:
-        yield serving
 
 
 @pytest.fixture

@@ -6,14 +6,12 @@ import re
 import socket
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
 from lcphone_async import ConnectFailedError, LCPhoneClient, OAuthTokens, RetryPolicy
-from support.tunnels import HOST, ConnectProxy, TlsFront
+from support.tunnels import HOST
 
 TOKEN, PLACE = "pit-very-secret", "loc1"
 URL = f"https://{HOST}"
@@ -29,20 +27,6 @@ def environment(monkeypatch):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     return monkeypatch
-
-
-@pytest_asyncio.fixture
-async def front(lcphone_sandbox):
-    """TLS in front of the sandbox."""
-    async with TlsFront(urlsplit(lcphone_sandbox.url).port).serving() as serving:
-        yield serving
-
-
-@pytest_asyncio.fixture
-async def proxy(front):
-    """A proxy in front of the TLS server."""
-    async with ConnectProxy(front.front).serving() as serving:
-        yield serving
 
 
 @pytest.fixture

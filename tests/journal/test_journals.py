@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import pytest
 from attrs import evolve
-from redis.asyncio import Redis
 
 from lcphone_async import (
     NumberAlreadyOwnedError,
@@ -18,27 +17,11 @@ from lcphone_async import (
     SpendingLimitError,
 )
 from lcphone_async.journal import MemoryJournal, Past
-from lcphone_async.redis import RedisPurchaseJournal
 
 NUMBER, ANOTHER = "+18305551234", "+18305551235"
 NOTHING = Past(is_open=False, bought=None)
 BOUGHT, NOT_BOUGHT = PurchaseState.BOUGHT, PurchaseState.NOT_BOUGHT
 REFUSED, UNKNOWN = PurchaseState.REFUSED, PurchaseState.UNKNOWN
-
-
-@pytest.fixture(params=["memory", "sqlite", "redis"])
-async def journal(request, tmp_path):
-    """A journal of each kind; those that many processes share are looked at by another."""
-    if request.param == "memory":
-        yield MemoryJournal()
-    elif request.param == "sqlite":
-        with contextlib.closing(PurchaseJournal(tmp_path / "purchases.db")) as journal:
-            yield journal
-    else:
-        server = request.getfixturevalue("redis_server")
-        async with Redis(port=server.port) as redis:
-            await redis.flushall()
-            yield RedisPurchaseJournal(redis)
 
 
 def new(number=NUMBER, place="a", **fields):

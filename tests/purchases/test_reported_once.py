@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from attrs import evolve
-from redis.asyncio import Redis
 
 from lcphone_async import (
     ConnectFailedError,
@@ -18,7 +17,6 @@ from lcphone_async import (
 )
 from lcphone_async._internal import clock
 from lcphone_async.journal import MemoryJournal, Past
-from lcphone_async.redis import RedisPurchaseJournal
 from lcphone_async.sandbox import Fault
 from support.shop import NUMBER, PLACE, Shop
 
@@ -59,21 +57,6 @@ async def shop(tmp_path):
 def breaking(shop):
     with contextlib.closing(BreakingJournal(shop.path)) as journal:
         yield journal
-
-
-@pytest.fixture(params=["memory", "sqlite", "redis"])
-async def journal(request, tmp_path):
-    """A journal of each kind."""
-    if request.param == "memory":
-        yield MemoryJournal()
-    elif request.param == "sqlite":
-        with contextlib.closing(PurchaseJournal(tmp_path / "purchases.db")) as journal:
-            yield journal
-    else:
-        server = request.getfixturevalue("redis_server")
-        async with Redis(port=server.port) as redis:
-            await redis.flushall()
-            yield RedisPurchaseJournal(redis)
 
 
 # A journal that fails in the middle
