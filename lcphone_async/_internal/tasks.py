@@ -7,7 +7,6 @@ import errno
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context
 from math import inf
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
@@ -117,12 +116,7 @@ class OwnTasks:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         for task in self._running:
             task.cancel()
         await ended(tuple(self._running))
