@@ -51,6 +51,15 @@ async def raw_server() -> AsyncIterator[RawServer]:
         yield server
 
 
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment with no proxy and no CA except the test's own."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
 @pytest_asyncio.fixture
 async def front(lcphone_sandbox: Sandbox) -> AsyncIterator[TlsFront]:
     """TLS in front of the sandbox."""

@@ -1,7 +1,5 @@
 """The store's files: their permissions, and the files beside them."""
 
-import os
-import stat
 from contextlib import closing
 
 import pytest
@@ -11,25 +9,18 @@ from lcphone_async.audit.reader import open_run
 from lcphone_async.audit.store import Store
 from lcphone_async.models import Location
 from lcphone_async.sandbox import Sandbox
+from support import file_modes
+from support.file_modes import mode, modes, needs_modes
 from support.mounts import read_only
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+pytestmark = needs_modes
 
 
 @pytest.fixture(params=[0, 0o022, 0o777])
 def umask(tmp_path, request):
     """A umask, from 0 to 0o777."""
-    before = os.umask(request.param)
-    yield request.param
-    os.umask(before)
-
-
-def mode(file):
-    return stat.S_IMODE(file.stat().st_mode)
-
-
-def modes(folder):
-    return {file.name: mode(file) for file in folder.iterdir()}
+    with file_modes.umask(request.param):
+        yield request.param
 
 
 def test_a_new_store(store, umask):
@@ -95,11 +86,8 @@ async def test_exports_keep_the_umask(store, take, tmp_path):
     """Are readable for others if the umask allows it; no file is left beside the store."""
     async with Sandbox(numbers_per_location=20) as sandbox:
         await take(sandbox, ["a"])
-    before = os.umask(0o022)
-    try:
+    with file_modes.umask(0o022):
         export(store, tmp_path / "numbers.csv", "csv")
-    finally:
-        os.umask(before)
     assert modes(tmp_path) == {"inventory.duckdb": 0o600, "numbers.csv": 0o644}
 
 

@@ -2,33 +2,17 @@
 
 import asyncio
 import json
-import os
-import stat
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 
 from lcphone_async import FileTokenStore, TokenUnavailableError
 from lcphone_async.auth.refresh_marker import is_marked
+from support.file_modes import modes, needs_modes, umask
 from support.mounts import mounted, read_only
 from support.oauth_app import HOUR
 
-needs_modes = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
-
 BLANK = ["", " ", "\n", " \t\r\n", "\ufeff", "\ufeff\n"]
-
-
-@contextmanager
-def umask(mask):
-    before = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-def modes(folder):
-    return {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
 
 
 @needs_modes

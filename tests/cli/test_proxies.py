@@ -6,15 +6,7 @@ import pytest
 
 from support.tunnels import HOST
 
-VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file")
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    """Names no proxy and no CAs but the test's own."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 @pytest.fixture

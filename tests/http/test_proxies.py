@@ -17,16 +17,9 @@ TOKEN, PLACE = "pit-very-secret", "loc1"
 URL = f"https://{HOST}"
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "proxies.md").read_text()
 EXAMPLES = re.findall(r"```(python|sh)\n(.*?)```", DOCUMENT, re.DOTALL)
-VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file")
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    """An environment with no proxy and no CA except the test's own."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    return monkeypatch
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 @pytest.fixture

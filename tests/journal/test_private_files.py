@@ -5,7 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 
@@ -13,9 +13,10 @@ from lcphone_async import FileTokenStore, PurchaseJournal
 from lcphone_async.audit import StoreError
 from lcphone_async.audit.store import Store
 from lcphone_async.journal import PurchaseRecord, read_records
+from support.file_modes import mode, modes, needs_modes, umask
 from support.mounts import read_only
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+pytestmark = needs_modes
 
 LEFT_OPEN = """
 import asyncio, os, sys
@@ -42,23 +43,6 @@ def left_open(tmp_path):
         "purchases.db-shm",
     }
     return path
-
-
-@contextmanager
-def umask(mask):
-    before = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-def mode(file):
-    return stat.S_IMODE(file.stat().st_mode)
-
-
-def modes(folder):
-    return {file.name: mode(file) for file in folder.iterdir()}
 
 
 async def begin(journal):

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from lcphone_async.sandbox import Sandbox
 from support.response_schemas import OPERATIONS, VERSIONS, check
+from support.token_caller import App
 
 
 @frozen
@@ -80,6 +81,12 @@ async def sandbox():
 def caller(session, sandbox, version):
     """A caller of each contract in turn."""
     return Caller(session, sandbox.url, version)
+
+
+@pytest.fixture
+def app(session, sandbox, version):
+    """An app that calls the token endpoints of each contract in turn."""
+    return App(session, sandbox, version)
 
 
 @pytest.fixture

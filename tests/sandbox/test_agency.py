@@ -3,7 +3,7 @@
 import pytest
 
 from lcphone_async.sandbox import LocationSettings, OAuthSettings, Sandbox, TokenSettings
-from support.token_caller import APP, BAD_REFRESH, BAD_TOKEN, LOCATIONS, App
+from support.token_caller import APP, BAD_REFRESH, BAD_TOKEN, LOCATIONS, App, outcomes
 
 
 @pytest.fixture
@@ -12,15 +12,6 @@ async def sandbox():
     settings = OAuthSettings(**APP, expires_in=60, locations=LOCATIONS)
     async with Sandbox(oauth_app=settings) as running:
         yield running
-
-
-@pytest.fixture
-def app(session, sandbox, version):
-    return App(session, sandbox, version)
-
-
-def outcomes(sandbox):
-    return [(e.grant_type, e.location_id, e.outcome) for e in sandbox.oauth.ledger]
 
 
 async def test_an_agency_gets_tokens_of_its_locations(app, sandbox):

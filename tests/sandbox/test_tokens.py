@@ -3,7 +3,7 @@
 import pytest
 
 from lcphone_async.sandbox import Fault, OAuthSettings, Sandbox
-from support.token_caller import APP, BAD_REFRESH, BAD_TOKEN, CAMEL, LOCATIONS, App
+from support.token_caller import APP, BAD_REFRESH, BAD_TOKEN, CAMEL, LOCATIONS, App, outcomes
 
 
 class Clock:
@@ -23,15 +23,6 @@ async def sandbox(clock):
     settings = OAuthSettings(**APP, expires_in=60, locations=LOCATIONS)
     async with Sandbox(oauth_app=settings, clock=clock) as running:
         yield running
-
-
-@pytest.fixture
-def app(session, sandbox, version):
-    return App(session, sandbox, version)
-
-
-def outcomes(sandbox):
-    return [(e.grant_type, e.location_id, e.outcome) for e in sandbox.oauth.ledger]
 
 
 async def test_a_code_buys_tokens_once(app, sandbox):

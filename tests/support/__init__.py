@@ -11,6 +11,7 @@ Servers and other programs
     proxies              HAProxy and nginx, configured to repeat requests
     tunnels              CONNECT proxy, and TLS in front of a server
     mounts               small disks and read-only folders
+    file_modes           permissions of files, and the umask
     lcphone_command      the `lcphone` command as a process
     forks                the process that `lcphone_command` forks, to start quickly
 

@@ -77,3 +77,8 @@ class App:
             return response.status, body["message"] if "message" in body else body["error"]
         spelled = {new: body[old] for old, new in SNAKE.items() if old in body}
         return response.status, body | spelled
+
+
+def outcomes(sandbox):
+    """The token requests in a sandbox's ledger: grant type, location and outcome of each."""
+    return [(e.grant_type, e.location_id, e.outcome) for e in sandbox.oauth.ledger]
